@@ -1,0 +1,96 @@
+# Every target prepares what it needs: a bare clone, Python 3.11 or newer with venv, and make are enough.
+PYTHON ?= python3
+VENV ?= .venv
+QUICKSTART ?= runs/quickstart
+PYTEST_WORKERS ?= 2
+PYTEST_FLAGS ?=
+BUILDIFIER_VERSION ?= 8.2.1
+
+IN_VENV := $(VENV)/bin/python
+BUILDIFIER := $(VENV)/node/node_modules/.bin/buildifier
+BAZEL_FILES := BUILD MODULE.bazel
+CAPTIONS := \
+	--caption="a flat drawing of a red apple" \
+	--caption="a flat drawing of a green apple" \
+	--caption="a glossy 3D picture of a red apple" \
+	--caption="a flat drawing of a cat face"
+
+.DEFAULT_GOAL := help
+.PHONY: help quickstart test test-slow lint format build-file lock clean
+
+help:  ## show this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 22
+
+quickstart: $(VENV)/.installed  ## train a small DM-GAN on the embedded pictures and sample from it
+	@echo "== 1/4 the embedded pictures, as TFRecords"
+	$(IN_VENV) -m dmgan_tf.prepare_data --source=emoji --image_size=64 --output=$(QUICKSTART)/data
+	@echo "== 2/4 the DAMSM: an image and a text encoder that know which caption fits which picture"
+	$(IN_VENV) -m dmgan_tf.pretrain_damsm --flagfile=configs/quickstart_damsm.flags \
+		--data=$(QUICKSTART)/data --run=$(QUICKSTART)/damsm --resume
+	@echo "== 3/4 the DM-GAN"
+	$(IN_VENV) -m dmgan_tf.train --flagfile=configs/quickstart_dmgan.flags \
+		--data=$(QUICKSTART)/data --damsm=$(QUICKSTART)/damsm --run=$(QUICKSTART)/dmgan --resume
+	@echo "== 4/4 samples"
+	$(IN_VENV) -m dmgan_tf.sample --model=$(QUICKSTART)/dmgan/model $(CAPTIONS) \
+		--num_samples=4 --seed=0 --output=$(QUICKSTART)/samples
+	@echo "The sample sheet: $(QUICKSTART)/samples/sheet.png"
+
+test: lint  ## lint, formatting, and every test that takes less than a minute
+	$(IN_VENV) -m pytest -n $(PYTEST_WORKERS) $(PYTEST_FLAGS)
+
+test-slow: $(VENV)/.installed-test  ## the tests that take more than a minute
+	$(IN_VENV) -m pytest -m slow $(PYTEST_FLAGS)
+
+lint: $(VENV)/.installed-test $(VENV)/.buildifier  ## check style and formatting, change nothing
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	@if [ -x $(BUILDIFIER) ]; then \
+		echo "$(BUILDIFIER) --mode=check $(BAZEL_FILES)"; \
+		$(BUILDIFIER) --mode=check $(BAZEL_FILES); \
+	else \
+		echo "skipped: the format of $(BAZEL_FILES) (buildifier needs npm; install it and 'make clean')"; \
+	fi
+
+format: $(VENV)/.installed-test $(VENV)/.buildifier  ## format the Python and Bazel files
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+	@if [ -x $(BUILDIFIER) ]; then $(BUILDIFIER) $(BAZEL_FILES); fi
+
+build-file: $(VENV)/.installed-test  ## bring BUILD's srcs and deps in line with the files and imports
+	$(IN_VENV) tests/test_build_file.py --fix
+	@$(MAKE) --no-print-directory format
+
+lock: $(VENV)/.installed-test  ## write the installed versions to requirements_lock.txt
+	$(IN_VENV) -m pip freeze --exclude-editable > requirements_lock.txt
+
+clean:  ## remove the environment and caches; keeps runs/
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis
+	find dmgan_tf tests benchmarks -name __pycache__ -type d -exec rm -rf {} +
+
+$(IN_VENV):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "error: expected Python 3.11 or newer as PYTHON=$(PYTHON), found" \
+			"$$($(PYTHON) --version 2>&1 || true). Try: make PYTHON=python3.12" >&2; exit 1; }
+	@echo "making a virtual environment in $(VENV)"
+	@$(PYTHON) -m venv $(VENV) || { \
+		echo "error: '$(PYTHON) -m venv' failed. On Debian and Ubuntu: apt install python3-venv" >&2; \
+		rm -rf $(VENV); exit 1; }
+
+$(VENV)/.installed: pyproject.toml | $(IN_VENV)
+	@echo "installing dmgan_tf and what it needs (TensorFlow is the large one) into $(VENV)"
+	$(IN_VENV) -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/.installed-test: pyproject.toml | $(IN_VENV)
+	@echo "installing dmgan_tf, what it needs, and the test tools into $(VENV)"
+	$(IN_VENV) -m pip install --quiet --disable-pip-version-check --editable ".[test]"
+	@touch $@ $(VENV)/.installed
+
+# Only formatting needs npm, so its absence, or a registry that does not answer, stops nothing.
+$(VENV)/.buildifier: | $(IN_VENV)
+	@if command -v npm >/dev/null; then \
+		echo "fetching buildifier $(BUILDIFIER_VERSION) from npm"; \
+		npm install --silent --no-save --no-audit --no-fund --prefix $(VENV)/node \
+			@bazel/buildifier@$(BUILDIFIER_VERSION) </dev/null || echo "npm could not fetch it"; \
+	fi
+	@touch $@

@@ -1,0 +1,37 @@
+"""What every command of `python -m dmgan_tf.NAME` does around its `main`."""
+
+import sys
+from collections.abc import Callable
+
+from absl import app, logging
+
+from dmgan_tf.errors import InputError
+
+
+def run(main: Callable[[], None]) -> None:
+    """Parses the absl flags, runs `main`, and turns bad input into one line and exit status 2.
+
+    Words on the command line that are not flags are refused, since a mistyped `--flag` loses its
+    value that way without a sign. Other exceptions keep their traceback: those are our bugs.
+
+    Args:
+        main: The command, called without arguments once flags are parsed.
+    """
+
+    def guarded(arguments):
+        try:
+            if len(arguments) > 1:
+                raise InputError(
+                    f"Expected flags only (--name=value). Received: {' '.join(arguments[1:])!r}. "
+                    "Quote values that hold spaces; see --help."
+                )
+            main()
+        except (InputError, OSError) as error:
+            print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+            sys.exit(2)
+        except KeyboardInterrupt:
+            print("error: interrupted", file=sys.stderr)
+            sys.exit(130)
+
+    logging.set_verbosity(logging.INFO)
+    app.run(guarded)

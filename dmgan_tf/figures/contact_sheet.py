@@ -1,0 +1,212 @@
+"""One picture of many: samples in rows, each caption under its own."""
+
+import math
+import os
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
+
+from dmgan_tf.files import replacing
+
+_INK = (30, 30, 30)
+_PALE_INK = (110, 110, 110)
+_PAPER = (255, 255, 255)
+_GAP = 4  # between pictures of one caption, in pixels
+_MARGIN = 16  # around the blocks of one caption
+_SMALLEST_CELL = 96  # smaller pictures are enlarged, or no caption would fit under them
+_SHEET_WIDTH = 1200  # blocks stand side by side up to about this width
+_MOST_LINES = 6
+# Pillow's own font has ASCII only; these, wherever the system has one, cover most scripts.
+_WIDE_FONTS = (
+    "NotoSansCJK-Regular.ttc",
+    "Arial Unicode.ttf",
+    "DejaVuSans.ttf",
+    "NotoSans-Regular.ttf",
+    "arial.ttf",
+)
+
+
+def caption_font(texts: Sequence[str], size: int) -> ImageFont.FreeTypeFont:
+    """The font that Pillow ships, or one of the system's if `texts` need more than ASCII.
+
+    Args:
+        texts: All that is to be written.
+        size: In pixels.
+
+    Returns:
+        A font; characters that it lacks are drawn as empty boxes.
+    """
+    if not all(text.isascii() for text in texts):
+        for name in _WIDE_FONTS:
+            try:
+                return ImageFont.truetype(name, size)
+            except OSError:  # not on this system
+                continue
+    return ImageFont.load_default(size=size)
+
+
+def wrap_text(text: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
+    """Breaks `text` into lines no wider than `width`, within words only where it must.
+
+    Args:
+        text: Any text; white space counts as single spaces.
+        font: The font that the lines will be drawn in.
+        width: In pixels.
+
+    Returns:
+        At most six lines, the last one ending in an ellipsis if text is left over.
+    """
+    # A lone surrogate, as undecodable arguments of a command become, has no UTF-8 and no glyph.
+    words = text.encode("utf-8", "replace").decode("utf-8").split()
+    lines = [""]
+    for word in words:
+        candidate = f"{lines[-1]} {word}".strip()
+        if font.getlength(candidate) <= width:
+            lines[-1] = candidate
+            continue
+        if lines[-1]:
+            lines.append("")
+        for character in word:
+            if lines[-1] and font.getlength(lines[-1] + character) > width:
+                lines.append("")
+            lines[-1] += character
+    if len(lines) > _MOST_LINES:
+        lines = lines[:_MOST_LINES]
+        while lines[-1] and font.getlength(lines[-1] + "...") > width:
+            lines[-1] = lines[-1][:-1]
+        lines[-1] += "..."
+    return lines
+
+
+def contact_sheet(
+    images,
+    captions: Sequence[str],
+    *,
+    samples_per_caption: int = 1,
+    stages: Sequence | None = None,
+    columns: int | None = None,
+    cell_size: int | None = None,
+    font_size: int = 15,
+    title: str | None = None,
+) -> Image.Image:
+    """Lays samples out on white, block by block: a caption's samples, and the caption under them.
+
+    Args:
+        images: uint8 (N,H,W,3), a caption's samples next to each other, with
+            N = len(captions) * samples_per_caption; or one sequence of (H,W,3) for each caption,
+            whose lengths may then differ.
+        captions: What to write under each block; an empty string writes nothing.
+        samples_per_caption: How many successive images belong to a caption.
+        stages: If given, every stage's uint8 (N,h,w,3), smallest first and the final images
+            among them, drawn side by side in place of `images`, one sample a line.
+        columns: Blocks side by side; by default as many as make a sheet some 1200 pixels wide.
+        cell_size: Height and width in pixels at which each picture is drawn; by default its own,
+            enlarged in whole steps when smaller than 96.
+        font_size: In pixels.
+        title: A line at the top, such as the model's name and the seed.
+
+    Returns:
+        An RGB image.
+
+    Raises:
+        ValueError: If there are no captions, or if the images do not match them in number.
+    """
+    blocks = _blocks(images, captions, samples_per_caption, stages)
+    if cell_size is None:
+        cell_size = max(picture.shape[0] for block in blocks for line in block for picture in line)
+        cell_size *= math.ceil(_SMALLEST_CELL / cell_size)
+    font = caption_font([*captions, title or ""], font_size)
+    line_height = round(font_size * 1.3)
+    widest = max(len(line) for block in blocks for line in block)
+    block_width = widest * (cell_size + _GAP) - _GAP
+    if columns is None:
+        columns = max(1, (_SHEET_WIDTH - _MARGIN) // (block_width + _MARGIN))
+    columns = min(columns, len(blocks))
+
+    texts = [wrap_text(caption, font, block_width) for caption in captions]
+    rows = [
+        range(start, min(start + columns, len(blocks))) for start in range(0, len(blocks), columns)
+    ]
+    heights = [
+        max(len(blocks[i]) * (cell_size + _GAP) + len(texts[i]) * line_height for i in row)
+        for row in rows
+    ]
+    sheet_width = columns * (block_width + _MARGIN) + _MARGIN
+    title_lines = wrap_text(title, font, sheet_width - 2 * _MARGIN) if title else []
+    top = _MARGIN + len(title_lines) * line_height + (_MARGIN // 2 if title_lines else 0)
+    sheet = Image.new("RGB", (sheet_width, top + sum(heights) + len(rows) * _MARGIN), _PAPER)
+    draw = ImageDraw.Draw(sheet)
+    _write(draw, _MARGIN, _MARGIN, title_lines, font, line_height, _PALE_INK)
+    for row, height in zip(rows, heights, strict=True):
+        for column, i in enumerate(row):
+            left = _MARGIN + column * (block_width + _MARGIN)
+            bottom = _paste_block(sheet, blocks[i], left, top, cell_size)
+            _write(draw, left, bottom, texts[i], font, line_height, _INK)
+        top += height + _MARGIN
+    return sheet
+
+
+def save_png(
+    path: str | os.PathLike, image: Image.Image, metadata: Mapping[str, str] | None = None
+) -> None:
+    """Writes `image` as PNG, whole or not at all.
+
+    Args:
+        path: Where to; missing directories are made.
+        image: The picture.
+        metadata: Text stored inside the file, such as the caption and the seed.
+    """
+    information = PngImagePlugin.PngInfo()
+    for key, value in (metadata or {}).items():
+        information.add_itxt(key, value.encode("utf-8", "replace").decode("utf-8"))
+    with replacing(path) as temporary:
+        image.save(temporary, format="PNG", pnginfo=information)
+
+
+def _blocks(images, captions, samples_per_caption, stages):
+    """One block for each caption: lines of pictures, each uint8 (H,W,3)."""
+    if not len(captions):
+        raise ValueError("`captions` must hold at least one caption. Received none.")
+    if len(images) == len(captions) and all(np.ndim(row[0]) == 3 for row in images):
+        counts = [len(row) for row in images]
+        images = [picture for row in images for picture in row]
+    else:
+        counts = [samples_per_caption] * len(captions)
+    if len(images) != sum(counts):
+        raise ValueError(
+            f"Expected {len(captions)} captions x {samples_per_caption} samples = {sum(counts)} "
+            f"images. Received: {len(images)}."
+        )
+    if stages is None:
+        pictures = [[np.asarray(picture)] for picture in images]
+    else:
+        pictures = [[np.asarray(stage[i]) for stage in stages] for i in range(len(images))]
+    blocks, start = [], 0
+    for count in counts:
+        samples = pictures[start : start + count]
+        # Samples run across; with stages, stages run across and samples down.
+        blocks.append(samples if stages is not None else [sum(samples, [])])
+        start += count
+    return blocks
+
+
+def _paste_block(sheet, block, left, top, cell_size):
+    """Draws a block's pictures and returns the y below them."""
+    for line in block:
+        for position, pixels in enumerate(line):
+            picture = Image.fromarray(pixels)
+            if picture.size != (cell_size, cell_size):
+                # Whole steps keep the pixels of a small stage visible as what they are.
+                whole = cell_size % pixels.shape[0] == 0 and cell_size > pixels.shape[0]
+                method = Image.Resampling.NEAREST if whole else Image.Resampling.LANCZOS
+                picture = picture.resize((cell_size, cell_size), method)
+            sheet.paste(picture, (left + position * (cell_size + _GAP), top))
+        top += cell_size + _GAP
+    return top
+
+
+def _write(draw, left, top, lines, font, line_height, colour):
+    """Draws lines of text from the given corner down."""
+    for number, line in enumerate(lines):
+        draw.text((left, top + number * line_height), line, font=font, fill=colour)

@@ -1,0 +1,173 @@
+"""The convolutional blocks that the generator and the discriminators are made of."""
+
+import keras
+from keras import layers, ops
+
+from dmgan_tf.layers.normalization import BatchNorm
+from dmgan_tf.layers.spectral import SpectralConv2D
+
+
+@keras.saving.register_keras_serializable(package="dmgan_tf")
+class GLU(layers.Layer):
+    """Gated linear unit: half of the channels, each times the sigmoid of its partner in the other.
+
+    Reference:
+        The activation of every generator block in the authors' release.
+
+    Call arguments:
+        inputs: Float tensor `(..., 2 * channels)`.
+
+    Returns:
+        Float tensor `(..., channels)`.
+    """
+
+    def call(self, inputs):
+        values, gates = ops.split(inputs, 2, axis=-1)
+        return values * ops.sigmoid(gates)
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:-1], input_shape[-1] // 2)
+
+
+def convolution_3x3(filters, dtype, name):
+    """A 3x3 convolution as the release has it: same size, no bias, orthogonal weights."""
+    return layers.Conv2D(
+        filters,
+        3,
+        padding="same",
+        use_bias=False,
+        kernel_initializer="orthogonal",
+        dtype=dtype,
+        name=name,
+    )
+
+
+@keras.saving.register_keras_serializable(package="dmgan_tf")
+class UpsampleBlock(layers.Layer):
+    """Doubles height and width: nearest neighbour, 3x3 convolution, batch norm, GLU.
+
+    Reference:
+        Section 3.1, "The upsampling block consists of a nearest neighbor upsampling layer and a
+        3x3 convolution"; batch norm and GLU are the release's.
+
+    Args:
+        filters: Number of output channels.
+
+    Call arguments:
+        inputs: Float tensor `(batch, height, width, channels)`.
+        training: Whether batch norm uses, and learns from, this batch.
+
+    Returns:
+        Float tensor `(batch, 2 * height, 2 * width, filters)`.
+    """
+
+    def __init__(self, filters, **kwargs):
+        super().__init__(**kwargs)
+        self.filters = filters
+        self.upsampling = layers.UpSampling2D(2, dtype=self.dtype_policy, name="upsampling")
+        self.convolution = convolution_3x3(2 * filters, self.dtype_policy, "convolution")
+        self.normalization = BatchNorm(dtype=self.dtype_policy, name="normalization")
+        self.activation = GLU(dtype=self.dtype_policy, name="activation")
+
+    def build(self, input_shape):
+        self.convolution.build(input_shape)
+        self.normalization.build((*input_shape[:-1], 2 * self.filters))
+
+    def call(self, inputs, training=False):
+        x = self.convolution(self.upsampling(inputs))
+        return self.activation(self.normalization(x, training=training))
+
+    def compute_output_shape(self, input_shape):
+        batch, height, width, _ = input_shape
+        doubled = [None if side is None else 2 * side for side in (height, width)]
+        return (batch, *doubled, self.filters)
+
+    def get_config(self):
+        return {**super().get_config(), "filters": self.filters}
+
+
+@keras.saving.register_keras_serializable(package="dmgan_tf")
+class ResidualBlock(layers.Layer):
+    """Adds to its input: 3x3 convolution, batch norm, GLU, 3x3 convolution, batch norm.
+
+    Reference:
+        Section 3.1, "several residual blocks"; their inside is the release's.
+
+    Call arguments:
+        inputs: Float tensor `(batch, height, width, channels)`.
+        training: Whether batch norm uses, and learns from, this batch.
+
+    Returns:
+        Float tensor of the shape of `inputs`.
+    """
+
+    def build(self, input_shape):
+        channels = input_shape[-1]
+        doubled_shape = (*input_shape[:-1], 2 * channels)
+        self.first_convolution = convolution_3x3(
+            2 * channels, self.dtype_policy, "first_convolution"
+        )
+        self.first_convolution.build(input_shape)
+        self.first_normalization = BatchNorm(dtype=self.dtype_policy, name="first_normalization")
+        self.first_normalization.build(doubled_shape)
+        self.activation = GLU(dtype=self.dtype_policy, name="activation")
+        self.second_convolution = convolution_3x3(channels, self.dtype_policy, "second_convolution")
+        self.second_convolution.build(input_shape)
+        self.second_normalization = BatchNorm(dtype=self.dtype_policy, name="second_normalization")
+        self.second_normalization.build(input_shape)
+
+    def call(self, inputs, training=False):
+        x = self.first_normalization(self.first_convolution(inputs), training=training)
+        x = self.second_convolution(self.activation(x))
+        return inputs + self.second_normalization(x, training=training)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+
+@keras.saving.register_keras_serializable(package="dmgan_tf")
+class DownsampleBlock(layers.Layer):
+    """Spectrally normalised convolution and leaky ReLU, halving height and width by default.
+
+    Reference:
+        Section 3.5, "spectral normalization after every convolution"; 4x4 kernels of stride 2, and
+        3x3 kernels of stride 1 where only channels change, are the release's.
+
+    Args:
+        filters: Number of output channels.
+        kernel_size: Side of the kernel, in pixels.
+        strides: 2 halves the image, 1 keeps its size.
+
+    Call arguments:
+        inputs: Float tensor `(batch, height, width, channels)`.
+        training: Whether the power iteration of spectral normalisation moves on.
+
+    Returns:
+        Float tensor `(batch, height / strides, width / strides, filters)`.
+    """
+
+    def __init__(self, filters, kernel_size=4, strides=2, **kwargs):
+        super().__init__(**kwargs)
+        self.filters = filters
+        self.kernel_size = kernel_size
+        self.strides = strides
+        self.convolution = SpectralConv2D(
+            filters, kernel_size, strides=strides, dtype=self.dtype_policy, name="convolution"
+        )
+
+    def build(self, input_shape):
+        self.convolution.build(input_shape)
+
+    def call(self, inputs, training=False):
+        return ops.leaky_relu(self.convolution(inputs, training=training), negative_slope=0.2)
+
+    def compute_output_shape(self, input_shape):
+        return self.convolution.compute_output_shape(input_shape)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "kernel_size": self.kernel_size,
+            "strides": self.strides,
+        }

@@ -1,0 +1,199 @@
+"""The dynamic memory: words written by their relevance, read by each pixel, and mixed back in."""
+
+import keras
+from keras import layers, ops
+
+from dmgan_tf.layers.attention import attend_to_words
+
+
+def _projection(units, dtype, name):
+    """A 1x1 convolution followed by ReLU, as the release has M_w, M_r and both phis."""
+    return layers.Dense(
+        units, activation="relu", kernel_initializer="orthogonal", dtype=dtype, name=name
+    )
+
+
+@keras.saving.register_keras_serializable(package="dmgan_tf")
+class MemoryWriting(layers.Layer):
+    """Writes one memory slot a word, mixing word and image by how much the word matters here.
+
+    Reference:
+        Eq. 7 and 8; without the gate, Eq. 3. The image is its features' mean over all pixels,
+        through which no gradient flows (the release).
+
+    Args:
+        memory_dim: Size of a memory slot (N_m).
+        gated: Whether the writing gate is there; without it slots hold words only.
+
+    Call arguments:
+        word_features: Float tensor `(batch, words, word_dim)`.
+        image_features: Float tensor `(batch, height, width, channels)`.
+
+    Returns:
+        Dict of `memory`, `(batch, words, memory_dim)`, and, when gated, `word_gate`,
+        `(batch, words)` float32 in (0, 1): the share that the word has in its slot.
+    """
+
+    def __init__(self, memory_dim, gated=True, **kwargs):
+        super().__init__(**kwargs)
+        self.memory_dim = memory_dim
+        self.gated = gated
+        self.word_projection = _projection(memory_dim, self.dtype_policy, "word_projection")
+        if gated:
+            self.image_projection = _projection(memory_dim, self.dtype_policy, "image_projection")
+            gate = {"use_bias": False, "kernel_initializer": "orthogonal"}
+            self.word_gate = layers.Dense(1, **gate, dtype=self.dtype_policy, name="word_gate")
+            self.image_gate = layers.Dense(1, **gate, dtype=self.dtype_policy, name="image_gate")
+
+    def build(self, word_features_shape, image_features_shape):
+        self.word_projection.build(word_features_shape)
+        if self.gated:
+            image_shape = (image_features_shape[0], 1, image_features_shape[-1])
+            self.image_projection.build(image_shape)
+            self.word_gate.build(word_features_shape)
+            self.image_gate.build(image_shape)
+
+    def call(self, word_features, image_features):
+        words = self.word_projection(word_features)
+        if not self.gated:
+            return {"memory": words}
+        pixels = ops.cast(ops.stop_gradient(image_features), "float32")
+        image = ops.expand_dims(ops.mean(pixels, axis=(1, 2)), 1)
+        image = ops.cast(image, image_features.dtype)
+        gate_logits = self.word_gate(word_features) + self.image_gate(image)
+        gate = ops.sigmoid(ops.cast(gate_logits, "float32"))
+        share = ops.cast(gate, words.dtype)
+        memory = words * share + self.image_projection(image) * (1 - share)
+        return {"memory": memory, "word_gate": ops.squeeze(gate, -1)}
+
+    def get_config(self):
+        return {**super().get_config(), "memory_dim": self.memory_dim, "gated": self.gated}
+
+
+@keras.saving.register_keras_serializable(package="dmgan_tf")
+class MemoryReading(layers.Layer):
+    """Key addressing and value reading: each pixel reads the memory slots that are like it.
+
+    Reference:
+        Eq. 4 (key addressing) and Eq. 5 (value reading).
+
+    Call arguments:
+        image_features: Float tensor `(batch, height, width, channels)`; height and width static.
+        memory: Float tensor `(batch, words, memory_dim)`.
+        padding_mask: Bool tensor `(batch, words)`, true where there is a word.
+
+    Returns:
+        Dict of `reading`, `(batch, height, width, channels)`, and `attention_scores`,
+        `(batch, height, width, words)` float32, which sum to 1 over the words of a caption.
+    """
+
+    def build(self, image_features_shape, memory_shape, padding_mask_shape=None):
+        channels = image_features_shape[-1]
+        self.key_projection = _projection(channels, self.dtype_policy, "key_projection")
+        self.key_projection.build(memory_shape)
+        self.value_projection = _projection(channels, self.dtype_policy, "value_projection")
+        self.value_projection.build(memory_shape)
+
+    def call(self, image_features, memory, padding_mask):
+        reading, weights = attend_to_words(
+            image_features,
+            self.key_projection(memory),
+            self.value_projection(memory),
+            padding_mask,
+        )
+        return {"reading": reading, "attention_scores": weights}
+
+
+@keras.saving.register_keras_serializable(package="dmgan_tf")
+class GatedResponse(layers.Layer):
+    """Mixes, pixel by pixel, what was read from the memory with what the image already was.
+
+    Reference:
+        Eq. 9, with one gate a pixel as in the release.
+
+    Call arguments:
+        image_features: Float tensor `(batch, height, width, channels)`.
+        reading: Float tensor of the same shape.
+
+    Returns:
+        Dict of `features`, of that shape, and `response_gate`, `(batch, height, width)` float32 in
+        (0, 1): the share of the memory.
+    """
+
+    def build(self, image_features_shape, reading_shape=None):
+        self.gate = layers.Dense(
+            1, kernel_initializer="orthogonal", dtype=self.dtype_policy, name="gate"
+        )
+        self.gate.build((*image_features_shape[:-1], 2 * image_features_shape[-1]))
+
+    def call(self, image_features, reading):
+        logits = self.gate(ops.concatenate([image_features, reading], axis=-1))
+        gate = ops.sigmoid(ops.cast(logits, "float32"))
+        share = ops.cast(gate, image_features.dtype)
+        features = reading * share + image_features * (1 - share)
+        return {"features": features, "response_gate": ops.squeeze(gate, -1)}
+
+
+@keras.saving.register_keras_serializable(package="dmgan_tf")
+class DynamicMemory(layers.Layer):
+    """The paper's dynamic memory: writing, key addressing, value reading and response.
+
+    Reference:
+        Sections 3.1 to 3.3, Eq. 3 to 9. Without the response gate the reading stands beside the
+        image features (Eq. 6); with it, the gated features are doubled, as in the release, so that
+        what follows is the same network either way.
+
+    Args:
+        memory_dim: Size of a memory slot (N_m).
+        writing_gate: Whether slots mix word and image (Eq. 7 and 8) or hold words (Eq. 3).
+        response_gate: Whether reading and image are mixed (Eq. 9) or concatenated (Eq. 6).
+
+    Call arguments:
+        image_features: Float tensor `(batch, height, width, channels)`; height and width static.
+        word_features: Float tensor `(batch, words, word_dim)`.
+        padding_mask: Bool tensor `(batch, words)`, true where there is a word.
+
+    Returns:
+        Dict of `features`, `(batch, height, width, 2 * channels)`, `attention_scores`, and, where
+        the gates are there, `word_gate` and `response_gate`, as `MemoryWriting`, `MemoryReading`
+        and `GatedResponse` return them.
+    """
+
+    def __init__(self, memory_dim, writing_gate=True, response_gate=True, **kwargs):
+        super().__init__(**kwargs)
+        self.memory_dim = memory_dim
+        self.writing_gate = writing_gate
+        self.response_gate = response_gate
+        self.writing = MemoryWriting(
+            memory_dim, gated=writing_gate, dtype=self.dtype_policy, name="writing"
+        )
+        self.reading = MemoryReading(dtype=self.dtype_policy, name="reading")
+        if response_gate:
+            self.response = GatedResponse(dtype=self.dtype_policy, name="response")
+
+    def build(self, image_features_shape, word_features_shape, padding_mask_shape=None):
+        self.writing.build(word_features_shape, image_features_shape)
+        memory_shape = (*word_features_shape[:-1], self.memory_dim)
+        self.reading.build(image_features_shape, memory_shape)
+        if self.response_gate:
+            self.response.build(image_features_shape)
+
+    def call(self, image_features, word_features, padding_mask):
+        outputs = self.writing(word_features, image_features)
+        outputs.update(self.reading(image_features, outputs.pop("memory"), padding_mask))
+        reading = outputs.pop("reading")
+        if self.response_gate:
+            outputs.update(self.response(image_features, reading))
+            pair = [outputs["features"], outputs["features"]]
+        else:
+            pair = [reading, image_features]
+        outputs["features"] = ops.concatenate(pair, axis=-1)
+        return outputs
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "memory_dim": self.memory_dim,
+            "writing_gate": self.writing_gate,
+            "response_gate": self.response_gate,
+        }

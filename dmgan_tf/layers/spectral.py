@@ -1,0 +1,94 @@
+"""Spectral normalisation that keeps its raw kernel and its gradient."""
+
+import keras
+from keras import initializers, layers, ops
+
+
+@keras.saving.register_keras_serializable(package="dmgan_tf")
+class SpectralConv2D(layers.Layer):
+    """Convolution whose kernel is divided by its largest singular value.
+
+    The raw kernel is what is trained and saved; the division happens in the forward pass, and the
+    gradient flows through the singular value (`keras.layers.SpectralNormalization` overwrites the
+    kernel instead, and loses that gradient). One power iteration a call estimates the singular
+    value; its vector is stored only when `training` is true, so that using a discriminator for a
+    generator's step leaves it unchanged to the byte.
+
+    Reference:
+        Miyato et al. 2018, Algorithm 1 and Eq. 12; section 3.5 of the DM-GAN paper.
+
+    Args:
+        filters: Number of output channels.
+        kernel_size: Side of the kernel, in pixels.
+        strides: Stride in both directions, in pixels.
+
+    Call arguments:
+        inputs: Float tensor `(batch, height, width, channels)`.
+        training: Whether to store the vector of the power iteration.
+
+    Returns:
+        Float tensor `(batch, height / strides, width / strides, filters)`.
+    """
+
+    def __init__(self, filters, kernel_size, strides=1, **kwargs):
+        super().__init__(**kwargs)
+        self.filters = filters
+        self.kernel_size = kernel_size
+        self.strides = strides
+
+    def build(self, input_shape):
+        # Master weights stay float32 under mixed precision until they have been divided.
+        self.kernel = self.add_weight(
+            name="kernel",
+            shape=(self.kernel_size, self.kernel_size, input_shape[-1], self.filters),
+            initializer="orthogonal",
+            autocast=False,
+        )
+        self.bias = self.add_weight(name="bias", shape=(self.filters,), initializer="zeros")
+        # Every replica holds the same kernel and so finds the same vector.
+        self.singular_vector = self.add_weight(
+            name="singular_vector",
+            shape=(self.filters,),
+            initializer=initializers.RandomNormal(stddev=1.0),
+            trainable=False,
+            autocast=False,
+            aggregation="only_first_replica",
+        )
+
+    def power_iteration(self):
+        """One step of the power iteration on the raw kernel.
+
+        Returns:
+            A tuple of the kernel's largest singular value as now estimated, a scalar through which
+            the gradient reaches the kernel, and the singular vector `(filters,)` after the step.
+        """
+        matrix = ops.reshape(self.kernel, (-1, self.filters))
+        constant = ops.stop_gradient(matrix)
+        left = _unit(ops.matmul(constant, ops.convert_to_tensor(self.singular_vector)))
+        right = _unit(ops.matmul(ops.transpose(constant), left))
+        return ops.vdot(left, ops.matmul(matrix, right)), right
+
+    def call(self, inputs, training=False):
+        singular_value, singular_vector = self.power_iteration()
+        if training:
+            self.singular_vector.assign(singular_vector)
+        kernel = ops.cast(self.kernel / singular_value, self.compute_dtype)
+        outputs = ops.conv(inputs, kernel, strides=self.strides, padding="same")
+        return outputs + self.bias
+
+    def compute_output_shape(self, input_shape):
+        batch, height, width, _ = input_shape
+        sides = [None if side is None else -(-side // self.strides) for side in (height, width)]
+        return (batch, *sides, self.filters)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "kernel_size": self.kernel_size,
+            "strides": self.strides,
+        }
+
+
+def _unit(vector):
+    return vector / (ops.norm(vector) + 1e-12)

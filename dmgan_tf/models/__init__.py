@@ -1,0 +1,1 @@
+"""The networks of DM-GAN and of its text-image matching model (DAMSM)."""

@@ -1,0 +1,116 @@
+"""The discriminator: is the image real, and does it fit the sentence?"""
+
+import keras
+from keras import layers, ops
+
+from dmgan_tf.errors import InputError
+from dmgan_tf.layers.blocks import DownsampleBlock
+
+
+@keras.saving.register_keras_serializable(package="dmgan_tf")
+class Discriminator(keras.Model):
+    """Spectrally normalised discriminator with a conditional and an unconditional head.
+
+    One class serves every size: strided blocks bring the image to 4x4, doubling the channels each
+    time, and 3x3 blocks then halve them to eight times `channels`.
+
+    Reference:
+        Section 3.4, `D_i(x)` and `D_i(x, s)` of Eq. 11 and 12; section 3.5 on spectral
+        normalisation, which the final logits alone do without (the release).
+
+    Args:
+        image_size: Side of the images, in pixels; a power of two from 16 up.
+        channels: Channels after the first block; the paper's network has 32.
+        sentence_dim: Size of the sentence embedding.
+
+    Call arguments:
+        images: Float tensor `(batch, image_size, image_size, 3)` in [-1, 1].
+        sentence_embedding: Float tensor `(batch, sentence_dim)`.
+        training: Whether the power iterations of spectral normalisation move on.
+
+    Returns:
+        Dict of float32 `(batch,)` tensors: `conditional_logits` and `unconditional_logits`.
+
+    Raises:
+        InputError: If `image_size` is not as above.
+    """
+
+    def __init__(self, image_size, channels=32, sentence_dim=256, **kwargs):
+        super().__init__(**kwargs)
+        if image_size < 16 or image_size & (image_size - 1):
+            raise InputError(
+                "A discriminator's image size must be a power of two from 16 up. "
+                f"Received: image_size={image_size}."
+            )
+        self.image_size = image_size
+        self.channels = channels
+        self.sentence_dim = sentence_dim
+        dtype = self.dtype_policy
+
+        self.image_blocks = []
+        filters, size = channels, image_size
+        while size > 4:
+            self.image_blocks.append(
+                DownsampleBlock(filters, dtype=dtype, name=f"downsample_{size // 2}")
+            )
+            filters, size = 2 * filters, size // 2
+        filters //= 2
+        while filters > 8 * channels:
+            filters //= 2
+            self.image_blocks.append(
+                DownsampleBlock(filters, 3, 1, dtype=dtype, name=f"narrow_{filters}")
+            )
+        self.feature_channels = filters
+        self.joint_block = DownsampleBlock(filters, 3, 1, dtype=dtype, name="joint")
+        self.conditional_head = _logit_head(dtype, "conditional_head")
+        self.unconditional_head = _logit_head(dtype, "unconditional_head")
+
+    def build(self, images_shape=None, sentence_embedding_shape=None):
+        shape = (None, self.image_size, self.image_size, 3)
+        for block in self.image_blocks:
+            block.build(shape)
+            shape = block.compute_output_shape(shape)
+        self.joint_block.build((*shape[:-1], shape[-1] + self.sentence_dim))
+        self.conditional_head.build(shape)
+        self.unconditional_head.build(shape)
+
+    def call(self, images, sentence_embedding, training=False):
+        features = self.extract_features(images, training=training)
+        return {
+            "conditional_logits": self.conditional_logits(
+                features, sentence_embedding, training=training
+            ),
+            "unconditional_logits": self.unconditional_logits(features),
+        }
+
+    def extract_features(self, images, training=False):
+        """What both heads look at: `(batch, 4, 4, feature_channels)`."""
+        x = ops.cast(images, self.compute_dtype)
+        for block in self.image_blocks:
+            x = block(x, training=training)
+        return x
+
+    def unconditional_logits(self, features):
+        """Float32 `(batch,)`: how real the images look."""
+        return ops.reshape(ops.cast(self.unconditional_head(features), "float32"), (-1,))
+
+    def conditional_logits(self, features, sentence_embedding, training=False):
+        """Float32 `(batch,)`: how well the images look like what the sentences say."""
+        sentence = ops.cast(sentence_embedding, features.dtype)
+        sentence = ops.tile(ops.reshape(sentence, (-1, 1, 1, self.sentence_dim)), (1, 4, 4, 1))
+        joint = self.joint_block(
+            ops.concatenate([features, sentence], axis=-1), training=training
+        )
+        return ops.reshape(ops.cast(self.conditional_head(joint), "float32"), (-1,))
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "image_size": self.image_size,
+            "channels": self.channels,
+            "sentence_dim": self.sentence_dim,
+        }
+
+
+def _logit_head(dtype, name):
+    return layers.Conv2D(1, 4, strides=4, kernel_initializer="orthogonal", dtype=dtype, name=name)

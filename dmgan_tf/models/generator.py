@@ -1,0 +1,339 @@
+"""The generator: an initial image, then refinements of it guided by the words."""
+
+import math
+
+import keras
+from keras import layers, ops
+
+from dmgan_tf.errors import InputError
+from dmgan_tf.layers.attention import WordAttention
+from dmgan_tf.layers.blocks import GLU, ResidualBlock, UpsampleBlock, convolution_3x3
+from dmgan_tf.layers.conditioning import ConditioningAugmentation
+from dmgan_tf.layers.memory import DynamicMemory
+from dmgan_tf.layers.normalization import BatchNorm
+
+
+@keras.saving.register_keras_serializable(package="dmgan_tf")
+class InitialStage(layers.Layer):
+    """Draws the first image features from a condition and noise.
+
+    A dense layer makes a 4x4 map, and upsampling blocks double it, halving its channels, until it
+    has the size of the first image.
+
+    Reference:
+        Section 3, `x0, R0 = G0(z, s)`.
+
+    Args:
+        channels: Number of output channels (N_r).
+        size: Height and width of the output, in pixels; a power of two from 16 up.
+
+    Call arguments:
+        condition: Float tensor `(batch, condition_dim)`.
+        noise: Float tensor `(batch, noise_dim)`.
+        training: Whether batch norm uses, and learns from, this batch.
+
+    Returns:
+        Float tensor `(batch, size, size, channels)`.
+    """
+
+    def __init__(self, channels, size, **kwargs):
+        super().__init__(**kwargs)
+        self.channels = channels
+        self.size = size
+        num_blocks = int(math.log2(size // 4))
+        self.first_channels = channels * 2**num_blocks
+        dtype = self.dtype_policy
+        self.dense = layers.Dense(
+            2 * 16 * self.first_channels,
+            use_bias=False,
+            kernel_initializer="orthogonal",
+            dtype=dtype,
+            name="dense",
+        )
+        self.normalization = BatchNorm(dtype=dtype, name="normalization")
+        self.activation = GLU(dtype=dtype, name="activation")
+        self.upsample_blocks = [
+            UpsampleBlock(self.first_channels // 2**i, dtype=dtype, name=f"upsample_{i}")
+            for i in range(1, num_blocks + 1)
+        ]
+
+    def build(self, condition_shape, noise_shape):
+        self.dense.build((None, condition_shape[-1] + noise_shape[-1]))
+        self.normalization.build((None, self.dense.units))
+        channels, size = self.first_channels, 4
+        for block in self.upsample_blocks:
+            block.build((None, size, size, channels))
+            channels, size = block.filters, 2 * size
+
+    def call(self, condition, noise, training=False):
+        x = ops.concatenate([condition, ops.cast(noise, condition.dtype)], axis=-1)
+        x = self.normalization(self.dense(x), training=training)
+        x = ops.reshape(self.activation(x), (-1, 4, 4, self.first_channels))
+        for block in self.upsample_blocks:
+            x = block(x, training=training)
+        return x
+
+    def get_config(self):
+        return {**super().get_config(), "channels": self.channels, "size": self.size}
+
+
+@keras.saving.register_keras_serializable(package="dmgan_tf")
+class RefinementStage(layers.Layer):
+    """Refines image features by what the words say, and doubles their size.
+
+    Reference:
+        Section 3, `x_i, R_i = G_i(R_{i-1}, W)`; the order of residual blocks and upsampling is the
+        release's. `refinement` and the gates are the rows of Table 3.
+
+    Args:
+        channels: Number of input and output channels (N_r).
+        memory_dim: Size of a memory slot (N_m).
+        num_residual_blocks: Number of residual blocks before the upsampling.
+        refinement: `"memory"` (the paper's) or `"attention"` (its baseline, AttnGAN's).
+        writing_gate: Whether the memory has its writing gate.
+        response_gate: Whether the memory has its response gate.
+
+    Call arguments:
+        image_features: Float tensor `(batch, height, width, channels)`; height and width static.
+        word_features: Float tensor `(batch, words, word_dim)`.
+        padding_mask: Bool tensor `(batch, words)`, true where there is a word.
+        training: Whether batch norm uses, and learns from, this batch.
+
+    Returns:
+        Dict of `features`, `(batch, 2 * height, 2 * width, channels)`, and the `attention_scores`,
+        `word_gate` and `response_gate` that `DynamicMemory` gives at the input's size.
+
+    Raises:
+        InputError: If `refinement` is neither of the two.
+    """
+
+    def __init__(
+        self,
+        channels,
+        memory_dim,
+        num_residual_blocks=2,
+        refinement="memory",
+        writing_gate=True,
+        response_gate=True,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.channels = channels
+        self.memory_dim = memory_dim
+        self.num_residual_blocks = num_residual_blocks
+        self.refinement = refinement
+        self.writing_gate = writing_gate
+        self.response_gate = response_gate
+        dtype = self.dtype_policy
+        if refinement == "memory":
+            self.word_reader = DynamicMemory(
+                memory_dim, writing_gate, response_gate, dtype=dtype, name="dynamic_memory"
+            )
+        elif refinement == "attention":
+            self.word_reader = WordAttention(dtype=dtype, name="word_attention")
+        else:
+            raise InputError(
+                f"refinement must be 'memory' or 'attention'. Received: refinement={refinement!r}."
+            )
+        self.residual_blocks = [
+            ResidualBlock(dtype=dtype, name=f"residual_{i}") for i in range(num_residual_blocks)
+        ]
+        self.upsample_block = UpsampleBlock(channels, dtype=dtype, name="upsample")
+
+    def build(self, image_features_shape, word_features_shape, padding_mask_shape=None):
+        self.word_reader.build(image_features_shape, word_features_shape)
+        doubled_shape = (*image_features_shape[:-1], 2 * self.channels)
+        for block in self.residual_blocks:
+            block.build(doubled_shape)
+        self.upsample_block.build(doubled_shape)
+
+    def call(self, image_features, word_features, padding_mask, training=False):
+        outputs = self.word_reader(image_features, word_features, padding_mask)
+        x = outputs["features"]
+        for block in self.residual_blocks:
+            x = block(x, training=training)
+        return {**outputs, "features": self.upsample_block(x, training=training)}
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "channels": self.channels,
+            "memory_dim": self.memory_dim,
+            "num_residual_blocks": self.num_residual_blocks,
+            "refinement": self.refinement,
+            "writing_gate": self.writing_gate,
+            "response_gate": self.response_gate,
+        }
+
+
+@keras.saving.register_keras_serializable(package="dmgan_tf")
+class Generator(keras.Model):
+    """DM-GAN's generator: caption features and noise in, an image a stage out.
+
+    The defaults are the paper's: 64, 128 and 256 pixels. Noise is an input, so the same inputs
+    give the same images.
+
+    Reference:
+        Section 3 and Figure 2; sizes in section 3.5.
+
+    Args:
+        channels: Channels of the image features (N_r).
+        noise_dim: Size of the noise.
+        condition_dim: Size of the augmented condition.
+        word_dim: Size of word features and sentence embedding (N_w).
+        memory_dim: Size of a memory slot (N_m); twice `channels` if not given.
+        num_residual_blocks: Residual blocks a refinement stage: 2 (CUB) or 3 (COCO).
+        base_size: Side of the first image, in pixels; a power of two from 16 up.
+        num_stages: Number of images, each twice the size of the one before.
+        refinement: `"memory"`, or `"attention"` for the baseline of Table 3.
+        writing_gate: Whether the memory has its writing gate (Table 3).
+        response_gate: Whether the memory has its response gate (Table 3).
+
+    Call arguments:
+        inputs: Dict of `noise` `(batch, noise_dim)` and `condition_noise` `(batch, condition_dim)`,
+            both standard normal; `word_features` `(batch, words, word_dim)`; `sentence_embedding`
+            `(batch, word_dim)`; `padding_mask` `(batch, words)`, true where there is a word.
+        training: Whether batch norm uses, and learns from, this batch.
+
+    Returns:
+        Dict of `images`, one float32 `(batch, size, size, 3)` in [-1, 1] a stage;
+        `attention_scores`, one `(batch, size / 2, size / 2, words)` a refinement; `word_gates`
+        `(batch, words)` and `response_gates` `(batch, size / 2, size / 2)` likewise, empty where
+        there is no such gate; `condition_mean` and `condition_log_variance`,
+        `(batch, condition_dim)`.
+
+    Raises:
+        InputError: If `base_size` or `num_stages` is not as above.
+
+    Example:
+        >>> generator = Generator(channels=8, base_size=16, num_stages=2)
+        >>> outputs = generator(
+        ...     {
+        ...         "noise": keras.random.normal((1, 100)),
+        ...         "condition_noise": keras.random.normal((1, 100)),
+        ...         "word_features": keras.random.normal((1, 5, 256)),
+        ...         "sentence_embedding": keras.random.normal((1, 256)),
+        ...         "padding_mask": keras.ops.ones((1, 5), "bool"),
+        ...     }
+        ... )
+        >>> [tuple(image.shape) for image in outputs["images"]]
+        [(1, 16, 16, 3), (1, 32, 32, 3)]
+    """
+
+    def __init__(
+        self,
+        channels=64,
+        noise_dim=100,
+        condition_dim=100,
+        word_dim=256,
+        memory_dim=None,
+        num_residual_blocks=2,
+        base_size=64,
+        num_stages=3,
+        refinement="memory",
+        writing_gate=True,
+        response_gate=True,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        if base_size < 16 or base_size & (base_size - 1):
+            raise InputError(
+                "The first image's size must be a power of two from 16 up. "
+                f"Received: base_size={base_size}."
+            )
+        if num_stages < 1:
+            raise InputError(
+                f"A generator has one stage or more. Received: num_stages={num_stages}."
+            )
+        self.channels = channels
+        self.noise_dim = noise_dim
+        self.condition_dim = condition_dim
+        self.word_dim = word_dim
+        self.memory_dim = memory_dim or 2 * channels
+        self.num_residual_blocks = num_residual_blocks
+        self.base_size = base_size
+        self.num_stages = num_stages
+        self.refinement = refinement
+        self.writing_gate = writing_gate
+        self.response_gate = response_gate
+
+        dtype = self.dtype_policy
+        self.conditioning = ConditioningAugmentation(condition_dim, dtype=dtype)
+        self.initial_stage = InitialStage(channels, base_size, dtype=dtype, name="initial_stage")
+        self.refinement_stages = [
+            RefinementStage(
+                channels,
+                self.memory_dim,
+                num_residual_blocks,
+                refinement,
+                writing_gate,
+                response_gate,
+                dtype=dtype,
+                name=f"refinement_{i}",
+            )
+            for i in range(1, num_stages)
+        ]
+        self.to_images = [
+            convolution_3x3(3, dtype, name=f"to_image_{i}") for i in range(num_stages)
+        ]
+
+    @property
+    def image_sizes(self):
+        """The sides of the stages' images, in pixels, smallest first."""
+        return tuple(self.base_size * 2**i for i in range(self.num_stages))
+
+    def build(self, input_shape=None):
+        self.conditioning.build((None, self.word_dim))
+        self.initial_stage.build((None, self.condition_dim), (None, self.noise_dim))
+        words_shape = (None, None, self.word_dim)
+        for size, stage in zip(self.image_sizes, self.refinement_stages, strict=False):
+            stage.build((None, size, size, self.channels), words_shape)
+        for size, to_image in zip(self.image_sizes, self.to_images, strict=True):
+            to_image.build((None, size, size, self.channels))
+
+    def call(self, inputs, training=False):
+        condition = self.conditioning(inputs["sentence_embedding"], inputs["condition_noise"])
+        features = self.initial_stage(
+            ops.cast(condition["condition"], self.compute_dtype),
+            inputs["noise"],
+            training=training,
+        )
+        outputs = {
+            "images": [self._image(0, features)],
+            "attention_scores": [],
+            "word_gates": [],
+            "response_gates": [],
+            "condition_mean": condition["mean"],
+            "condition_log_variance": condition["log_variance"],
+        }
+        for i, stage in enumerate(self.refinement_stages, start=1):
+            refined = stage(
+                features, inputs["word_features"], inputs["padding_mask"], training=training
+            )
+            features = refined["features"]
+            outputs["images"].append(self._image(i, features))
+            outputs["attention_scores"].append(refined["attention_scores"])
+            for gate in ("word_gate", "response_gate"):
+                if gate in refined:
+                    outputs[f"{gate}s"].append(refined[gate])
+        return outputs
+
+    def _image(self, stage, features):
+        # tanh in float32: half precision has too few values near -1 and 1, where white paper lies.
+        return ops.tanh(ops.cast(self.to_images[stage](features), "float32"))
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "channels": self.channels,
+            "noise_dim": self.noise_dim,
+            "condition_dim": self.condition_dim,
+            "word_dim": self.word_dim,
+            "memory_dim": self.memory_dim,
+            "num_residual_blocks": self.num_residual_blocks,
+            "base_size": self.base_size,
+            "num_stages": self.num_stages,
+            "refinement": self.refinement,
+            "writing_gate": self.writing_gate,
+            "response_gate": self.response_gate,
+        }

@@ -1,0 +1,244 @@
+"""A model on disk: configuration, vocabulary and weights in one self-contained directory."""
+
+import contextlib
+import dataclasses
+import json
+import os
+import pathlib
+import shutil
+
+import keras
+import numpy as np
+
+from dmgan_tf.errors import InputError
+from dmgan_tf.files import write_text
+from dmgan_tf.models.discriminator import Discriminator
+from dmgan_tf.models.generator import Generator
+from dmgan_tf.models.image_encoder import ImageEncoder
+from dmgan_tf.models.text_encoder import TextEncoder
+from dmgan_tf.text.vocabulary import Vocabulary
+
+FORMAT_VERSION = 1
+
+
+@dataclasses.dataclass
+class ModelComponents:
+    """What a model directory holds; `None` and an empty list stand for what it does not."""
+
+    vocabulary: Vocabulary
+    text_encoder: TextEncoder
+    generator: Generator | None = None
+    discriminators: list[Discriminator] = dataclasses.field(default_factory=list)
+    image_encoder: ImageEncoder | None = None
+    extra: dict = dataclasses.field(default_factory=dict)
+
+
+def save_model_directory(
+    directory,
+    *,
+    vocabulary,
+    text_encoder,
+    generator=None,
+    discriminators=None,
+    image_encoder=None,
+    extra=None,
+    readme=None,
+):
+    """Writes a model directory, whole or not at all; an older one at that place is replaced.
+
+    Args:
+        directory: Where to write.
+        vocabulary: The `Vocabulary` that `text_encoder` was trained with.
+        text_encoder: A built `TextEncoder`.
+        generator: A built `Generator`, if there is one.
+        discriminators: Built `Discriminator`s, smallest image first, if there are any.
+        image_encoder: A built `ImageEncoder`, if there is one.
+        extra: Further entries for `config.json`, such as the training's settings; JSON values.
+        readme: The model card, Markdown.
+
+    Raises:
+        InputError: If the vocabulary is not of the size that the text encoder expects.
+    """
+    _check_vocabulary_size(vocabulary, text_encoder)
+    config = {
+        "format_version": FORMAT_VERSION,
+        "tokenizer": {
+            "vocabulary_sha256": vocabulary.sha256,
+            "vocabulary_size": len(vocabulary),
+        },
+        "versions": {"keras": keras.__version__, "backend": keras.backend.backend()},
+        "text_encoder": _config_of(text_encoder),
+        **(extra or {}),
+    }
+    with _replacing_directory(directory) as temporary:
+        vocabulary.save(temporary / "vocabulary.txt")
+        text_encoder.save_weights(temporary / "text_encoder.weights.h5")
+        for name, model in (("generator", generator), ("image_encoder", image_encoder)):
+            if model is not None:
+                config[name] = _config_of(model)
+                model.save_weights(temporary / f"{name}.weights.h5")
+        if discriminators:
+            config["discriminators"] = [_config_of(model) for model in discriminators]
+            _Together(discriminators).save_weights(temporary / "discriminators.weights.h5")
+        if readme:
+            write_text(temporary / "README.md", readme)
+        write_text(temporary / "config.json", json.dumps(config, indent=2) + "\n")
+
+
+def load_model_directory(directory, dtype=None):
+    """Reads a model directory, or the `model/` of a run directory.
+
+    Args:
+        directory: A directory that `save_model_directory` wrote, or a run directory.
+        dtype: Keras dtype policy for all networks, such as `"mixed_bfloat16"`; float32 if `None`.
+
+    Returns:
+        `ModelComponents`, built, with their weights.
+
+    Raises:
+        InputError: If there is no model, or a part of it is missing, damaged or of another model.
+    """
+    directory = find_model_directory(directory)
+    config = _read_config(directory)
+    vocabulary = Vocabulary.load(directory / "vocabulary.txt")
+    expected = config["tokenizer"]["vocabulary_sha256"]
+    if vocabulary.sha256 != expected:
+        raise InputError(
+            f"The vocabulary of {directory} is not the one its text encoder was trained with: "
+            f"expected hash {expected[:12]}, received {vocabulary.sha256[:12]} "
+            f"({len(vocabulary)} ids). Restore the model's own vocabulary.txt."
+        )
+    text_encoder = _load(directory, "text_encoder", TextEncoder, config["text_encoder"], dtype)
+    _check_vocabulary_size(vocabulary, text_encoder)
+    components = ModelComponents(vocabulary, text_encoder)
+    if "generator" in config:
+        components.generator = _load(directory, "generator", Generator, config["generator"], dtype)
+    if "image_encoder" in config:
+        components.image_encoder = _load(
+            directory, "image_encoder", ImageEncoder, config["image_encoder"], dtype
+        )
+    if "discriminators" in config:
+        components.discriminators = [
+            _from_config(Discriminator, entry, dtype) for entry in config["discriminators"]
+        ]
+        _load_weights(_Together(components.discriminators), directory, "discriminators")
+    known = {field.name for field in dataclasses.fields(ModelComponents)}
+    components.extra = {
+        key: value
+        for key, value in config.items()
+        if key not in known | {"format_version", "tokenizer", "versions"}
+    }
+    return components
+
+
+def find_model_directory(directory):
+    """The model directory that `directory` is, or, if it is a run directory, the one it holds.
+
+    Raises:
+        InputError: If there is neither.
+    """
+    directory = pathlib.Path(directory)
+    for candidate in (directory, directory / "model"):
+        if (candidate / "config.json").is_file():
+            return candidate
+    raise InputError(
+        f"Expected a model directory (one with config.json) or a run directory at {directory}. "
+        f"Received: {'a directory without one' if directory.is_dir() else 'nothing there'}. "
+        "Train one with `python -m dmgan_tf.train`."
+    )
+
+
+class _Together(keras.Model):
+    """Several models as one, so that their weights share a file."""
+
+    def __init__(self, models):
+        super().__init__()
+        self.models = models
+        self.built = True
+
+
+def _config_of(model):
+    config = model.get_config()
+    for training_only in ("dtype", "name", "trainable"):
+        config.pop(training_only, None)
+    return config
+
+
+def _from_config(model_class, config, dtype):
+    model = model_class(**config, dtype=dtype or "float32")
+    model.build()
+    return model
+
+
+def _load(directory, name, model_class, config, dtype):
+    model = _from_config(model_class, config, dtype)
+    _load_weights(model, directory, name)
+    return model
+
+
+def _load_weights(model, directory, name):
+    path = directory / f"{name}.weights.h5"
+    if not path.is_file():
+        raise InputError(
+            f"Expected the weights of the {name} at {path}; there is no such file. "
+            "Copy the whole model directory."
+        )
+    try:
+        model.load_weights(path)
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(
+            f"{path} does not hold the weights of the {name} that config.json describes "
+            f"({str(error).splitlines()[0]}). Copy the whole model directory again."
+        ) from error
+    for variable in model.weights:
+        if not np.all(np.isfinite(keras.ops.convert_to_numpy(variable))):
+            raise InputError(
+                f"{path} holds values that are not finite (in {variable.path}). "
+                "Take an earlier checkpoint."
+            )
+
+
+def _read_config(directory):
+    path = directory / "config.json"
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+        version = config["format_version"]
+        missing = {"tokenizer", "text_encoder"} - set(config)
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"Expected a model's config.json at {path}; it cannot be read as one ({error})."
+        ) from error
+    if version > FORMAT_VERSION or missing:
+        raise InputError(
+            f"Expected a model of format {FORMAT_VERSION} or older, with tokenizer and "
+            f"text_encoder, at {path}. Received: format {version}, without {sorted(missing)}. "
+            "Update dmgan_tf."
+        )
+    return config
+
+
+def _check_vocabulary_size(vocabulary, text_encoder):
+    if len(vocabulary) != text_encoder.vocabulary_size:
+        raise InputError(
+            f"Expected a vocabulary of {text_encoder.vocabulary_size} ids, the text encoder's. "
+            f"Received one of {len(vocabulary)}. Use the vocabulary.txt that lies beside the "
+            "encoder's weights."
+        )
+
+
+@contextlib.contextmanager
+def _replacing_directory(directory):
+    """Yields a temporary directory that takes the place of `directory` if the block succeeds."""
+    directory = pathlib.Path(directory)
+    temporary = directory.with_name(f".{directory.name}.{os.getpid()}.tmp")
+    retired = directory.with_name(f".{directory.name}.{os.getpid()}.old")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    try:
+        yield temporary
+        if directory.exists():
+            directory.rename(retired)
+        temporary.rename(directory)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+        shutil.rmtree(retired, ignore_errors=True)

@@ -1,0 +1,87 @@
+"""The text encoder: a caption's words and its sentence as vectors."""
+
+import keras
+from keras import initializers, layers, ops
+
+from dmgan_tf.errors import InputError
+
+
+@keras.saving.register_keras_serializable(package="dmgan_tf")
+class TextEncoder(keras.Model):
+    """Bidirectional LSTM over the words of a caption.
+
+    Each word feature is the hidden states of the two directions at that word; the sentence
+    embedding is the last hidden state of each direction, which for the backward one is its state
+    at the first word. Captions of any length may share a batch: padding changes nothing.
+
+    Reference:
+        Section 3.5, "Each word feature corresponds to the hidden states of two directions".
+
+    Args:
+        vocabulary_size: Number of ids, the padding's 0 included.
+        word_dim: Size of a word feature and of the sentence embedding (N_w); even.
+        embedding_dim: Size of the learned embedding of a word.
+        dropout: Share of the embedding that is dropped in training, in [0, 1).
+
+    Call arguments:
+        token_ids: Int32 tensor `(batch, words)`; 0 is padding, on the right.
+        training: Whether dropout is on.
+
+    Returns:
+        Dict of `word_features`, `(batch, words, word_dim)` with zeros at the padding, and
+        `sentence_embedding`, `(batch, word_dim)`.
+
+    Raises:
+        InputError: If `word_dim` is odd.
+    """
+
+    def __init__(self, vocabulary_size, word_dim=256, embedding_dim=300, dropout=0.5, **kwargs):
+        super().__init__(**kwargs)
+        if word_dim % 2:
+            raise InputError(
+                "word_dim holds two directions of equal size, so it must be even. "
+                f"Received: word_dim={word_dim}."
+            )
+        self.vocabulary_size = vocabulary_size
+        self.word_dim = word_dim
+        self.embedding_dim = embedding_dim
+        self.dropout_rate = dropout
+        self.embedding = layers.Embedding(
+            vocabulary_size,
+            embedding_dim,
+            embeddings_initializer=initializers.RandomUniform(-0.1, 0.1),
+            dtype=self.dtype_policy,
+            name="embedding",
+        )
+        self.dropout = layers.Dropout(dropout, dtype=self.dtype_policy, name="dropout")
+        self.recurrence = layers.Bidirectional(
+            layers.LSTM(
+                word_dim // 2, return_sequences=True, return_state=True, dtype=self.dtype_policy
+            ),
+            dtype=self.dtype_policy,
+            name="recurrence",
+        )
+
+    def build(self, input_shape=None):
+        self.embedding.build((None, None))
+        self.recurrence.build((None, None, self.embedding_dim))
+
+    def call(self, token_ids, training=False):
+        padding_mask = ops.not_equal(token_ids, 0)
+        embedded = self.dropout(self.embedding(token_ids), training=training)
+        words, forward, _, backward, _ = self.recurrence(
+            embedded, mask=padding_mask, training=training
+        )
+        return {
+            "word_features": words * ops.cast(ops.expand_dims(padding_mask, -1), words.dtype),
+            "sentence_embedding": ops.concatenate([forward, backward], axis=-1),
+        }
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "vocabulary_size": self.vocabulary_size,
+            "word_dim": self.word_dim,
+            "embedding_dim": self.embedding_dim,
+            "dropout": self.dropout_rate,
+        }

@@ -1,0 +1,178 @@
+"""`DMGANTextToImage`: what a user loads and calls."""
+
+import pathlib
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+
+from dmgan_tf.errors import InputError
+from dmgan_tf.models.model_directory import load_model_directory, save_model_directory
+from dmgan_tf.text.tokenizer import Tokenizer
+
+# Captions are padded to a multiple of this, so that few shapes are ever compiled.
+PADDING_STEP = 8
+
+
+class DMGANTextToImage:
+    """A text encoder and a generator that together draw images from captions.
+
+    Reference:
+        Zhu, Pan, Chen and Yang: DM-GAN: Dynamic Memory Generative Adversarial Networks for
+        Text-to-Image Synthesis. CVPR 2019.
+
+    Args:
+        vocabulary: The `Vocabulary` that the text encoder was trained with.
+        text_encoder: A built `TextEncoder`.
+        generator: A built `Generator`.
+        discriminators: The generator's `Discriminator`s, smallest image first, if kept.
+        image_encoder: The DAMSM's `ImageEncoder`, if kept.
+        extra: Further entries of `config.json`, kept when the model is saved again.
+
+    Example:
+        >>> model = DMGANTextToImage.from_preset("runs/quickstart/dmgan")  # doctest: +SKIP
+        >>> images = model.generate(["a flat drawing of a red apple"], seed=0)  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        vocabulary,
+        text_encoder,
+        generator,
+        discriminators=None,
+        image_encoder=None,
+        extra=None,
+    ):
+        self.vocabulary = vocabulary
+        self.tokenizer = Tokenizer(vocabulary)
+        self.text_encoder = text_encoder
+        self.generator = generator
+        self.discriminators = list(discriminators or [])
+        self.image_encoder = image_encoder
+        self.extra = dict(extra or {})
+        # XLA on a processor is slower than TensorFlow's graphs, and long to compile.
+        jit_compile = "auto" if keras.backend.backend() == "jax" else False
+        for model in (text_encoder, generator):
+            model.compile(jit_compile=jit_compile)
+
+    @classmethod
+    def from_preset(cls, preset, dtype=None):
+        """Loads a model.
+
+        Args:
+            preset: A model directory, a run directory, or the name of a model in `presets/`.
+            dtype: Keras dtype policy, such as `"mixed_bfloat16"`; float32 if `None`.
+
+        Returns:
+            A `DMGANTextToImage`.
+
+        Raises:
+            InputError: If there is no such model, or it is damaged, or has no generator.
+        """
+        shipped = pathlib.Path(__file__).parents[1] / "presets" / str(preset)
+        directory = shipped if shipped.is_dir() else pathlib.Path(preset)
+        components = load_model_directory(directory, dtype=dtype)
+        if components.generator is None:
+            raise InputError(
+                f"{directory} holds no generator (a DAMSM's model directory has encoders only). "
+                "Give a model directory that `python -m dmgan_tf.train` wrote."
+            )
+        return cls(**vars(components))
+
+    def save_to_preset(self, directory, readme=None):
+        """Writes a model directory that `from_preset` reads; see `save_model_directory`."""
+        save_model_directory(
+            directory,
+            vocabulary=self.vocabulary,
+            text_encoder=self.text_encoder,
+            generator=self.generator,
+            discriminators=self.discriminators,
+            image_encoder=self.image_encoder,
+            extra=self.extra,
+            readme=readme,
+        )
+
+    def generate(
+        self,
+        captions: str | Sequence[str],
+        seed: int = 0,
+        *,
+        return_stages: bool = False,
+        return_attention: bool = False,
+        batch_size: int = 16,
+    ):
+        """Draws one image for each caption.
+
+        The noise of an image depends on `seed` and on the caption's place in the list, on nothing
+        else: the same call gives the same images, at every batch size. Repeat a caption to see
+        it drawn in several ways.
+
+        Args:
+            captions: A caption or several, of any length. Words that the vocabulary does not know
+                are dropped, with a warning.
+            seed: Which noise to draw, from 0 to 2**32 - 1.
+            return_stages: Whether to return the images of every stage as well.
+            return_attention: Whether to return attention scores and gates as well.
+            batch_size: How many images are drawn at once.
+
+        Returns:
+            Uint8 array `(captions, height, width, 3)`. If stages or attention are asked for, a dict
+            of `images`, that array; `stages`, one such array a stage, smallest first;
+            `attention_scores`, one `(captions, size / 2, size / 2, words)` a refinement;
+            `word_gates`, one `(captions, words)` a refinement; `response_gates`, one
+            `(captions, size / 2, size / 2)` a refinement; and `words`, the known words of each
+            caption, in the order of the last axis of the scores.
+
+        Raises:
+            InputError: If no caption is given, one has no known word, or the seed is out of range.
+        """
+        captions = [captions] if isinstance(captions, str) else list(captions)
+        if not captions:
+            raise InputError("Expected one caption or more. Received none.")
+        if not 0 <= seed < 2**32:
+            raise InputError(f"Expected a seed from 0 to {2**32 - 1}. Received: seed={seed}.")
+        token_ids = self.tokenizer.encode_batch(captions)
+        token_ids = np.pad(token_ids, ((0, 0), (0, -token_ids.shape[1] % PADDING_STEP)))
+        parts = [
+            self._generate_batch(token_ids[start : start + batch_size], seed, start)
+            for start in range(0, len(captions), batch_size)
+        ]
+        stages = [np.concatenate(stage) for stage in zip(*(p["images"] for p in parts), strict=True)]
+        stages = [to_uint8(stage) for stage in stages]
+        if not (return_stages or return_attention):
+            return stages[-1]
+        result = {"images": stages[-1]}
+        if return_stages:
+            result["stages"] = stages
+        if return_attention:
+            result["words"] = [[self.vocabulary.words[i] for i in row if i] for row in token_ids]
+            for name in ("attention_scores", "word_gates", "response_gates"):
+                result[name] = [
+                    np.concatenate(stage) for stage in zip(*(p[name] for p in parts), strict=True)
+                ]
+        return result
+
+    def _generate_batch(self, token_ids, seed, first_row):
+        encoded = self.text_encoder.predict_on_batch(token_ids)
+        generator = self.generator
+        noise = [
+            np.random.RandomState([seed, row]).standard_normal(
+                generator.noise_dim + generator.condition_dim
+            )
+            for row in range(first_row, first_row + len(token_ids))
+        ]
+        noise, condition_noise = np.split(np.float32(noise), [generator.noise_dim], axis=1)
+        return generator.predict_on_batch(
+            {
+                "noise": noise,
+                "condition_noise": condition_noise,
+                "word_features": encoded["word_features"],
+                "sentence_embedding": encoded["sentence_embedding"],
+                "padding_mask": token_ids != 0,
+            }
+        )
+
+
+def to_uint8(images):
+    """Images in [-1, 1] as uint8, rounded."""
+    return np.uint8(np.clip(np.rint((images + 1) * 127.5), 0, 255))

@@ -1,0 +1,173 @@
+r"""Draws pictures from captions: one PNG a sample, and a contact sheet of them all.
+
+python -m dmgan_tf.sample --model=emoji_128 \
+    --caption="a flat drawing of a red apple" --caption="a glossy green apple"
+
+python -m dmgan_tf.sample --model=runs/birds --captions_file=captions.txt \
+    --num_samples=8 --seed=1 --stages --output=samples/birds
+
+A model is a shipped name, a model directory, or a run directory. A captions file is UTF-8 text with
+one caption a line. The same model, captions and seed give the same pictures, whatever the batch
+size. Each PNG holds its caption, seed and model as text.
+"""
+
+import pathlib
+import re
+
+from absl import flags
+from PIL import Image
+from tqdm import tqdm
+
+from dmgan_tf import command
+from dmgan_tf.errors import InputError
+from dmgan_tf.figures.contact_sheet import contact_sheet, save_png
+
+_LARGEST_SHEET = 400  # samples; a sheet of more is slow to open and nobody looks at it whole
+_LONGEST_SLUG = 60  # bytes; file systems allow 255 for the whole name
+
+
+def define_flags() -> None:
+    """Declares the flags of this command."""
+    flags.DEFINE_string("model", None, "Shipped model name, model directory or run directory.")
+    flags.DEFINE_multi_string("caption", [], "What to draw; may be given several times.")
+    flags.DEFINE_string("captions_file", None, "UTF-8 text file, one caption a line.")
+    flags.DEFINE_string("output", "samples", "Directory for the pictures; made if missing.")
+    flags.DEFINE_integer("num_samples", 4, "Pictures a caption, at least 1.")
+    flags.DEFINE_integer("seed", 0, "Non-negative; another seed draws other pictures.")
+    flags.DEFINE_bool("stages", False, "Also write and show the smaller stages.")
+    flags.DEFINE_integer("batch_size", 16, "Pictures drawn at once; changes speed and memory only.")
+
+
+def main() -> None:
+    """Reads the flags, draws, and prints the path of the contact sheet."""
+    options = flags.FLAGS
+    if not options.model:
+        raise InputError(
+            "Expected --model=MODEL: a shipped name, a model directory or a run directory."
+        )
+    for name in ("num_samples", "batch_size"):
+        if options[name].value < 1:
+            raise InputError(f"Expected --{name} of at least 1. Received: {options[name].value}.")
+    if not 0 <= options.seed < 2**31:
+        raise InputError(f"Expected --seed from 0 to 2147483647. Received: {options.seed}.")
+    captions = gather_captions(options.caption, options.captions_file)
+
+    from dmgan_tf.models.text_to_image import DMGANTextToImage  # slow to import; flags come first
+
+    sheet_path = write_samples(
+        DMGANTextToImage.from_preset(options.model),
+        captions,
+        options.output,
+        model_name=options.model,
+        num_samples=options.num_samples,
+        seed=options.seed,
+        stages=options.stages,
+        batch_size=options.batch_size,
+    )
+    print(sheet_path)
+
+
+def gather_captions(captions: list[str], captions_file: str | None = None) -> list[str]:
+    """Puts the captions of the flags and of the file into one list, in that order.
+
+    Args:
+        captions: Captions as given, none of them blank.
+        captions_file: UTF-8 text, one caption a line; blank lines are skipped.
+
+    Returns:
+        At least one caption.
+
+    Raises:
+        InputError: If there is no caption, or the file cannot be read as text.
+    """
+    for caption in captions:
+        if not caption.strip():
+            raise InputError(f"Expected words in each --caption. Received: {caption!r}.")
+    if captions_file is None:
+        if not captions:
+            raise InputError(
+                'Expected a caption: --caption="..." (repeatable) or --captions_file=FILE.'
+            )
+        return list(captions)
+    path = pathlib.Path(captions_file)
+    if not path.is_file():
+        raise InputError(f"No captions file at {path}; expected a text file, one caption a line.")
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"Expected UTF-8 text in {path}. Received byte {error.object[error.start]:#04x} at "
+            f"offset {error.start}; convert the file to UTF-8."
+        ) from error
+    from_file = [line.strip() for line in lines if line.strip()]
+    if not from_file:
+        raise InputError(f"No caption in {path}; expected one a line.")
+    return [*captions, *from_file]
+
+
+def write_samples(
+    model,
+    captions: list[str],
+    output: str | pathlib.Path,
+    *,
+    model_name: str = "",
+    num_samples: int = 4,
+    seed: int = 0,
+    stages: bool = False,
+    batch_size: int = 16,
+) -> pathlib.Path:
+    """Draws `num_samples` pictures of each caption and writes them with a contact sheet.
+
+    Args:
+        model: A `DMGANTextToImage`.
+        captions: What to draw.
+        output: Directory for `000_the-caption_0.png`, ... and `sheet.png`.
+        model_name: Written into the pictures and on the sheet.
+        num_samples: Pictures a caption.
+        seed: Of the noise.
+        stages: Whether to write every stage (`000_the-caption_0_64px.png`) and show it.
+        batch_size: Pictures drawn at once.
+
+    Returns:
+        The path of the contact sheet.
+    """
+    output = pathlib.Path(output)
+    repeated = [caption for caption in captions for _ in range(num_samples)]
+    result = model.generate(repeated, seed=seed, return_stages=stages, batch_size=batch_size)
+    images = result["images"] if stages else result
+    stage_images = result["stages"] if stages else None
+
+    for row, caption in enumerate(tqdm(repeated, desc="writing", unit="image", disable=None)):
+        name = f"{row // num_samples:03d}_{slug(caption)}_{row % num_samples}"
+        metadata = {"caption": caption, "seed": str(seed), "row": str(row), "model": model_name}
+        save_png(output / f"{name}.png", Image.fromarray(images[row]), metadata)
+        for stage in (stage_images or [])[:-1]:
+            picture = Image.fromarray(stage[row])
+            save_png(output / f"{name}_{picture.width}px.png", picture, metadata)
+
+    shown = max(1, min(len(captions), _LARGEST_SHEET // num_samples))
+    title = f"{model_name}, seed {seed}" if model_name else f"seed {seed}"
+    if shown < len(captions):
+        title += f", the first {shown} of {len(captions)} captions"
+    sheet = contact_sheet(
+        images[: shown * num_samples],
+        captions[:shown],
+        samples_per_caption=num_samples,
+        stages=stage_images,
+        title=title,
+    )
+    save_png(output / "sheet.png", sheet)
+    return output / "sheet.png"
+
+
+def slug(caption: str) -> str:
+    """A short readable part of a file name: letters and digits of any script, and hyphens."""
+    text = re.sub(r"[\W_]+", "-", caption.lower()).strip("-")
+    # Cut by bytes, because that is how file systems count, and never within a character.
+    text = text.encode("utf-8")[:_LONGEST_SLUG].decode("utf-8", "ignore").rstrip("-")
+    return text or "caption"
+
+
+if __name__ == "__main__":
+    define_flags()
+    command.run(main)

@@ -1,0 +1,1 @@
+"""Captions: how they are split into words, and how words become ids."""

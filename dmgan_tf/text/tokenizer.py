@@ -1,0 +1,169 @@
+"""Captions to word ids: one rule, in Python and as a TensorFlow graph."""
+
+import functools
+import logging
+import unicodedata
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dmgan_tf.errors import InputError
+
+if TYPE_CHECKING:
+    from dmgan_tf.text.vocabulary import Vocabulary
+
+_logger = logging.getLogger(__name__)
+
+# RE2's \W knows ASCII only, so the classes are spelled out.
+_SEPARATOR_PATTERN = r"[^\p{L}\p{M}\p{N}_]+"
+
+# TensorFlow's `lower` follows the locale of the process: under Turkish, "I" would become a dotless
+# i, and under Lithuanian, "Ì" three characters. These, taken care of first, leave it no choice.
+_LOCALE_DEPENDENT_LETTERS = {
+    "I": "i",
+    "J": "j",
+    "\u0130": "i\u0307",
+    "\u00cc": "\u00ec",
+    "\u00cd": "\u00ed",
+    "\u0128": "\u0129",
+    "\u012e": "\u012f",
+}
+
+
+class _SeparatorsToSpaces(dict):
+    """A table for `str.translate`, filled in as characters are met."""
+
+    def __missing__(self, code_point):
+        character = chr(code_point)
+        in_word = character == "_" or unicodedata.category(character)[0] in "LMN"
+        self[code_point] = code_point if in_word else ord(" ")
+        return self[code_point]
+
+
+_separators_to_spaces = _SeparatorsToSpaces()
+
+
+def split_words(caption: str) -> list[str]:
+    r"""Splits a caption into lower-case words.
+
+    A word is a longest run of letters, combining marks, numbers (Unicode categories L, M, N) and
+    underscores. Marks belong to words because many scripts, Devanagari for one, cannot be read
+    without them; Python's `\w` leaves them out.
+
+    Args:
+        caption: Any text.
+
+    Returns:
+        The words in order; empty if there is none.
+
+    Example:
+
+    >>> split_words("A red-faced bird's beak.")
+    ['a', 'red', 'faced', 'bird', 's', 'beak']
+    """
+    return caption.lower().translate(_separators_to_spaces).split()
+
+
+class Tokenizer:
+    """Turns captions into the word ids of a vocabulary.
+
+    Words that the vocabulary lacks are dropped: the network has no embedding for them. The Python
+    rule serves single captions and names what it drops; the graph rule serves input pipelines and
+    exported models. Both are the same rule for every character that Python's and TensorFlow's
+    versions of Unicode both know.
+
+    Args:
+        vocabulary: The words with their ids.
+        max_words: Known words beyond this many are cut off, 1 or more; None for no limit.
+
+    Example:
+
+    >>> from dmgan_tf.text.vocabulary import Vocabulary
+    >>> Tokenizer(Vocabulary(["red", "apple"])).encode("Apple, red")
+    [2, 1]
+    """
+
+    def __init__(self, vocabulary: "Vocabulary", max_words: int | None = None):
+        if max_words is not None and max_words < 1:
+            raise InputError(f"Expected max_words of 1 or more, or None. Received: {max_words}.")
+        self.vocabulary = vocabulary
+        self.max_words = max_words
+        self._warned_words = set()
+
+    def encode(self, caption: str) -> list[int]:
+        """Returns the ids of the known words of `caption`, in order.
+
+        Raises:
+            InputError: If it holds no known word.
+        """
+        words = split_words(caption)
+        ids = [self.vocabulary.id_of(word) for word in words]
+        unknown = [word for word, id_ in zip(words, ids, strict=True) if id_ is None]
+        known = [id_ for id_ in ids if id_ is not None]
+        if not known:
+            raise InputError(
+                f"Expected a caption with a word of the vocabulary ({len(self.vocabulary) - 1} "
+                f"words: {', '.join(self.vocabulary.words[1:6])}, ...). Received: {caption!r}. "
+                "Describe the picture in the words of the training captions."
+            )
+        self._warn_of(unknown, caption)
+        return known[: self.max_words]
+
+    def encode_batch(self, captions: Sequence[str]) -> np.ndarray:
+        """Returns the ids of several captions, padded with 0 on the right to the longest.
+
+        Args:
+            captions: One caption or more.
+
+        Returns:
+            int32 array of shape (captions, words of the longest).
+
+        Raises:
+            InputError: If a caption holds no known word, or there is no caption.
+        """
+        if isinstance(captions, str) or not len(captions):
+            raise InputError(f"Expected a list of captions. Received: {captions!r}.")
+        rows = [self.encode(caption) for caption in captions]
+        token_ids = np.zeros((len(rows), max(map(len, rows))), np.int32)
+        for row, ids in zip(token_ids, rows, strict=True):
+            row[: len(ids)] = ids
+        return token_ids
+
+    def in_graph(self, captions):
+        """Returns the ids of several captions, computed by TensorFlow ops.
+
+        Args:
+            captions: string tensor of shape (batch,), in UTF-8.
+
+        Returns:
+            int32 `tf.RaggedTensor` of shape (batch, None). A caption without a known word is an
+            empty row.
+        """
+        import tensorflow as tf
+
+        for letter, lowered in _LOCALE_DEPENDENT_LETTERS.items():
+            captions = tf.strings.regex_replace(captions, letter, lowered)
+        captions = tf.strings.lower(captions, encoding="utf-8")
+        captions = tf.strings.regex_replace(captions, _SEPARATOR_PATTERN, " ")
+        ids = self.table.lookup(tf.strings.split(captions))
+        known = tf.ragged.boolean_mask(ids, ids > 0)
+        return known if self.max_words is None else known[:, : self.max_words]
+
+    @functools.cached_property
+    def table(self):
+        """The lookup table of `in_graph`; an exported model must hold on to it."""
+        import tensorflow as tf
+
+        with tf.init_scope():
+            words = tf.constant(self.vocabulary.words[1:])
+            ids = tf.range(1, len(self.vocabulary), dtype=tf.int32)
+            initializer = tf.lookup.KeyValueTensorInitializer(words, ids)
+            return tf.lookup.StaticHashTable(initializer, default_value=0)
+
+    def _warn_of(self, unknown: list[str], caption: str) -> None:
+        """Warns of words not warned of before."""
+        new = list(dict.fromkeys(word for word in unknown if word not in self._warned_words))
+        if new:
+            self._warned_words.update(new)
+            _logger.warning("Unknown words left out of %r: %s", caption, ", ".join(new))

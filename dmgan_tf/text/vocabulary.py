@@ -1,0 +1,156 @@
+"""Words and their ids, with the file they travel in."""
+
+import collections
+import hashlib
+import os
+import pathlib
+from collections.abc import Iterable
+
+from dmgan_tf import files
+from dmgan_tf.errors import InputError
+from dmgan_tf.text import tokenizer
+
+PADDING_WORD = "<pad>"
+
+
+class Vocabulary:
+    """An ordered list of words: the word at position n has id n, and id 0 is padding.
+
+    An encoder's weights mean nothing without the exact vocabulary that it was trained with, so a
+    vocabulary has a hash and travels with every model and every data set.
+
+    Args:
+        words: The words in the order of their ids 1, 2, ..., without the padding word. Each a
+            string without line breaks; no word twice.
+
+    Raises:
+        InputError: If there is no word, or a word cannot stand in a vocabulary.
+
+    Example:
+
+    >>> vocabulary = Vocabulary(["red", "apple"])
+    >>> len(vocabulary), vocabulary.id_of("apple"), vocabulary.id_of("pear")
+    (3, 2, None)
+    """
+
+    def __init__(self, words: Iterable[str]):
+        self.words = (PADDING_WORD, *words)
+        if len(self.words) == 1:
+            raise InputError("Expected a vocabulary of at least one word. Received: no words.")
+        self._ids = {}
+        for index, word in enumerate(self.words):
+            if not isinstance(word, str) or not word or "\n" in word or "\r" in word:
+                raise InputError(
+                    f"Expected the word with id {index} to be text on one line. Received: {word!r}."
+                )
+            if word in self._ids:
+                raise InputError(
+                    f"Expected every word of a vocabulary once. Received: {word!r} with the ids "
+                    f"{self._ids[word]} and {index}."
+                )
+            self._ids[word] = index
+
+    @classmethod
+    def from_captions(cls, captions: Iterable[str], min_count: int = 1) -> "Vocabulary":
+        """Collects the words of `captions`, the most frequent first, equally frequent ones by name.
+
+        Args:
+            captions: The captions to count the words of; only those of the training split.
+            min_count: Words that occur less often are left out, 1 or more.
+
+        Returns:
+            The vocabulary.
+
+        Raises:
+            InputError: If no word occurs `min_count` times.
+        """
+        counts = collections.Counter()
+        for caption in captions:
+            counts.update(tokenizer.split_words(caption))
+        kept = [word for word, count in counts.items() if count >= min_count]
+        if not kept:
+            raise InputError(
+                f"Expected captions in which some word occurs {min_count} time(s) or more. "
+                f"Received: {len(counts)} different words, all rarer."
+            )
+        return cls(sorted(kept, key=lambda word: (-counts[word], word)))
+
+    def __len__(self) -> int:
+        return len(self.words)
+
+    def __eq__(self, other) -> bool:
+        return isinstance(other, Vocabulary) and self.words == other.words
+
+    def __hash__(self) -> int:
+        return hash(self.words)
+
+    def id_of(self, word: str) -> int | None:
+        """Returns the id of `word`, or None if it is unknown."""
+        return self._ids.get(word)
+
+    @property
+    def sha256(self) -> str:
+        """The SHA-256 of the vocabulary's file, in hexadecimal."""
+        return hashlib.sha256(self._file_text().encode("utf-8")).hexdigest()
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Writes one word a line in UTF-8; the first line, of id 0, is the padding word."""
+        files.write_text(path, self._file_text())
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> "Vocabulary":
+        """Reads a file that `save` wrote.
+
+        Raises:
+            InputError: If there is no such file, or it is not a vocabulary.
+        """
+        try:
+            text = pathlib.Path(path).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            raise InputError(f"Expected a vocabulary file at {path}. Received: no file.") from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"Cannot read the vocabulary {path}: {error}.") from error
+        words = text.removesuffix("\n").split("\n")
+        if words[0] != PADDING_WORD:
+            raise InputError(
+                f"Expected a vocabulary, whose first line is {PADDING_WORD}, in {path}. Received: "
+                f"{words[0][:40]!r} in the first line."
+            )
+        try:
+            return cls(words[1:])
+        except InputError as error:
+            raise InputError(f"In the vocabulary {path}: {error}") from error
+
+    def _file_text(self) -> str:
+        return "".join(f"{word}\n" for word in self.words)
+
+
+def check_same_vocabulary(a: Vocabulary, a_name: str, b: Vocabulary, b_name: str) -> None:
+    """Raises an error that says which two vocabularies differ, and where.
+
+    Ids of one vocabulary looked up in the embedding of another give fluent nonsense rather than a
+    failure, so this is checked wherever a vocabulary meets an encoder.
+
+    Args:
+        a: One vocabulary.
+        a_name: What it belongs to, as the user knows it: `the data set DIR`.
+        b: The other vocabulary.
+        b_name: What that one belongs to.
+
+    Raises:
+        InputError: If they differ in any word or in order.
+    """
+    if a == b:
+        return
+    pairs = zip(a.words, b.words, strict=False)
+    differing = next((n for n, (x, y) in enumerate(pairs) if x != y), min(len(a), len(b)))
+
+    def word_at(vocabulary):
+        return repr(vocabulary.words[differing]) if differing < len(vocabulary) else "nothing"
+
+    raise InputError(
+        f"Expected the same vocabulary in {a_name} ({len(a) - 1} words, {a.sha256[:8]}) and in "
+        f"{b_name} ({len(b) - 1} words, {b.sha256[:8]}). They first differ at id {differing}: "
+        f"{word_at(a)} against {word_at(b)}. Use the two that were trained together, or prepare "
+        "the data again with --vocabulary=FILE of the encoder."
+    )

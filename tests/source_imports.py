@@ -1,0 +1,86 @@
+"""What the project's Python files import, read from their syntax trees: nothing is executed."""
+
+import ast
+import dataclasses
+import functools
+import pathlib
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+PACKAGE = "dmgan_tf"
+
+
+@dataclasses.dataclass(frozen=True, order=True)
+class Import:
+    """One imported module, by its full dotted name, and where the statement stands."""
+
+    module: str
+    line: int
+    inside_function: bool
+
+    @property
+    def top(self) -> str:
+        return self.module.partition(".")[0]
+
+
+def python_files(*directories: str) -> list[str]:
+    """Paths, relative to the root and sorted, of every Python file below `directories`."""
+    return sorted(
+        path.relative_to(ROOT).as_posix()
+        for directory in directories
+        for path in (ROOT / directory).rglob("*.py")
+    )
+
+
+def module_file(module: str) -> str | None:
+    """The project file that holds `module`, relative to the root; None if it is not ours."""
+    base = module.replace(".", "/")
+    for candidate in (f"{base}.py", f"{base}/__init__.py", f"tests/{base}.py"):
+        if (ROOT / candidate).is_file():
+            return candidate
+    return None
+
+
+@functools.cache
+def imports_of(path: str) -> tuple[Import, ...]:
+    """Every import in the file at `path`, those inside functions too."""
+    return imports_in((ROOT / path).read_text(encoding="utf-8"), path)
+
+
+def imports_in(source: str, path: str) -> tuple[Import, ...]:
+    """Every import in `source`, taken to stand at `path` (which relative imports start from).
+
+    `from package import name` counts as `package.name` where that is a module of ours, and as
+    `package` where `name` is an attribute.
+    """
+    found = []
+
+    def visit(node: ast.AST, inside_function: bool) -> None:
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                found.append(Import(alias.name, node.lineno, inside_function))
+        elif isinstance(node, ast.ImportFrom):
+            base = _absolute(node, path)
+            for alias in node.names:
+                module = f"{base}.{alias.name}"
+                name = module if base.startswith(PACKAGE) and module_file(module) else base
+                found.append(Import(name, node.lineno, inside_function))
+        function = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        for child in ast.iter_child_nodes(node):
+            visit(child, inside_function or function)
+
+    visit(ast.parse(source, filename=path), False)
+    return tuple(found)
+
+
+def _absolute(node: ast.ImportFrom, path: str) -> str:
+    if not node.level:
+        return node.module
+    package = pathlib.PurePosixPath(path).parts[: -node.level]
+    return ".".join([*package, *([node.module] if node.module else [])])
+
+
+def is_command(path: str) -> bool:
+    """Whether the file runs as `python -m dmgan_tf.NAME`."""
+    if pathlib.PurePosixPath(path).parent.as_posix() != PACKAGE:
+        return False
+    return 'if __name__ == "__main__":' in (ROOT / path).read_text(encoding="utf-8")

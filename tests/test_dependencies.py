@@ -1,0 +1,127 @@
+"""Dependencies run one way; an arrow that runs back up fails here.
+
+Commands -> training, serving, metrics, conversion, data -> models -> layers; training also ->
+losses, data and figures; data and models also -> text.
+"""
+
+import pathlib
+import sys
+
+import pytest
+from source_imports import PACKAGE, Import, imports_in, imports_of, is_command, python_files
+
+# What each part may import of ours, beside itself and the leaves. A new part gets a row.
+LEAVES = {"errors", "files"}
+MAY_IMPORT = {
+    "errors": set(),
+    "files": set(),
+    "command": set(),
+    "layers": set(),
+    "losses": set(),
+    "text": set(),
+    "figures": set(),
+    "models": {"layers", "text"},
+    "data": {"text"},
+    "metrics": {"models"},
+    "conversion": {"models"},
+    "serving": {"models", "text"},
+    "training": {"models", "losses", "data", "text", "figures"},
+    "__init__": {"models"},
+}
+KERAS_ONLY = {"layers", "models", "losses"}  # they also run on Keras' other backends
+TENSORFLOW_IN = {"data", "training", "serving"}  # beside the commands and text/tokenizer.py
+FILES = python_files(PACKAGE)
+
+
+def part_of(path: str) -> str:
+    """`layers` for dmgan_tf/layers/blocks.py, `errors` for dmgan_tf/errors.py."""
+    return pathlib.PurePosixPath(path).with_suffix("").parts[1]
+
+
+def violations(path: str, imports: tuple[Import, ...], command: bool) -> list[str]:
+    """One line for each import of `path` that the design does not allow."""
+    part = part_of(path)
+    found = []
+    for item in imports:
+        if item.top in sys.stdlib_module_names:
+            continue
+        if item.top == PACKAGE:
+            allowed = _our_import_allowed(part, item, command)
+        else:
+            allowed = _third_party_allowed(path, part, item, command)
+        if not allowed:
+            found.append(f"{path}:{item.line}: {part} must not import {item.module}")
+    return found
+
+
+def _our_import_allowed(part: str, item: Import, command: bool) -> bool:
+    _, *rest = item.module.split(".")
+    target = rest[0] if rest else "__init__"
+    if target in LEAVES:
+        return part != target
+    if command:
+        return target == "command" or not is_command(f"{PACKAGE}/{target}.py")
+    return target == part or target in MAY_IMPORT[part]
+
+
+def _third_party_allowed(path: str, part: str, item: Import, command: bool) -> bool:
+    if part in KERAS_ONLY and item.top not in {"keras", "numpy"}:
+        return False
+    if item.top == "tensorflow" and not command and part not in TENSORFLOW_IN:
+        return path == f"{PACKAGE}/text/tokenizer.py" and item.inside_function
+    if item.module in {"absl.flags", "absl.app"} or item.module == "absl":
+        return pathlib.PurePosixPath(path).parent.as_posix() == PACKAGE
+    return True
+
+
+@pytest.mark.parametrize("path", FILES)
+def test_imports_run_one_way(path):
+    command = is_command(path)
+    assert command or part_of(path) in MAY_IMPORT, (
+        f"{part_of(path)} is new: say in MAY_IMPORT what it may import"
+    )
+    assert violations(path, imports_of(path), command) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "source"),
+    [
+        ("dmgan_tf/layers/x.py", "import tensorflow as tf"),
+        ("dmgan_tf/layers/x.py", "from dmgan_tf import models"),
+        ("dmgan_tf/layers/x.py", "from ..models.generator import Generator"),
+        ("dmgan_tf/losses/x.py", "def f():\n    import dmgan_tf.models.generator"),
+        ("dmgan_tf/models/x.py", "import dmgan_tf.training.config"),
+        ("dmgan_tf/models/x.py", "from dmgan_tf.losses import adversarial"),
+        ("dmgan_tf/models/x.py", "from PIL import Image"),
+        ("dmgan_tf/text/tokenizer.py", "import tensorflow as tf"),
+        ("dmgan_tf/text/vocabulary.py", "def f():\n    import tensorflow as tf"),
+        ("dmgan_tf/training/x.py", "from absl import flags"),
+        ("dmgan_tf/training/x.py", "from dmgan_tf import command"),
+        ("dmgan_tf/data/x.py", "import dmgan_tf"),
+        ("dmgan_tf/figures/x.py", "from dmgan_tf.models import generator"),
+        ("dmgan_tf/errors.py", "from dmgan_tf import files, errors"),
+    ],
+)
+def test_a_forbidden_import_is_named(path, source):
+    (line,) = violations(path, imports_in(source, path), command=False)
+    assert line.startswith(f"{path}:") and "must not import" in line
+
+
+@pytest.mark.parametrize(
+    ("path", "source"),
+    [
+        ("dmgan_tf/layers/x.py", "import keras\nfrom . import blocks"),
+        ("dmgan_tf/models/x.py", "from dmgan_tf.layers.blocks import GLU\nimport numpy as np"),
+        ("dmgan_tf/text/tokenizer.py", "def f():\n    import tensorflow as tf"),
+        ("dmgan_tf/training/x.py", "from absl import logging\nfrom dmgan_tf.errors import E"),
+    ],
+)
+def test_an_allowed_import_passes(path, source):
+    assert violations(path, imports_in(source, path), command=False) == []
+
+
+def test_commands_do_not_import_one_another():
+    commands = [path for path in FILES if is_command(path)]
+    for path in commands:
+        others = {f"{PACKAGE}.{part_of(other)}" for other in commands if other != path}
+        assert others.isdisjoint(item.module for item in imports_of(path)), path
