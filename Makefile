@@ -5,6 +5,7 @@ QUICKSTART ?= runs/quickstart
 PYTEST_WORKERS ?= 2
 PYTEST_FLAGS ?=
 BUILDIFIER_VERSION ?= 8.2.1
+export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 IN_VENV := $(VENV)/bin/python
 BUILDIFIER := $(VENV)/node/node_modules/.bin/buildifier
@@ -48,7 +49,7 @@ lint: $(VENV)/.installed-test $(VENV)/.buildifier  ## check style and formatting
 		echo "$(BUILDIFIER) --mode=check $(BAZEL_FILES)"; \
 		$(BUILDIFIER) --mode=check $(BAZEL_FILES); \
 	else \
-		echo "skipped: the format of $(BAZEL_FILES) (buildifier needs npm; install it and 'make clean')"; \
+		echo "skipped: the format of $(BAZEL_FILES) (buildifier needs npm; install it and remove $(VENV)/.buildifier)"; \
 	fi
 
 format: $(VENV)/.installed-test $(VENV)/.buildifier  ## format the Python and Bazel files

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable
 
-from absl import app, logging
+from absl import app, flags, logging
 
 from dmgan_tf.errors import InputError
 
@@ -35,3 +35,13 @@ def run(main: Callable[[], None]) -> None:
 
     logging.set_verbosity(logging.INFO)
     app.run(guarded)
+
+
+def flags_text(holders) -> str:
+    """The flags that have a value, one a line, as `--flagfile` reads them.
+
+    Args:
+        holders: What `absl.flags.DEFINE_*` returned.
+    """
+    given = (flags.FLAGS[holder.name] for holder in holders if holder.value is not None)
+    return "".join(f"{flag.serialize()}\n" for flag in given if flag.value != [])

@@ -32,7 +32,7 @@ def python_files(*directories: str) -> list[str]:
 
 
 def module_file(module: str) -> str | None:
-    """The project file that holds `module`, relative to the root; None if it is not ours."""
+    """The project file that holds `module`, relative to the root; None if there is none."""
     base = module.replace(".", "/")
     for candidate in (f"{base}.py", f"{base}/__init__.py", f"tests/{base}.py"):
         if (ROOT / candidate).is_file():
@@ -49,8 +49,8 @@ def imports_of(path: str) -> tuple[Import, ...]:
 def imports_in(source: str, path: str) -> tuple[Import, ...]:
     """Every import in `source`, taken to stand at `path` (which relative imports start from).
 
-    `from package import name` counts as `package.name` where that is a module of ours, and as
-    `package` where `name` is an attribute.
+    `from package import name` counts as `package.name`, except that in a package of ours it counts
+    as `package` where `name` is an attribute and not a module.
     """
     found = []
 
@@ -60,9 +60,11 @@ def imports_in(source: str, path: str) -> tuple[Import, ...]:
                 found.append(Import(alias.name, node.lineno, inside_function))
         elif isinstance(node, ast.ImportFrom):
             base = _absolute(node, path)
+            ours = base.startswith(PACKAGE) or module_file(base)
             for alias in node.names:
-                module = f"{base}.{alias.name}"
-                name = module if base.startswith(PACKAGE) and module_file(module) else base
+                name = f"{base}.{alias.name}"
+                if ours and not module_file(name):
+                    name = base
                 found.append(Import(name, node.lineno, inside_function))
         function = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         for child in ast.iter_child_nodes(node):
@@ -81,6 +83,6 @@ def _absolute(node: ast.ImportFrom, path: str) -> str:
 
 def is_command(path: str) -> bool:
     """Whether the file runs as `python -m dmgan_tf.NAME`."""
-    if pathlib.PurePosixPath(path).parent.as_posix() != PACKAGE:
+    if pathlib.PurePosixPath(path).parent.as_posix() != PACKAGE or not (ROOT / path).is_file():
         return False
     return 'if __name__ == "__main__":' in (ROOT / path).read_text(encoding="utf-8")

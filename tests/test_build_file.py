@@ -48,6 +48,7 @@ def label_of(module: str) -> str | None:
     if path:
         return f":{target_of(path)[1]}"
     top = module.partition(".")[0]
+    assert top != PACKAGE, f"{module} is imported, but there is no such file"
     if top in sys.stdlib_module_names:
         return None
     return f"@pypi//{DISTRIBUTIONS.get(top, top)}"
@@ -139,7 +140,11 @@ def _new_target(rule: str, name: str, lists: dict[str, list[str]]) -> str:
     if rule == "py_binary":
         attributes["main"] = f'"{lists["srcs"][0]}"'
     if rule == "py_test":
-        attributes["args"] = f'["tests/{name.removesuffix("_test")}"]'
+        directory = f"tests/{name.removesuffix('_test')}"
+        attributes["args"] = f'["{directory}"]'
+        attributes["data"] = (
+            f'glob(["{directory}/**"], allow_empty = True, exclude = ["**/*.py"])'  # golden values
+        )
         attributes["main_module"] = '"pytest"'
     if lists["deps"]:
         attributes["deps"] = _starlark(lists["deps"])

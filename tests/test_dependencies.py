@@ -69,7 +69,7 @@ def _third_party_allowed(path: str, part: str, item: Import, command: bool) -> b
         return False
     if item.top == "tensorflow" and not command and part not in TENSORFLOW_IN:
         return path == f"{PACKAGE}/text/tokenizer.py" and item.inside_function
-    if item.module in {"absl.flags", "absl.app"} or item.module == "absl":
+    if item.top == "absl" and item.module.split(".")[1:2] in ([], ["flags"], ["app"]):
         return pathlib.PurePosixPath(path).parent.as_posix() == PACKAGE
     return True
 

@@ -153,14 +153,10 @@ def _read_sidecars(folder: pathlib.Path) -> list[CaptionedImage]:
 
 def _cleaned(captions: Iterable[str]) -> tuple[str, ...]:
     # JSON may hold halves of surrogate pairs, which no UTF-8 can.
-    return tuple(
-        caption.encode("utf-8", "replace").decode("utf-8").strip() for caption in captions
-    )
+    return tuple(caption.encode("utf-8", "replace").decode("utf-8").strip() for caption in captions)
 
 
-def _divide(
-    images: list[CaptionedImage], test_fraction: float
-) -> dict[str, list[CaptionedImage]]:
+def _divide(images: list[CaptionedImage], test_fraction: float) -> dict[str, list[CaptionedImage]]:
     def group_of(image):
         return image.file_name if image.class_id is None else f"class {image.class_id}"
 

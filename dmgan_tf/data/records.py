@@ -29,9 +29,7 @@ def shard_name(split: str, index: int, count: int) -> str:
     return f"{split}-{index:05d}-of-{count:05d}.tfrecord"
 
 
-def serialize_example(
-    jpeg: bytes, captions: Sequence[str], class_id: int, file_name: str
-) -> bytes:
+def serialize_example(jpeg: bytes, captions: Sequence[str], class_id: int, file_name: str) -> bytes:
     """Returns one image with its captions as a serialized `tf.train.Example`."""
 
     def of_bytes(values):

@@ -247,8 +247,8 @@ class ImageEncoder(keras.Model):
             embedding_dim, dtype=self.dtype_policy, name="code_projection"
         )
 
-    def build(self, input_shape):
-        self.backbone.build((input_shape[0], self.input_size, self.input_size, 3))
+    def build(self, input_shape=None):
+        self.backbone.build((None, self.input_size, self.input_size, 3))
         if self.backbone_name == "inception_v3":
             region_channels, pooled_channels = 768, 2048
         else:

@@ -186,6 +186,7 @@ class _Branches(keras.layers.Layer):
                 setattr(self, unit.name, layer)
 
     def build(self, input_shape):
+        # A reduction's last branch has no convolution: it passes the input's channels on.
         self.output_channels = 0
         for branch in self._branches:
             channels = input_shape[-1]
@@ -287,15 +288,14 @@ class InceptionV3(keras.Model):
         if num_classes:
             self.fc = keras.layers.Dense(num_classes, dtype=self.dtype_policy, name="fc")
 
-    def build(self, input_shape):
-        channels = input_shape[-1]
+    def build(self, input_shape=None):
+        channels = 3
         for unit in _units(_STEM):
             getattr(self, unit.name).build((None, None, None, channels))
             channels = unit.filters
         for name in _MIXED:
             block = getattr(self, name)
             block.build((None, None, None, channels))
-            # A reduction's third branch passes its input on, so the width grows by it.
             channels = block.output_channels
         if self.num_classes:
             self.fc.build((None, channels))
@@ -317,6 +317,19 @@ class InceptionV3(keras.Model):
         if self.num_classes:
             outputs["logits"] = self.fc(outputs["pooled"])
         return outputs
+
+    def convolution_units(self):
+        """Yields (torchvision's name, layer with `conv` and `bn`), in torchvision's order.
+
+        For converters of published weights: the name of the first is `"Conv2d_1a_3x3"`, of the
+        last `"Mixed_7c.branch_pool"`.
+        """
+        for unit in _units(_STEM):
+            yield unit.name, getattr(self, unit.name)
+        for block, branches in _MIXED.items():
+            for branch in branches:
+                for unit in _units(branch):
+                    yield f"{block}.{unit.name}", getattr(getattr(self, block), unit.name)
 
     def get_config(self):
         return {

@@ -8,6 +8,8 @@ import keras
 import tensorflow as tf
 import tqdm
 
+_BAR = "{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]"
+
 
 class Progress(keras.callbacks.Callback):
     """One bar for the whole run, and one line an epoch.
@@ -41,7 +43,7 @@ class Progress(keras.callbacks.Callback):
             file=sys.stderr,
             dynamic_ncols=True,
             disable=not sys.stderr.isatty(),
-            bar_format="{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]",
+            bar_format=_BAR,
         )
 
     def on_train_batch_begin(self, batch, logs=None):

@@ -141,7 +141,9 @@ class CheckpointStore:
             try:
                 arrays, header = _read(path)
             except _DAMAGE as error:
-                logging.warning("Checkpoint %s is damaged (%s); trying the one before.", path, error)
+                logging.warning(
+                    "Checkpoint %s is damaged (%s); trying the one before.", path, error
+                )
                 self._move_aside(path)
                 continue
             _check_same_variables(path, arrays, variables)

@@ -111,7 +111,9 @@ def clip_by_global_norm(gradients, limit, scale=1.0):
     norm = tf.linalg.global_norm([tf.cast(total, tf.float32) for total in totals]) / scale
     factor = limit / tf.maximum(norm, limit)
     return [
-        None if gradient is None else tf.convert_to_tensor(gradient) * tf.cast(factor, gradient.dtype)
+        None
+        if gradient is None
+        else tf.convert_to_tensor(gradient) * tf.cast(factor, gradient.dtype)
         for gradient in gradients
     ]
 

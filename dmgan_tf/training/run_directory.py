@@ -64,9 +64,7 @@ class RunDirectory:
                 "Choose another --run."
             )
         if self.holds_a_run() and not resume:
-            found = [
-                path.name for path in (self.flags_file, self.checkpoints) if path.exists()
-            ]
+            found = [path.name for path in (self.flags_file, self.checkpoints) if path.exists()]
             raise InputError(
                 f"{self.path} already holds a run ({', '.join(found)}); "
                 "give --resume to continue it or choose another --run."

@@ -1,0 +1,327 @@
+"""Prepared data sets to batches of tensors.
+
+Every batch of training is a function of the seed and the step alone: orders, crops, flips and the
+choice of captions come from stateless random numbers. So a run that stops and goes on sees what an
+uninterrupted one sees.
+"""
+
+import os
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from dmgan_tf.data import records
+from dmgan_tf.data.records import DatasetInfo, load_dataset_info
+from dmgan_tf.errors import InputError
+from dmgan_tf.text.tokenizer import Tokenizer
+from dmgan_tf.text.vocabulary import check_same_vocabulary
+
+_SHUFFLE_BUFFER = 4096  # encoded records: some 200 MB of photographs
+_OPEN_SHARDS = 8
+_CACHE_LIMIT = 2**30  # bytes
+
+
+def check_tokenizer(info: DatasetInfo, tokenizer: Tokenizer) -> None:
+    """Raises an error if a data set was prepared with another vocabulary than the tokenizer's.
+
+    Args:
+        info: The data set.
+        tokenizer: The tokenizer, usually an encoder's.
+
+    Raises:
+        InputError: If the vocabularies differ; it names both.
+    """
+    if info.vocabulary_sha256 != tokenizer.vocabulary.sha256:
+        check_same_vocabulary(
+            info.vocabulary(), f"the data set {info.directory}", tokenizer.vocabulary, "the encoder"
+        )
+
+
+def steps_per_epoch(directory: str | os.PathLike, split: str, batch_size: int) -> int:
+    """Returns the number of full batches in one pass over a split.
+
+    Raises:
+        InputError: If the split does not fill one batch.
+    """
+    num_images = load_dataset_info(directory).split(split).num_images
+    if batch_size < 1 or batch_size > num_images:
+        raise InputError(
+            f"Expected a batch size from 1 to the {num_images} images of {split!r} in {directory}. "
+            f"Received: {batch_size}."
+        )
+    return num_images // batch_size
+
+
+def training_dataset(
+    directory: str | os.PathLike,
+    *,
+    tokenizer: Tokenizer,
+    image_sizes: Sequence[int],
+    batch_size: int,
+    num_steps: int,
+    max_words: int = 18,
+    split: str = "train",
+    flip: bool = True,
+    crop: bool = True,
+    seed: int = 0,
+    start_step: int = 0,
+    cache: bool | None = None,
+) -> tf.data.Dataset:
+    """Returns the batches of training, a pure function of `seed` and step.
+
+    One random caption an image. Of a caption that is too long, a random subset of the words is
+    kept, in order. The crop is a random square of 64/76 of the shorter side, and every stage's
+    size is resized from it by antialiased bilinear filtering, as the authors' release does.
+
+    Reference:
+        Zhu et al. 2019, section 4 (Implementation details), and the release's `datasets.py`.
+
+    Args:
+        directory: What `prepare_data` wrote.
+        tokenizer: A tokenizer with the data set's vocabulary.
+        image_sizes: The sizes of the stages in pixels, ascending.
+        batch_size: Images in a batch, over all replicas.
+        num_steps: The number of the step to stop before.
+        max_words: Words of a caption to keep.
+        split: `train` or `test`.
+        flip: Whether to mirror every second image; switch it off if captions say "left".
+        crop: Whether to crop at random; if not, the largest square in the middle is used.
+        seed: Any integer.
+        start_step: The number of the first step; 0 for a new run.
+        cache: Whether to hold the encoded images in memory; None to hold up to 1 GiB. It does not
+            change the batches.
+
+    Returns:
+        A dataset of `num_steps - start_step` batches: dicts of `images`, a tuple of float32
+        (batch, size, size, 3) in [-1, 1], one a size; `token_ids`, int32 (batch, max_words),
+        padded with 0 on the right; `class_ids`, int32 (batch,).
+
+    Raises:
+        InputError: If the directory holds no such data, or not for these sizes or this vocabulary.
+    """
+    info = load_dataset_info(directory)
+    check_tokenizer(info, tokenizer)
+    sizes = _checked_sizes(info, image_sizes)
+    if max_words < 1:
+        raise InputError(f"Expected max_words of 1 or more. Received: {max_words}.")
+    steps = steps_per_epoch(directory, split, batch_size)
+    serialized = _epochs(info, split, batch_size, steps, seed, start_step, cache)
+
+    def load(position, record):
+        example = records.parse_example(record)
+        draws = tf.random.stateless_uniform([4], seed=tf.stack([seed, position]))
+        num_captions = tf.size(example["captions"])
+        chosen = tf.cast(draws[0] * tf.cast(num_captions, tf.float32), tf.int32)
+        image = _decode(example["image"])
+        if flip:
+            image = tf.cond(draws[1] < 0.5, lambda: tf.reverse(image, [1]), lambda: image)
+        return {
+            "images": _crop_and_resize(image, sizes, draws[2:] if crop else None),
+            "caption": example["captions"][tf.minimum(chosen, num_captions - 1)],
+            "class_ids": tf.cast(example["class_id"], tf.int32),
+            "position": position,
+        }
+
+    def finish(batch):
+        words = tokenizer.in_graph(batch["caption"])
+        word_seed = tf.stack([seed, batch["position"][0]])
+        token_ids = _random_words(words, max_words, batch_size, word_seed)
+        return {
+            "images": _normalised(batch["images"]),
+            "token_ids": token_ids,
+            "class_ids": batch["class_ids"],
+        }
+
+    dataset = serialized.map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    dataset = dataset.batch(batch_size, drop_remainder=True).map(finish)
+    return dataset.take(max(num_steps - start_step, 0)).prefetch(tf.data.AUTOTUNE)
+
+
+def evaluation_dataset(
+    directory: str | os.PathLike,
+    *,
+    tokenizer: Tokenizer,
+    image_sizes: Sequence[int],
+    batch_size: int,
+    split: str = "test",
+    max_words: int | None = None,
+    crop: bool = True,
+) -> tf.data.Dataset:
+    """Returns one pass over a split, in stored order, without any randomness.
+
+    Args:
+        directory: What `prepare_data` wrote.
+        tokenizer: A tokenizer with the data set's vocabulary.
+        image_sizes: The sizes of the stages in pixels, ascending.
+        batch_size: Images in a batch; the last may be smaller.
+        split: `train` or `test`.
+        max_words: Words of a caption to keep, the first ones; None for all.
+        crop: Whether to take the middle 64/76 of the shorter side, on the scale of training's
+            crops; if not, the largest square in the middle.
+
+    Returns:
+        A dataset of dicts like those of `training_dataset`, with the first caption of each image,
+        `token_ids` as wide as the batch's longest caption (or `max_words`), and in addition
+        `captions`, string (batch,).
+
+    Raises:
+        InputError: If the directory holds no such data, or not for these sizes or this vocabulary.
+    """
+    info = load_dataset_info(directory)
+    check_tokenizer(info, tokenizer)
+    sizes = _checked_sizes(info, image_sizes)
+    if batch_size < 1:
+        raise InputError(f"Expected a batch size of 1 or more. Received: {batch_size}.")
+
+    def load(record):
+        example = records.parse_example(record)
+        middle = tf.constant([0.5, 0.5]) if crop else None
+        return {
+            "images": _crop_and_resize(_decode(example["image"]), sizes, middle),
+            "captions": example["captions"][0],
+            "class_ids": tf.cast(example["class_id"], tf.int32),
+        }
+
+    def finish(batch):
+        words = tokenizer.in_graph(batch["captions"])
+        token_ids = words.to_tensor(shape=[None, max_words])
+        return {**batch, "images": _normalised(batch["images"]), "token_ids": token_ids}
+
+    dataset = tf.data.TFRecordDataset(info.shard_paths(split))
+    dataset = dataset.map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    return dataset.batch(batch_size).map(finish).prefetch(tf.data.AUTOTUNE)
+
+
+def _checked_sizes(info: DatasetInfo, image_sizes: Sequence[int]) -> tuple[int, ...]:
+    sizes = tuple(image_sizes)
+    if not sizes or min(sizes) < 1 or list(sizes) != sorted(sizes):
+        raise InputError(f"Expected ascending image sizes. Received: {sizes}.")
+    if max(sizes) > info.image_size:
+        raise InputError(
+            f"Expected a data set prepared for {max(sizes)} pixels. Received: {info.directory}, "
+            f"prepared for {info.image_size}. Prepare it again with --image_size={max(sizes)}."
+        )
+    return sizes
+
+
+def _epochs(info, split, batch_size, steps, seed, start_step, cache) -> tf.data.Dataset:
+    """Returns (position, record) pairs without end, each epoch in an order of its own.
+
+    A position counts the examples of all epochs; it is the seed of what happens to its example.
+    """
+    paths = info.shard_paths(split)
+    read_shard = _shard_reader(paths, cache)
+    first_epoch, first_step = divmod(start_step, steps)
+    per_epoch = steps * batch_size
+
+    def epoch_of_records(epoch):
+        # Negative numbers, so that no example has the same seed.
+        epoch_seed = tf.stack([seed, -1 - epoch])
+        order = tf.random.experimental.stateless_shuffle(tf.range(len(paths)), epoch_seed)
+        shuffle_seed = tf.random.stateless_uniform(
+            [], epoch_seed, minval=1, maxval=tf.int64.max, dtype=tf.int64
+        )
+        dataset = tf.data.Dataset.from_tensor_slices(order)
+        dataset = dataset.interleave(
+            read_shard,
+            cycle_length=_OPEN_SHARDS,
+            num_parallel_calls=tf.data.AUTOTUNE,
+            deterministic=True,
+        )
+        dataset = dataset.shuffle(_SHUFFLE_BUFFER, shuffle_seed, reshuffle_each_iteration=False)
+        dataset = dataset.take(per_epoch)
+        positions = tf.data.Dataset.range(epoch * per_epoch, (epoch + 1) * per_epoch)
+        done = tf.where(epoch == first_epoch, tf.cast(first_step * batch_size, tf.int64), 0)
+        return tf.data.Dataset.zip(positions, dataset).skip(done)
+
+    epochs = tf.data.Dataset.range(first_epoch, tf.int64.max)
+    return epochs.flat_map(epoch_of_records)
+
+
+def _shard_reader(paths: Sequence[str], cache: bool | None):
+    """Returns a function from a shard's number to the dataset of its records."""
+    if cache is None:
+        cache = sum(os.path.getsize(path) for path in paths) <= _CACHE_LIMIT
+    if not cache:
+        return lambda index: tf.data.TFRecordDataset(tf.gather(paths, index))
+    shards = [list(tf.data.TFRecordDataset(path).as_numpy_iterator()) for path in paths]
+    ends = tf.cumsum(tf.constant([len(shard) for shard in shards]))
+    held = tf.constant([record for shard in shards for record in shard], tf.string)
+
+    def read(index):
+        start = tf.where(index > 0, ends[tf.maximum(index - 1, 0)], 0)
+        return tf.data.Dataset.from_tensor_slices(held[start : ends[index]])
+
+    return read
+
+
+def _decode(jpeg: tf.Tensor) -> tf.Tensor:
+    return tf.io.decode_jpeg(jpeg, channels=3, dct_method="INTEGER_FAST")
+
+
+def _crop_and_resize(
+    image: tf.Tensor, sizes: Sequence[int], where: tf.Tensor | None
+) -> tuple[tf.Tensor, ...]:
+    """Resizes a square of an image to several sizes.
+
+    One op a size crops, resizes and filters. The square starts at whole pixels, so that one of
+    just the right size is copied rather than blurred.
+
+    Args:
+        image: uint8 (height, width, 3).
+        sizes: Sizes in pixels.
+        where: float32 (2,), where in the free space the square lies, from 0 (top, left) to 1
+            (bottom, right), its side 64/76 of the image's shorter side; None for the largest
+            square in the middle.
+
+    Returns:
+        float32 (size, size, 3) in [0, 255], one a size.
+    """
+    sides = tf.cast(tf.shape(image)[:2], tf.float32)
+    square = tf.reduce_min(sides)
+    if where is None:
+        where = tf.constant([0.5, 0.5])
+    else:
+        square = square / records.CROP_MARGIN
+    corner = tf.floor(where * (sides - square))
+    results = []
+    for size in sizes:
+        scale = size / square
+        resized = tf.raw_ops.ScaleAndTranslate(
+            images=image[tf.newaxis],
+            size=[size, size],
+            scale=tf.stack([scale, scale]),
+            translation=-corner * scale,
+            kernel_type="triangle",
+            antialias=True,
+        )
+        results.append(resized[0])
+    return tuple(results)
+
+
+def _normalised(images: Sequence[tf.Tensor]) -> tuple[tf.Tensor, ...]:
+    return tuple(image * (1 / 127.5) - 1 for image in images)
+
+
+def _random_words(
+    words: tf.RaggedTensor, max_words: int, batch_size: int, seed: tf.Tensor
+) -> tf.Tensor:
+    """Keeps `max_words` random words of each longer caption, in order.
+
+    Args:
+        words: int32 (batch, None).
+        max_words: Words to keep.
+        batch_size: The number of captions.
+        seed: int64 (2,).
+
+    Returns:
+        int32 (batch, max_words), padded with 0 on the right.
+    """
+    padded = words.to_tensor()
+    short = tf.maximum(max_words - tf.shape(padded)[1], 0)
+    padded = tf.pad(padded, [[0, 0], [0, short]])
+    scores = tf.random.stateless_uniform(tf.shape(padded), seed)
+    scores = tf.where(padded > 0, scores, -1.0)
+    _, kept = tf.math.top_k(scores, max_words)
+    kept = tf.sort(kept, axis=1)
+    return tf.ensure_shape(tf.gather(padded, kept, batch_dims=1), [batch_size, max_words])

@@ -1,0 +1,330 @@
+"""Captioned images to a prepared data set: TFRecord shards, a vocabulary and `dataset.json`."""
+
+import collections
+import concurrent.futures
+import dataclasses
+import hashlib
+import itertools
+import json
+import logging
+import os
+import pathlib
+import shutil
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import tensorflow as tf
+import tqdm
+from PIL import Image
+
+from dmgan_tf import files
+from dmgan_tf.data import records
+from dmgan_tf.data.image_folder import CaptionedImage
+from dmgan_tf.data.stored_image import SMALL_IMAGE_CHOICES, Unusable, encode_image
+from dmgan_tf.errors import InputError
+from dmgan_tf.text.tokenizer import split_words
+from dmgan_tf.text.vocabulary import Vocabulary
+
+SKIPPED_FILE = "skipped.txt"
+
+_logger = logging.getLogger(__name__)
+_PROGRESS_DIRECTORY = ".preparing"
+_IMAGES_PER_SHARD = 1024
+_SKIPPED_SHOWN = 20
+_EMPTY_CAPTION = "empty caption"
+_UNKNOWN_CAPTION = "caption without a known word"
+
+
+@dataclasses.dataclass(frozen=True)
+class _ShardPlan:
+    split: str
+    file: str
+    images: Sequence[CaptionedImage]
+
+
+@dataclasses.dataclass(frozen=True)
+class _ShardResult:
+    num_images: int
+    num_captions: int
+    class_ids: list[int]
+    skipped: list[list[str]]  # [file name, reason, detail] each
+
+
+def prepare(
+    splits: Mapping[str, Sequence[CaptionedImage]],
+    output: str | os.PathLike,
+    *,
+    name: str,
+    image_size: int,
+    vocabulary: Vocabulary | None = None,
+    min_word_count: int = 1,
+    small_images: str = "error",
+    max_skipped_fraction: float = 0.1,
+    num_shards: int | None = None,
+    num_workers: int | None = None,
+    show_progress: bool = False,
+) -> records.DatasetInfo:
+    """Writes a prepared data set.
+
+    The bytes written depend on the source and the settings alone, not on the number of workers.
+    An interrupted preparation goes on from the shards that it finished. `dataset.json` is
+    written last: a directory that has it is whole.
+
+    Args:
+        splits: The images of `train` and `test`, as `read_image_folder` lists them.
+        output: The directory to write to.
+        name: What to call the data set.
+        image_size: The largest size, in pixels, that training will ask for, 16 or more.
+        vocabulary: The vocabulary to use, an encoder's; None to collect that of the training
+            captions.
+        min_word_count: Words that occur less often in the training captions are left out.
+        small_images: See `encode_image`.
+        max_skipped_fraction: More skipped images than this fraction are an error, in [0, 1].
+        num_shards: Files of the training split; None for one for every 1,024 images.
+        num_workers: Threads that read and encode images; None for one a processor.
+        show_progress: Whether to draw a progress bar on the terminal.
+
+    Returns:
+        The description of what was written.
+
+    Raises:
+        InputError: If the settings, the source or the output directory cannot be used.
+    """
+    _check_settings(image_size, small_images, max_skipped_fraction, num_shards, num_workers)
+    output = pathlib.Path(output)
+    if vocabulary is None:
+        texts = (caption for image in splits["train"] for caption in image.captions)
+        vocabulary = Vocabulary.from_captions(texts, min_word_count)
+    settings = {"name": name, "image_size": image_size, "small_images": small_images}
+    plans = _plan_shards(splits, num_shards)
+    fingerprint = _fingerprint(plans, vocabulary, settings)
+    finished = _open_output(output, fingerprint)
+    if finished is not None:
+        _logger.info("%s already holds this data set, whole: nothing to do.", output)
+        return finished
+    vocabulary.save(output / records.VOCABULARY_FILE)
+    results = _write_shards(
+        plans, output, vocabulary, image_size, small_images, num_workers, show_progress
+    )
+    skipped = [entry for result in results for entry in result.skipped]
+    _check_skipped(skipped, sum(len(plan.images) for plan in plans), max_skipped_fraction, output)
+    info = records.DatasetInfo(
+        directory=output,
+        name=name,
+        image_size=image_size,
+        stored_size=records.stored_size(image_size),
+        vocabulary_sha256=vocabulary.sha256,
+        vocabulary_size=len(vocabulary),
+        splits={split: _summary(split, plans, results) for split in splits},
+        skipped=dict(sorted(collections.Counter(reason for _, reason, _ in skipped).items())),
+        fingerprint=fingerprint,
+    )
+    files.write_text(output / records.INFO_FILE, info.to_json())
+    shutil.rmtree(output / _PROGRESS_DIRECTORY)
+    return info
+
+
+def remove_dataset(output: str | os.PathLike) -> None:
+    """Removes a prepared, or half prepared, data set from a directory, and nothing else in it."""
+    output = pathlib.Path(output)
+    for name in (records.INFO_FILE, records.VOCABULARY_FILE, SKIPPED_FILE):
+        (output / name).unlink(missing_ok=True)
+    for pattern in ("train-*-of-*.tfrecord", "test-*-of-*.tfrecord"):
+        for path in output.glob(pattern):
+            path.unlink()
+    shutil.rmtree(output / _PROGRESS_DIRECTORY, ignore_errors=True)
+
+
+def _check_settings(image_size, small_images, max_skipped_fraction, num_shards, num_workers):
+    if image_size < 16:
+        raise InputError(f"Expected an image size of 16 pixels or more. Received: {image_size}.")
+    if small_images not in SMALL_IMAGE_CHOICES:
+        raise InputError(
+            f"Expected small_images to be one of {', '.join(SMALL_IMAGE_CHOICES)}. "
+            f"Received: {small_images!r}."
+        )
+    if not 0 <= max_skipped_fraction <= 1:
+        raise InputError(
+            f"Expected a fraction of skipped images in [0, 1]. Received: {max_skipped_fraction}."
+        )
+    for what, number in (("shards", num_shards), ("workers", num_workers)):
+        if number is not None and number < 1:
+            raise InputError(f"Expected a number of {what} of 1 or more. Received: {number}.")
+
+
+def _plan_shards(
+    splits: Mapping[str, Sequence[CaptionedImage]], num_shards: int | None
+) -> list[_ShardPlan]:
+    """Deals the images out to shards: training images shuffled by a hash, test images in order."""
+    plans = []
+    for split, images in splits.items():
+        if not images:
+            continue
+        if split == "train":
+            images = sorted(
+                images, key=lambda image: hashlib.sha256(image.file_name.encode()).digest()
+            )
+        count = num_shards if split == "train" else None
+        count = min(count or -(-len(images) // _IMAGES_PER_SHARD), len(images))
+        bounds = [len(images) * index // count for index in range(count + 1)]
+        for index, (start, end) in enumerate(itertools.pairwise(bounds)):
+            file = records.shard_name(split, index, count)
+            plans.append(_ShardPlan(split, file, images[start:end]))
+    return plans
+
+
+def _fingerprint(plans: Sequence[_ShardPlan], vocabulary: Vocabulary, settings: Mapping) -> str:
+    """Hashes what the output depends on; a source's images go in by their size in bytes."""
+
+    def size_of(path):
+        try:
+            return path.stat().st_size
+        except OSError:
+            return None
+
+    content = {
+        "format_version": records.FORMAT_VERSION,
+        "vocabulary": vocabulary.sha256,
+        **settings,
+        "shards": {
+            plan.file: [
+                [image.file_name, size_of(image.path), image.captions, image.class_id]
+                for image in plan.images
+            ]
+            for plan in plans
+        },
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _open_output(output: pathlib.Path, fingerprint: str) -> records.DatasetInfo | None:
+    """Claims the directory for this data set; returns the description if it is whole already."""
+    claim = output / _PROGRESS_DIRECTORY / "fingerprint.txt"
+    finished = None
+    if (output / records.INFO_FILE).exists():
+        finished = records.load_dataset_info(output)
+        held = finished.fingerprint
+    else:
+        held = claim.read_text(encoding="utf-8") if claim.exists() else fingerprint
+    if held != fingerprint:
+        raise InputError(
+            f"Expected an empty directory, or one that holds this very data set, at {output}. "
+            "Received: one that holds a data set of another source or other settings. "
+            "Choose another --output, or replace it with --overwrite."
+        )
+    if finished is not None:
+        shards = [shard for split in finished.splits.values() for shard in split.shards]
+        if all((output / shard.file).exists() for shard in shards):
+            return finished
+        (output / records.INFO_FILE).unlink()
+    files.write_text(claim, fingerprint)
+    for leftover in output.glob(".*.tmp.tfrecord"):
+        leftover.unlink()  # of a process that was killed
+    return None
+
+
+def _write_shards(
+    plans, output, vocabulary, image_size, small_images, num_workers, show_progress
+) -> list[_ShardResult]:
+    num_workers = num_workers or len(os.sched_getaffinity(0))
+    pool = concurrent.futures.ThreadPoolExecutor(num_workers)
+    total = sum(len(plan.images) for plan in plans)
+    progress = tqdm.tqdm(total=total, unit=" images", disable=not show_progress)
+    results = []
+    try:
+        with progress, warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # refused, not warned
+            for plan in plans:
+                report = output / _PROGRESS_DIRECTORY / f"{plan.file}.json"
+                if report.exists() and (output / plan.file).exists():
+                    result = _ShardResult(**json.loads(report.read_text(encoding="utf-8")))
+                    progress.update(len(plan.images))
+                else:
+                    encoded = _in_order(
+                        pool,
+                        lambda image: encode_image(image.path, image_size, small_images),
+                        plan.images,
+                        window=4 * num_workers,
+                    )
+                    result = _write_shard(plan, encoded, output / plan.file, vocabulary, progress)
+                    files.write_text(report, json.dumps(dataclasses.asdict(result)))
+                results.append(result)
+    finally:
+        pool.shutdown(cancel_futures=True)
+    return results
+
+
+def _in_order(pool, function, items: Iterable, window: int) -> Iterator:
+    """Maps like `pool.map`, but at most `window` results ahead of the one who takes them."""
+    items = iter(items)
+    pending = collections.deque(pool.submit(function, item) for item in _first(items, window))
+    while pending:
+        yield pending.popleft().result()
+        pending.extend(pool.submit(function, item) for item in _first(items, 1))
+
+
+def _first(items: Iterator, count: int) -> Iterator:
+    return itertools.islice(items, count)
+
+
+def _write_shard(plan, encoded, path, vocabulary, progress) -> _ShardResult:
+    num_images, num_captions, class_ids, skipped = 0, 0, set(), []
+    with files.replacing(path) as temporary, tf.io.TFRecordWriter(str(temporary)) as writer:
+        for image, jpeg in zip(plan.images, encoded, strict=True):
+            progress.update()
+            captions, dropped = _usable_captions(image, vocabulary)
+            if isinstance(jpeg, Unusable):
+                skipped.append([image.file_name, jpeg.reason, jpeg.detail])
+                continue
+            skipped.extend(dropped)
+            if not captions:
+                skipped.append([image.file_name, "no caption", "no usable caption is left"])
+                continue
+            writer.write(records.serialize_example(jpeg, captions, image.class_id, image.file_name))
+            num_images += 1
+            num_captions += len(captions)
+            class_ids.add(image.class_id)
+    return _ShardResult(num_images, num_captions, sorted(class_ids), skipped)
+
+
+def _usable_captions(
+    image: CaptionedImage, vocabulary: Vocabulary
+) -> tuple[list[str], list[list[str]]]:
+    """Returns the captions that have a known word, and the others as entries of `skipped`."""
+    usable, dropped = [], []
+    for caption in image.captions:
+        if any(vocabulary.id_of(word) is not None for word in split_words(caption)):
+            usable.append(caption)
+        else:
+            reason = _UNKNOWN_CAPTION if caption else _EMPTY_CAPTION
+            dropped.append([image.file_name, reason, repr(caption)])
+    return usable, dropped
+
+
+def _check_skipped(skipped, total, max_fraction, output) -> None:
+    """Reports what was skipped, and refuses a data set that has lost too much."""
+    lines = ["\t".join(" ".join(part.split()) for part in entry) for entry in skipped]
+    path = output / SKIPPED_FILE
+    if lines:
+        files.write_text(path, "".join(f"{line}\n" for line in lines))
+    for entry in skipped[:_SKIPPED_SHOWN]:
+        _logger.warning("Skipped %s: %s (%s)", *entry)
+    if len(skipped) > _SKIPPED_SHOWN:
+        _logger.warning("... and %d more; all in %s", len(skipped) - _SKIPPED_SHOWN, path)
+    lost = [entry for entry in skipped if entry[1] not in (_EMPTY_CAPTION, _UNKNOWN_CAPTION)]
+    if len(lost) == total or len(lost) > max_fraction * total:
+        raise InputError(
+            f"Expected at most {max_fraction:.1%} of the images to be unusable. Received: "
+            f"{len(lost)} of {total}, the first {lost[0][0]} ({lost[0][1]}); all are in {path}. "
+            "Mend the source, or raise --max_skipped_fraction."
+        )
+
+
+def _summary(split, plans, results) -> records.Split:
+    pairs = [(p, r) for p, r in zip(plans, results, strict=True) if p.split == split]
+    return records.Split(
+        num_images=sum(result.num_images for _, result in pairs),
+        num_captions=sum(result.num_captions for _, result in pairs),
+        num_classes=len({class_id for _, result in pairs for class_id in result.class_ids}),
+        shards=tuple(records.Shard(plan.file, result.num_images) for plan, result in pairs),
+    )

@@ -1,0 +1,126 @@
+"""An image file to the JPEG bytes that a record holds."""
+
+import dataclasses
+import io
+import pathlib
+
+import tensorflow as tf
+from PIL import Image, ImageOps
+
+from dmgan_tf.data import records
+from dmgan_tf.errors import InputError
+
+SMALL_IMAGE_CHOICES = ("error", "skip", "upscale")
+
+_JPEG_QUALITY = 95
+_UPRIGHT = 1
+_EXIF_ORIENTATION = 0x0112
+
+
+@dataclasses.dataclass(frozen=True)
+class Unusable:
+    """Why an image cannot be stored.
+
+    Args:
+        reason: One of a few words, to count by.
+        detail: What exactly is wrong.
+    """
+
+    reason: str
+    detail: str
+
+
+def encode_image(
+    path: pathlib.Path, image_size: int, small_images: str = "error"
+) -> bytes | Unusable:
+    """Reads an image, whole, and returns it as JPEG of the size to store.
+
+    Larger images are scaled down to a shorter side of 76/64 of `image_size`, by antialiased
+    bilinear filtering. A JPEG that needs no change is kept byte for byte. Transparency becomes
+    white, and a camera's orientation is applied.
+
+    Args:
+        path: The image file.
+        image_size: The size, in pixels, that crops of it are to have.
+        small_images: What becomes of an image whose shorter side is below `image_size`: `error`,
+            `skip`, or `upscale` (to `image_size`, bilinearly).
+
+    Returns:
+        JPEG bytes, or why there are none.
+
+    Raises:
+        InputError: If the image is too small and `small_images` is `error`.
+    """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return Unusable("missing image", "no such file")
+    except OSError as error:
+        return Unusable("broken image", str(error))
+    try:
+        image = Image.open(io.BytesIO(content))
+        width, height = image.size
+        if Image.MAX_IMAGE_PIXELS is not None and width * height > Image.MAX_IMAGE_PIXELS:
+            raise Image.DecompressionBombError(f"{width}x{height} pixels")
+        if min(width, height) < image_size and small_images != "upscale":
+            return _small_image(path, image.size, image_size, small_images)
+        image.load()
+        if _is_plain_jpeg(image) and min(image.size) <= records.stored_size(image_size):
+            if min(image.size) >= image_size:
+                # TensorFlow reads it in training, so it is TensorFlow that must be able to.
+                tf.io.decode_jpeg(content, channels=3)
+                return content
+        image = _upright_rgb(image)
+    except Image.DecompressionBombError as error:
+        return Unusable("too many pixels", str(error))
+    except InputError:
+        raise
+    except Exception as error:  # Decoders raise anything, from zlib.error to struct.error.
+        return Unusable("broken image", str(error).partition("\n")[0] or type(error).__name__)
+    if isinstance(image, Unusable):
+        return image
+    return _to_jpeg(_resized(image, image_size))
+
+
+def _small_image(path, size, image_size, small_images) -> Unusable:
+    width, height = size
+    if small_images == "skip":
+        return Unusable("small image", f"{width}x{height} pixels")
+    raise InputError(
+        f"Expected images of {image_size} pixels or more. Received: {path} of {width}x{height}. "
+        f"Choose --image_size={min(size)} or less, or --small_images=skip or upscale."
+    )
+
+
+def _is_plain_jpeg(image: Image.Image) -> bool:
+    return (
+        image.format == "JPEG"
+        and image.mode in ("RGB", "L")
+        and image.getexif().get(_EXIF_ORIENTATION, _UPRIGHT) == _UPRIGHT
+    )
+
+
+def _upright_rgb(image: Image.Image) -> Image.Image | Unusable:
+    image = ImageOps.exif_transpose(image)
+    if image.mode.startswith(("I", "F")):
+        return Unusable("unsupported pixels", f"more than 8 bits a channel (mode {image.mode})")
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        ground = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(ground, image)
+    return image.convert("RGB")
+
+
+def _resized(image: Image.Image, image_size: int) -> Image.Image:
+    shorter = min(image.size)
+    target = min(max(shorter, image_size), records.stored_size(image_size))
+    if target == shorter:
+        return image
+    width, height = (round(side * target / shorter) for side in image.size)
+    return image.resize((width, height), Image.Resampling.BILINEAR)
+
+
+def _to_jpeg(image: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=_JPEG_QUALITY, subsampling=0)
+    return buffer.getvalue()

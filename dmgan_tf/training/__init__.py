@@ -1,0 +1,1 @@
+"""Training: the DAMSM, then the GAN against it."""

@@ -1,0 +1,131 @@
+"""The settings of a DM-GAN run, and the networks they describe."""
+
+import dataclasses
+import math
+
+from dmgan_tf.errors import InputError
+from dmgan_tf.losses.adversarial import OBJECTIVES
+from dmgan_tf.models.discriminator import Discriminator
+from dmgan_tf.models.generator import Generator
+
+# The names that commands use, and the Keras dtype policies they stand for.
+PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
+
+
+@dataclasses.dataclass(frozen=True)
+class DMGANConfig:
+    """The settings of DM-GAN training; the defaults are the paper's for CUB.
+
+    Reference:
+        Sections 3.4 and 3.5; for what the paper leaves open, the authors' release.
+
+    Args:
+        epochs: Passes over the training images of the whole run.
+        batch_size: Images a step, over all devices.
+        objective: `"paper"` (Eq. 11 and 12) or `"release"` (mismatched pairs, other weights).
+        damsm_weight: Weight of the DAMSM losses (lambda 2): 5 (CUB) or 50 (COCO).
+        kl_weight: Weight of the conditioning divergence (lambda 1).
+        generator_learning_rate: Adam's, for the generator.
+        discriminator_learning_rate: Adam's, for the discriminators.
+        ema_decay: Decay of the generator's moving average, in [0, 1).
+        ema_warmup: Whether the average forgets its first steps faster; for short runs.
+        channels: Channels of the generator's image features (N_r).
+        discriminator_channels: Channels of a discriminator's first block.
+        memory_dim: Size of a memory slot (N_m); None for twice `channels`.
+        noise_dim: Size of the noise.
+        condition_dim: Size of the augmented condition.
+        num_residual_blocks: Residual blocks a refinement stage: 2 (CUB) or 3 (COCO).
+        base_size: Side of the first image, in pixels; a power of two from 16 up.
+        num_stages: Number of images, each twice the size of the one before.
+        refinement: `"memory"`, or `"attention"` for the baseline of Table 3.
+        writing_gate: Whether the memory has its writing gate.
+        response_gate: Whether the memory has its response gate.
+        max_words: Words of a caption that training reads: 18 (CUB) or 12 (COCO).
+        flip: Whether images are mirrored at random; not if captions say "left".
+        crop: Whether images are cropped at random, to 64/76 of their side.
+        precision: `"float32"`, `"bfloat16"` or `"float16"`; the last two are mixed with float32.
+        strategy: `"default"` or `"mirrored"`.
+        seed: Of the weights, the order of the data, augmentation and noise.
+    """
+
+    epochs: int = 800
+    batch_size: int = 10
+    objective: str = "paper"
+    damsm_weight: float = 5.0
+    kl_weight: float = 1.0
+    generator_learning_rate: float = 2e-4
+    discriminator_learning_rate: float = 2e-4
+    ema_decay: float = 0.999
+    ema_warmup: bool = False
+    channels: int = 64
+    discriminator_channels: int = 32
+    memory_dim: int | None = None
+    noise_dim: int = 100
+    condition_dim: int = 100
+    num_residual_blocks: int = 2
+    base_size: int = 64
+    num_stages: int = 3
+    refinement: str = "memory"
+    writing_gate: bool = True
+    response_gate: bool = True
+    max_words: int = 18
+    flip: bool = True
+    crop: bool = True
+    precision: str = "float32"
+    strategy: str = "default"
+    seed: int = 0
+
+    def __post_init__(self):
+        for name in ("epochs", "batch_size", "channels", "discriminator_channels", "max_words"):
+            self._check(name, getattr(self, name) >= 1, "1 or more")
+        for name in ("noise_dim", "condition_dim", "num_stages"):
+            self._check(name, getattr(self, name) >= 1, "1 or more")
+        for name in ("damsm_weight", "kl_weight", "num_residual_blocks"):
+            value = getattr(self, name)
+            self._check(name, value >= 0 and math.isfinite(value), "0 or more")
+        for name in ("generator_learning_rate", "discriminator_learning_rate"):
+            value = getattr(self, name)
+            self._check(name, value > 0 and math.isfinite(value), "a positive number")
+        self._check("ema_decay", 0 <= self.ema_decay < 1, "from 0 up to, not including, 1")
+        self._check("objective", self.objective in OBJECTIVES, f"one of {OBJECTIVES}")
+        self._check("precision", self.precision in PRECISIONS, f"one of {tuple(PRECISIONS)}")
+
+    def _check(self, name, is_good, expected):
+        if not is_good:
+            raise InputError(f"Expected --{name} to be {expected}. Received: {getattr(self, name)}.")
+
+    @property
+    def dtype_policy(self):
+        """The Keras dtype policy of `precision`."""
+        return PRECISIONS[self.precision]
+
+    @property
+    def image_sizes(self):
+        """The sides of the stages' images, in pixels, smallest first."""
+        return tuple(self.base_size * 2**stage for stage in range(self.num_stages))
+
+    def build_generator(self, word_dim, dtype=None):
+        """A built `Generator` of these settings.
+
+        Args:
+            word_dim: Size of the text encoder's features.
+            dtype: Keras dtype policy; that of `precision` if `None`.
+        """
+        names = (
+            *("channels", "noise_dim", "condition_dim", "memory_dim", "num_residual_blocks"),
+            *("base_size", "num_stages", "refinement", "writing_gate", "response_gate"),
+        )
+        settings = {name: getattr(self, name) for name in names}
+        generator = Generator(word_dim=word_dim, **settings, dtype=dtype or self.dtype_policy)
+        generator.build()
+        return generator
+
+    def build_discriminators(self, word_dim):
+        """A built `Discriminator` for each stage, smallest image first."""
+        discriminators = [
+            Discriminator(size, self.discriminator_channels, word_dim, dtype=self.dtype_policy)
+            for size in self.image_sizes
+        ]
+        for discriminator in discriminators:
+            discriminator.build()
+        return discriminators

@@ -1,0 +1,269 @@
+"""Training of the DAMSM: a text encoder and an image encoder that find each other's match."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from dmgan_tf.losses import matching_losses
+from dmgan_tf.training import distribution
+
+LOSS_NAMES = (
+    "word_image_to_text",
+    "word_text_to_image",
+    "sentence_image_to_text",
+    "sentence_text_to_image",
+)
+
+
+@keras.saving.register_keras_serializable(package="dmgan_tf")
+class EpochDecay(keras.optimizers.schedules.LearningRateSchedule):
+    """A learning rate that falls by a constant factor an epoch, down to a share of its start.
+
+    A function of the step alone, so a resumed run needs nothing else to go on with it.
+
+    Reference: AttnGAN (CVPR 2018), the authors' release, `pretrain_DAMSM.py`.
+
+    Args:
+        initial: Learning rate of the first epoch.
+        steps_per_epoch: Training steps an epoch.
+        factor: What an epoch multiplies it by, in (0, 1].
+        floor: Smallest share of `initial`, in (0, 1].
+    """
+
+    def __init__(self, initial, steps_per_epoch, factor=0.98, floor=0.1):
+        self.initial = initial
+        self.steps_per_epoch = steps_per_epoch
+        self.factor = factor
+        self.floor = floor
+
+    def __call__(self, step):
+        epoch = keras.ops.floor(keras.ops.cast(step, "float32") / self.steps_per_epoch)
+        return self.initial * keras.ops.maximum(self.factor**epoch, self.floor)
+
+    def get_config(self):
+        return {
+            "initial": self.initial,
+            "steps_per_epoch": self.steps_per_epoch,
+            "factor": self.factor,
+            "floor": self.floor,
+        }
+
+
+class DAMSM(keras.Model):
+    """Deep attentional multimodal similarity model, in training.
+
+    Both encoders learn together from the four matching losses, over the batches of
+    `data.pipeline.training_dataset`. Build it, its encoders and its optimizer inside the strategy's
+    scope: `create_optimizer` and this constructor do.
+
+    Reference: AttnGAN (CVPR 2018), section 3.2.
+
+    Args:
+        text_encoder: A `TextEncoder`.
+        image_encoder: An `ImageEncoder`.
+        image_size: Height and width of the images in pixels.
+        gamma1: Sharpness of the attention over regions (Eq. 9).
+        gamma2: Sharpness of the soft maximum over words (Eq. 10).
+        gamma3: Sharpness of the softmax over the batch (Eq. 11).
+        text_gradient_limit: Largest global norm of the text encoder's gradient.
+    """
+
+    def __init__(
+        self,
+        text_encoder,
+        image_encoder,
+        image_size,
+        gamma1=4.0,
+        gamma2=5.0,
+        gamma3=10.0,
+        text_gradient_limit=0.25,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.text_encoder = text_encoder
+        self.image_encoder = image_encoder
+        self.gammas = {"gamma1": gamma1, "gamma2": gamma2, "gamma3": gamma3}
+        self.text_gradient_limit = text_gradient_limit
+        if not text_encoder.built:
+            text_encoder.build((None, None))
+        if not image_encoder.built:
+            image_encoder.build((None, image_size, image_size, 3))
+        self.means = {name: keras.metrics.Mean(name=name) for name in ("loss", *LOSS_NAMES)}
+        self.built = True
+
+    def call(self, batch, training=False):
+        """Encodes a batch of the data pipeline: `(image features, text features)`."""
+        return (
+            self.image_encoder(batch["images"][-1], training=training),
+            self.text_encoder(batch["token_ids"], training=training),
+        )
+
+    def matching_losses(self, batch, training):
+        """The four losses of this replica's examples against the global batch, each `(batch,)`."""
+        image_features, text_features = self(batch, training=training)
+        return gathered_matching_losses(
+            image_features, text_features, batch["token_ids"], batch["class_ids"], **self.gammas
+        )
+
+    def train_step(self, batch):
+        global_size = tf.shape(batch["token_ids"])[0] * distribution.num_replicas()
+        with tf.GradientTape() as tape:
+            losses = self.matching_losses(batch, training=True)
+            per_example = tf.add_n([losses[name] for name in LOSS_NAMES])
+            loss = distribution.global_batch_mean(per_example, global_size)
+            scaled_loss = self.optimizer.scale_loss(loss)
+        text, image = (
+            self.text_encoder.trainable_variables,
+            self.image_encoder.trainable_variables,
+        )
+        text_gradients, image_gradients = tape.gradient(scaled_loss, [text, image])
+        text_gradients = distribution.clip_by_global_norm(
+            text_gradients, self.text_gradient_limit, scale=self.optimizer.scale_loss(1.0)
+        )
+        gradients = distribution.finite_everywhere([*text_gradients, *image_gradients])
+        self.optimizer.apply_gradients(zip(gradients, [*text, *image], strict=True))
+        return self._update_means(per_example, losses)
+
+    def test_step(self, batch):
+        losses = self.matching_losses(batch, training=False)
+        return self._update_means(tf.add_n([losses[name] for name in LOSS_NAMES]), losses)
+
+    def _update_means(self, per_example, losses):
+        self.means["loss"].update_state(per_example)
+        for name in LOSS_NAMES:
+            self.means[name].update_state(losses[name])
+        return {name: mean.result() for name, mean in self.means.items()}
+
+
+def gathered_matching_losses(image_features, text_features, token_ids, class_ids, **gammas):
+    """The four DAMSM losses of this replica's examples, against those of every replica.
+
+    Args:
+        image_features: What `ImageEncoder` gives for this replica's images.
+        text_features: What `TextEncoder` gives for its captions.
+        token_ids: Int32 tensor `(batch, words)`; 0 is padding.
+        class_ids: Int32 tensor `(batch,)`.
+        **gammas: See `losses.matching_losses`.
+
+    Returns:
+        Dict of the names in `LOSS_NAMES`, each float32 of shape `(batch,)`.
+    """
+    local_size = tf.shape(token_ids)[0]
+    several = distribution.num_replicas() > 1
+    return matching_losses(
+        {name: distribution.gather(value) for name, value in image_features.items()},
+        {name: distribution.gather(value) for name, value in text_features.items()},
+        distribution.gather(tf.cast(token_ids != 0, tf.int32)),
+        distribution.gather(class_ids),
+        row_offset=distribution.replica_index() * local_size if several else 0,
+        num_rows=local_size if several else None,
+        **gammas,
+    )
+
+
+def create_optimizer(model, learning_rate, beta_1=0.5, beta_2=0.999):
+    """Adam as in the release, with loss scaling where the encoders compute in float16.
+
+    Args:
+        model: A `DAMSM`; the optimizer is built for its variables.
+        learning_rate: A number or a schedule.
+        beta_1: Decay of the mean gradient.
+        beta_2: Decay of the mean squared gradient.
+
+    Returns:
+        A built Keras optimizer.
+    """
+    optimizer = keras.optimizers.Adam(learning_rate, beta_1, beta_2, epsilon=1e-8)
+    if model.text_encoder.compute_dtype == "float16":
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    optimizer.build(
+        [*model.text_encoder.trainable_variables, *model.image_encoder.trainable_variables]
+    )
+    return optimizer
+
+
+def retrieval_accuracy(image_codes, sentence_embeddings, class_ids, num_candidates=100, seed=0):
+    """Share of images whose own sentence is nearest among sentences of other classes.
+
+    Each image meets its sentence and `num_candidates - 1` of other classes, drawn by `seed`, and
+    compares cosines. A tie for the first place counts as the guess that it is, so that a constant
+    code scores chance, not 1.
+
+    Reference: R-precision with R = 1, AttnGAN (CVPR 2018), section 4.
+
+    Args:
+        image_codes: `(images, dim)`.
+        sentence_embeddings: `(images, dim)`; row i belongs to image i.
+        class_ids: `(images,)` integers.
+        num_candidates: Sentences an image meets, its own included; all there are if fewer.
+        seed: Seed of the draw.
+
+    Returns:
+        `(accuracy, chance)`, both in [0, 1]; NaN where no image has a sentence of another class.
+    """
+    image_codes = _normalised(image_codes)
+    sentence_embeddings = _normalised(sentence_embeddings)
+    class_ids = np.asarray(class_ids)
+    generator = np.random.default_rng(seed)
+    hits, chances = [], []
+    for own, (code, class_id) in enumerate(zip(image_codes, class_ids, strict=True)):
+        others = np.flatnonzero(class_ids != class_id)
+        if not len(others):
+            continue
+        chosen = generator.choice(others, min(num_candidates - 1, len(others)), replace=False)
+        # Summed row by row in one way, so that a twin of the true sentence ties with it exactly.
+        scores = np.sum(sentence_embeddings[[own, *chosen]] * code, axis=1)
+        hits.append((scores[0] == scores.max()) / np.sum(scores == scores[0]))
+        chances.append(1.0 / (1 + len(chosen)))
+    if not hits:
+        return float("nan"), float("nan")
+    return float(np.mean(hits)), float(np.mean(chances))
+
+
+class RetrievalValidation(keras.callbacks.Callback):
+    """Adds the retrieval accuracy on held-out classes to the logs of every epoch.
+
+    Put it before the callbacks that are to report it.
+
+    Args:
+        damsm: The `DAMSM`.
+        dataset: An `evaluation_dataset` of the held-out split.
+        num_candidates: See `retrieval_accuracy`.
+        seed: See `retrieval_accuracy`.
+    """
+
+    def __init__(self, damsm, dataset, num_candidates=100, seed=0):
+        super().__init__()
+        self.damsm = damsm
+        self.dataset = dataset
+        self.num_candidates = num_candidates
+        self.seed = seed
+        self._encode = tf.function(self._codes, reduce_retracing=True, autograph=False)
+
+    def evaluate(self):
+        """Encodes the split and gives `(accuracy, chance)`."""
+        columns = [], [], []
+        for batch in self.dataset:
+            images, token_ids = batch["images"][-1], batch["token_ids"]
+            image_codes, sentences = self._encode(images, token_ids)
+            for column, value in zip(
+                columns, (image_codes, sentences, batch["class_ids"]), strict=True
+            ):
+                column.append(value.numpy())
+        images, sentences, classes = (np.concatenate(column) for column in columns)
+        return retrieval_accuracy(images, sentences, classes, self.num_candidates, self.seed)
+
+    def on_epoch_end(self, epoch, logs=None):
+        accuracy, chance = self.evaluate()
+        logs["retrieval_accuracy"] = accuracy
+        logs["retrieval_chance"] = chance
+
+    def _codes(self, images, token_ids):
+        image_features, text_features = self.damsm({"images": (images,), "token_ids": token_ids})
+        codes = image_features["image_code"], text_features["sentence_embedding"]
+        return tuple(tf.cast(code, tf.float32) for code in codes)
+
+
+def _normalised(vectors):
+    vectors = np.asarray(vectors, np.float64)
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)

@@ -1,0 +1,275 @@
+"""DM-GAN in training: the alternating step over generator and discriminators."""
+
+import keras
+import tensorflow as tf
+
+from dmgan_tf.losses import conditioning_divergence, discriminator_loss, generator_loss
+from dmgan_tf.training import distribution
+from dmgan_tf.training.damsm import gathered_matching_losses
+from dmgan_tf.training.ema import ExponentialMovingAverage
+
+
+class DMGAN(keras.Model):
+    """Generator and discriminators, with the frozen encoders that they are trained against.
+
+    Make it, and call `compile`, inside the scope of the distribution strategy. Batches come from
+    `dmgan_tf.data.pipeline.training_dataset`. All randomness is a function of `seed` and of the
+    number of steps taken, so that a resumed run repeats an uninterrupted one, and a step over
+    several replicas that over one.
+
+    Reference:
+        Section 3.4, Eq. 10 to 13. One forward pass of the generator serves both steps, and the
+        gradient of each term is known at the image before it enters the generator: the norms in
+        the logs cost nothing.
+
+    Args:
+        generator: A built `Generator`.
+        average_generator: A second one of the same configuration, for the moving average.
+        discriminators: A built `Discriminator` a stage, smallest image first.
+        text_encoder: A built `TextEncoder`, not trained here.
+        image_encoder: A built `ImageEncoder` of the same DAMSM, not trained here.
+        objective: `"paper"` (Eq. 11 and 12) or `"release"` (mismatched pairs, other weights).
+        damsm_weight: Weight of the DAMSM losses at the last stage (lambda 2).
+        kl_weight: Weight of the conditioning divergence (lambda 1).
+        ema_decay: Decay of the generator's moving average, in [0, 1).
+        ema_warmup: Whether the average forgets its first steps faster.
+        seed: Seed of all noise.
+    """
+
+    def __init__(
+        self,
+        generator,
+        average_generator,
+        discriminators,
+        text_encoder,
+        image_encoder,
+        objective="paper",
+        damsm_weight=5.0,
+        kl_weight=1.0,
+        ema_decay=0.999,
+        ema_warmup=False,
+        seed=0,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.generator = generator
+        self.average_generator = average_generator
+        self.discriminators = list(discriminators)
+        self.text_encoder = text_encoder
+        self.image_encoder = image_encoder
+        for frozen in (average_generator, text_encoder, image_encoder):
+            frozen.trainable = False
+        self.objective = objective
+        self.damsm_weight = damsm_weight
+        self.kl_weight = kl_weight
+        self.seed = seed
+        self.average = ExponentialMovingAverage(
+            generator, average_generator, ema_decay, ema_warmup
+        )
+        self.average.copy()
+        self.steps_done = self.add_weight(
+            name="steps_done",
+            shape=(),
+            dtype="int64",
+            initializer="zeros",
+            trainable=False,
+            aggregation="only_first_replica",
+        )
+        self.built = True
+
+    def compile(self, generator_optimizer, discriminator_optimizer):
+        """Sets the two optimizers, and builds them, as distributed training needs.
+
+        Args:
+            generator_optimizer: Keras optimizer of the generator.
+            discriminator_optimizer: Keras optimizer of all discriminators.
+        """
+        super().compile(optimizer=generator_optimizer, jit_compile=False)
+        self.discriminator_optimizer = discriminator_optimizer
+        generator_optimizer.build(self.generator.trainable_variables)
+        discriminator_optimizer.build(self._discriminator_variables())
+
+    def train_step(self, batch):
+        """One step of every discriminator, then one of the generator.
+
+        Args:
+            batch: Dict of `images`, a tuple of float32 `(batch, size, size, 3)` in [-1, 1], one a
+                stage; `token_ids`, int32 `(batch, words)`; `class_ids`, int32 `(batch,)`.
+
+        Returns:
+            Dict of scalars: each network's loss, the mean probabilities that the discriminators
+            give to real and to generated images, and the norm at the image of each term's gradient.
+        """
+        text = self.text_encoder(batch["token_ids"], training=False)
+        noise, condition_noise = self._draw_noise(tf.shape(batch["token_ids"])[0])
+        with tf.GradientTape() as tape:
+            generated = self.generator(
+                {
+                    "noise": noise,
+                    "condition_noise": condition_noise,
+                    "padding_mask": batch["token_ids"] != 0,
+                    **text,
+                },
+                training=True,
+            )
+            divergence = self._batch_mean(
+                conditioning_divergence(
+                    generated["condition_mean"], generated["condition_log_variance"]
+                )
+            )
+        images = generated["images"]
+        logs = self._train_discriminators(batch["images"], images, text["sentence_embedding"])
+
+        adversarial_gradients, adversarial_logs = self._adversarial_gradients(
+            images, text["sentence_embedding"]
+        )
+        matching_gradient, matching_logs = self._matching_gradient(images[-1], text, batch)
+        self._train_generator(tape, images, divergence, adversarial_gradients, matching_gradient)
+        self.average.update(self.steps_done)
+        self.steps_done.assign_add(1)
+        replicas = distribution.num_replicas()
+        return {
+            **logs,
+            **adversarial_logs,
+            **matching_logs,
+            "conditioning_divergence": divergence * replicas,
+        }
+
+    def _train_discriminators(self, real_images, generated_images, sentences):
+        """Gives each discriminator its gradient, and makes one step of their optimizer."""
+        gradients, logs = [], {}
+        for discriminator, real, generated in zip(
+            self.discriminators, real_images, generated_images, strict=True
+        ):
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
+                tape.watch([v.value for v in discriminator.trainable_variables])
+                per_example, probabilities = self._discriminator_losses(
+                    discriminator, real, tf.stop_gradient(generated), sentences
+                )
+                loss = self.discriminator_optimizer.scale_loss(self._batch_mean(per_example))
+            gradients += tape.gradient(loss, [v.value for v in discriminator.trainable_variables])
+            size = discriminator.image_size
+            logs[f"discriminator_{size}_loss"] = tf.reduce_mean(per_example)
+            for name, value in probabilities.items():
+                logs[f"discriminator_{size}_{name}"] = value
+        self.discriminator_optimizer.apply(
+            distribution.finite_everywhere(gradients), self._discriminator_variables()
+        )
+        return logs
+
+    def _discriminator_losses(self, discriminator, real, generated, sentences):
+        """Loss of each example, with real and generated images in one pass."""
+        features = discriminator.extract_features(
+            tf.concat([real, tf.cast(generated, real.dtype)], axis=0), training=True
+        )
+        real_features = tf.split(features, 2)[0]
+        pairs = [(features, tf.concat([sentences, sentences], axis=0))]
+        if self.objective == "release":
+            other_sentences, mismatched_weights = _mismatched_sentences(sentences)
+            pairs.append((real_features, other_sentences))
+        conditional = discriminator.conditional_logits(
+            *(tf.concat(parts, axis=0) for parts in zip(*pairs, strict=True)), training=True
+        )
+        unconditional = discriminator.unconditional_logits(features)
+        real_conditional, generated_conditional, *mismatched = tf.split(
+            conditional, len(pairs) + 1
+        )
+        real_unconditional, generated_unconditional = tf.split(unconditional, 2)
+        losses = discriminator_loss(
+            {
+                "conditional_logits": real_conditional,
+                "unconditional_logits": real_unconditional,
+            },
+            {
+                "conditional_logits": generated_conditional,
+                "unconditional_logits": generated_unconditional,
+            },
+            mismatched[0] if mismatched else None,
+            objective=self.objective,
+            mismatched_weights=mismatched_weights if mismatched else None,
+        )
+        probabilities = {
+            "real_probability": tf.reduce_mean(tf.sigmoid(real_unconditional)),
+            "real_match_probability": tf.reduce_mean(tf.sigmoid(real_conditional)),
+            "generated_probability": tf.reduce_mean(tf.sigmoid(generated_unconditional)),
+            "generated_match_probability": tf.reduce_mean(tf.sigmoid(generated_conditional)),
+        }
+        return losses, probabilities
+
+    def _adversarial_gradients(self, images, sentences):
+        """Gradient of each stage's adversarial loss at its images."""
+        gradients, logs = [], {}
+        for discriminator, image in zip(self.discriminators, images, strict=True):
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
+                tape.watch(image)
+                logits = discriminator(image, sentences, training=False)
+                per_example = generator_loss(logits, objective=self.objective)
+                loss = self.optimizer.scale_loss(self._batch_mean(per_example))
+            gradients.append(tape.gradient(loss, image))
+            logs[f"generator_{discriminator.image_size}_loss"] = tf.reduce_mean(per_example)
+        logs["adversarial_gradient_norm"] = self._norm(gradients[-1])
+        return gradients, logs
+
+    def _matching_gradient(self, images, text, batch):
+        """Gradient of the weighted DAMSM losses at the last stage's images."""
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(images)
+            losses = gathered_matching_losses(
+                self.image_encoder(images, training=False),
+                text,
+                batch["token_ids"],
+                batch["class_ids"],
+            )
+            per_example = tf.add_n(list(losses.values()))
+            loss = self.damsm_weight * self._batch_mean(per_example)
+            loss = self.optimizer.scale_loss(loss)
+        gradient = tape.gradient(loss, images)
+        return gradient, {
+            "damsm_loss": tf.reduce_mean(per_example),
+            "damsm_gradient_norm": self._norm(gradient),
+        }
+
+    def _train_generator(self, tape, images, divergence, image_gradients, matching_gradient):
+        """Carries the gradients at the images into the generator, and makes its step."""
+        image_gradients = [*image_gradients[:-1], image_gradients[-1] + matching_gradient]
+        divergence_gradient = self.optimizer.scale_loss(tf.constant(self.kl_weight, tf.float32))
+        variables = self.generator.trainable_variables
+        gradients = tape.gradient(
+            [*images, divergence],
+            [v.value for v in variables],
+            output_gradients=[*image_gradients, divergence_gradient],
+        )
+        self.optimizer.apply(distribution.finite_everywhere(gradients), variables)
+
+    def _draw_noise(self, local_batch_size):
+        sizes = [self.generator.noise_dim, self.generator.condition_dim]
+        noise = tf.random.stateless_normal(
+            [local_batch_size * distribution.num_replicas(), sum(sizes)],
+            seed=tf.stack([tf.constant(self.seed, tf.int64), self.steps_done.value]),
+        )
+        return tf.split(distribution.replica_rows(noise), sizes, axis=1)
+
+    def _discriminator_variables(self):
+        return [v for network in self.discriminators for v in network.trainable_variables]
+
+    def _batch_mean(self, per_example):
+        global_batch_size = tf.shape(per_example)[0] * distribution.num_replicas()
+        return distribution.global_batch_mean(per_example, global_batch_size)
+
+    def _norm(self, gradient):
+        scale = self.optimizer.scale_loss(tf.constant(1.0))
+        return tf.norm(tf.cast(gradient, tf.float32)) / scale
+
+
+def _mismatched_sentences(sentences):
+    """For image i of the global batch, sentence i + 1, and the weight of that pair.
+
+    The last image of the batch has no such sentence; the others share its weight, so that the mean
+    over examples is the release's mean over pairs.
+    """
+    everyones = distribution.gather(sentences)
+    batch_size = tf.shape(everyones)[0]
+    weight = tf.cast(batch_size, tf.float32) / tf.cast(tf.maximum(batch_size - 1, 1), tf.float32)
+    weights = tf.where(tf.range(batch_size) < batch_size - 1, weight, 0.0)
+    shifted = tf.roll(everyones, shift=-1, axis=0)
+    return distribution.replica_rows(shifted), distribution.replica_rows(weights)

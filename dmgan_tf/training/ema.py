@@ -1,0 +1,57 @@
+"""The averaged copy of the generator that is sampled, saved and served."""
+
+import tensorflow as tf
+
+
+class ExponentialMovingAverage:
+    """Keeps one model's weights as the moving average of another's.
+
+    Keras' own averaging (`use_ema`) hands the averages of one optimizer to all trainable weights
+    of the model in turn, which in a model of several networks overwrites the wrong ones. Here the
+    average is a network of its own. Statistics of batch norm are copied, not averaged, as in the
+    authors' release.
+
+    Args:
+        model: The network that is trained.
+        average: A network of the same configuration, which receives the average.
+        decay: Weight of the old average, in [0, 1).
+        warmup: Whether to begin with a smaller weight, `(1 + n) / (30 + n)` at update n, so that
+            the average of a short run is not one of its first, random steps.
+    """
+
+    def __init__(self, model, average, decay=0.999, warmup=False):
+        self.model = model
+        self.average = average
+        self.decay = decay
+        self.warmup = warmup
+
+    def copy(self):
+        """Makes the average equal to the model. Not for use inside a training step."""
+        for average, variable in zip(self.average.weights, self.model.weights, strict=True):
+            average.assign(variable)
+
+    def update(self, num_updates):
+        """Moves the average towards the model, on every replica alike.
+
+        Args:
+            num_updates: Updates made before, an integer scalar.
+        """
+        decay = tf.constant(self.decay, tf.float32)
+        if self.warmup:
+            n = tf.cast(num_updates, tf.float32)
+            decay = tf.minimum(decay, (1.0 + n) / (30.0 + n))
+        pairs = [
+            (average.value, variable.value, decay if variable.trainable else 0.0)
+            for average, variable in zip(self.average.weights, self.model.weights, strict=True)
+        ]
+        tf.distribute.get_replica_context().merge_call(_assign_averages, args=(pairs,))
+
+
+def _assign_averages(strategy, pairs):
+    for average, variable, decay in pairs:
+        strategy.extended.update(average, _assign_average, args=(variable, decay), group=True)
+
+
+def _assign_average(average, variable, decay):
+    decay = tf.cast(decay, average.dtype)
+    average.assign(decay * average + (1 - decay) * variable)

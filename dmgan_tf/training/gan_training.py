@@ -1,0 +1,256 @@
+"""A whole run of DM-GAN training: data and a DAMSM in, a model directory and samples out."""
+
+import dataclasses
+
+import keras
+
+from dmgan_tf.data.pipeline import evaluation_dataset, steps_per_epoch, training_dataset
+from dmgan_tf.data.records import load_dataset_info
+from dmgan_tf.errors import InputError
+from dmgan_tf.models.model_directory import load_model_directory
+from dmgan_tf.text.tokenizer import Tokenizer
+from dmgan_tf.text.vocabulary import check_same_vocabulary
+from dmgan_tf.training.callbacks import CheckpointSaver, Progress, ScalarLogger
+from dmgan_tf.training.checkpoints import CheckpointStore, named_variables
+from dmgan_tf.training.distribution import get_strategy
+from dmgan_tf.training.dmgan import DMGAN
+from dmgan_tf.training.run_directory import RunDirectory
+from dmgan_tf.training.samples import CurrentModel, SampleSheets
+
+NUM_SAMPLE_CAPTIONS = 8
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingResult:
+    """What a run ends with: its model directory and its newest sample sheet."""
+
+    model: str
+    samples: str
+
+
+def train_dmgan(
+    config,
+    data,
+    damsm,
+    run,
+    *,
+    resume=False,
+    flags_text="",
+    sample_captions=(),
+    sample_every=None,
+    checkpoint_every=None,
+):
+    """Trains a DM-GAN on a prepared data set.
+
+    Args:
+        config: A `DMGANConfig`.
+        data: The data directory that `prepare_data` made.
+        damsm: The run or model directory of a DAMSM that was trained with the data's vocabulary.
+        run: The run directory: checkpoints, TensorBoard logs, samples, and `model/`, current at
+            the end of every epoch.
+        resume: Whether to continue a run that stands there.
+        flags_text: Flags to keep in the run directory, one a line.
+        sample_captions: Captions of the sample sheets; captions of held-out images if empty.
+        sample_every: Steps between two sample sheets, besides one an epoch.
+        checkpoint_every: Steps between two checkpoints, besides one an epoch.
+
+    Returns:
+        A `TrainingResult`.
+
+    Raises:
+        InputError: If data, DAMSM or run directory cannot be used, or do not belong together.
+    """
+    info = load_dataset_info(data)
+    encoders = _load_encoders(damsm, info, data)
+    steps = _checked_steps(config, info, data)
+    captions = list(sample_captions) or _held_out_captions(data, info)
+    # Before the long work of building, so that a wrong caption or directory is told of at once.
+    Tokenizer(encoders.vocabulary).encode_batch(captions)
+    run_directory = RunDirectory(run)
+    run_directory.prepare(flags_text, resume)
+
+    keras.utils.set_random_seed(config.seed)
+    strategy = get_strategy(config.strategy)
+    with strategy.scope():
+        dmgan = build_dmgan(config, load_model_directory(damsm, dtype=config.dtype_policy))
+    store = CheckpointStore(run_directory.checkpoints)
+    variables = training_state(dmgan)
+    restored = store.restore(variables) or {"step": 0}
+    step = restored["step"]
+    current_model = CurrentModel(dmgan, config, encoders.vocabulary, encoders)
+    sheets = SampleSheets(
+        current_model, run_directory.samples, captions, sample_every, initial_step=step
+    )
+
+    def save_model(epoch=None, logs=None):
+        current_model.update()
+        current_model.save(run_directory.model, _model_card(config, info, current_model))
+
+    total_steps = config.epochs * steps
+    callbacks = [
+        Progress(total_steps, config.batch_size, step, metrics=_progress_metrics(config)),
+        ScalarLogger(run_directory.logs, initial_step=step),
+        sheets,
+        CheckpointSaver(store, variables, every=checkpoint_every, initial_step=step),
+        keras.callbacks.LambdaCallback(on_epoch_end=save_model),
+    ]
+    # A run that stopped within an epoch first finishes that one.
+    for first, last in _fit_ranges(step, steps, total_steps):
+        dmgan.fit(
+            _dataset(config, data, encoders.vocabulary, first, last),
+            initial_epoch=first // steps,
+            epochs=-(-last // steps),
+            steps_per_epoch=min(steps, last - first),
+            verbose=0,
+            callbacks=callbacks,
+        )
+    if step >= total_steps:
+        save_model()  # an interrupted run may have ended between its last checkpoint and its model
+        sheets.draw()
+    return TrainingResult(str(run_directory.model), str(run_directory.samples / "latest.png"))
+
+
+def build_dmgan(config, encoders):
+    """The networks, their optimizers and the `DMGAN` around them; call it in a strategy's scope.
+
+    Args:
+        config: A `DMGANConfig`.
+        encoders: The DAMSM's `ModelComponents`.
+
+    Returns:
+        A built and compiled `DMGAN`.
+    """
+    word_dim = encoders.text_encoder.word_dim
+    dmgan = DMGAN(
+        config.build_generator(word_dim),
+        config.build_generator(word_dim),
+        config.build_discriminators(word_dim),
+        encoders.text_encoder,
+        encoders.image_encoder,
+        objective=config.objective,
+        damsm_weight=config.damsm_weight,
+        kl_weight=config.kl_weight,
+        ema_decay=config.ema_decay,
+        ema_warmup=config.ema_warmup,
+        seed=config.seed,
+    )
+    dmgan.compile(
+        _adam(config, config.generator_learning_rate),
+        _adam(config, config.discriminator_learning_rate),
+    )
+    return dmgan
+
+
+def training_state(dmgan):
+    """Everything that the next training step depends on, by names stable between processes."""
+    state = {
+        **named_variables("generator", dmgan.generator.variables),
+        **named_variables("average_generator", dmgan.average_generator.variables),
+        **named_variables("generator_optimizer", dmgan.optimizer.variables),
+        **named_variables("discriminator_optimizer", dmgan.discriminator_optimizer.variables),
+        **named_variables("steps", [dmgan.steps_done]),
+    }
+    for network in dmgan.discriminators:
+        state |= named_variables(f"discriminator_{network.image_size}", network.variables)
+    return state
+
+
+def _adam(config, learning_rate):
+    optimizer = keras.optimizers.Adam(learning_rate, beta_1=0.5, beta_2=0.999, epsilon=1e-8)
+    if config.precision == "float16":
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    return optimizer
+
+
+def _load_encoders(damsm, info, data):
+    encoders = load_model_directory(damsm)
+    if encoders.image_encoder is None:
+        raise InputError(
+            f"Expected a DAMSM, with text and image encoder, at {damsm}. Received a model without "
+            "image encoder. Train one with `python -m dmgan_tf.pretrain_damsm`."
+        )
+    check_same_vocabulary(
+        info.vocabulary(), f"the data set {data}", encoders.vocabulary, f"the DAMSM {damsm}"
+    )
+    return encoders
+
+
+def _checked_steps(config, info, data):
+    if config.image_sizes[-1] > info.image_size:
+        raise InputError(
+            f"The last of {config.num_stages} stages from --base_size={config.base_size} draws "
+            f"{config.image_sizes[-1]} pixels; the data set {data} was prepared for "
+            f"{info.image_size}. Prepare it with --image_size={config.image_sizes[-1]}, or draw "
+            "fewer or smaller stages."
+        )
+    replicas = get_strategy(config.strategy).num_replicas_in_sync
+    if config.batch_size % replicas:
+        raise InputError(
+            f"Expected --batch_size to be a multiple of the {replicas} devices. "
+            f"Received: {config.batch_size}."
+        )
+    steps = steps_per_epoch(data, "train", config.batch_size)
+    if steps < 1:
+        raise InputError(
+            f"Expected {config.batch_size} training images or more, one batch, in {data}. "
+            f"Received: {info.split('train').num_images}. Choose a smaller --batch_size."
+        )
+    return steps
+
+
+def _held_out_captions(data, info):
+    """Captions of images spread over the test split, or the training split if there is no other."""
+    split = "test" if "test" in info.splits else "train"
+    dataset = evaluation_dataset(
+        data, tokenizer=Tokenizer(info.vocabulary()), image_sizes=(16,), batch_size=1, split=split
+    )
+    num_images = info.split(split).num_images
+    spread = dataset.shard(max(1, num_images // NUM_SAMPLE_CAPTIONS), 0)
+    captions = [batch["captions"][0].numpy().decode() for batch in spread]
+    return captions[:NUM_SAMPLE_CAPTIONS]
+
+
+def _dataset(config, data, vocabulary, start_step, num_steps):
+    return training_dataset(
+        data,
+        tokenizer=Tokenizer(vocabulary),
+        image_sizes=config.image_sizes,
+        batch_size=config.batch_size,
+        num_steps=num_steps,
+        max_words=config.max_words,
+        flip=config.flip,
+        crop=config.crop,
+        seed=config.seed,
+        start_step=start_step,
+    )
+
+
+def _fit_ranges(step, steps_per_epoch, total_steps):
+    """The ranges of steps for successive calls of `fit`, which counts whole epochs only."""
+    epoch_end = -(-step // steps_per_epoch) * steps_per_epoch
+    ranges = [(step, epoch_end), (epoch_end, total_steps)]
+    return [(first, last) for first, last in ranges if first < last <= total_steps]
+
+
+def _progress_metrics(config):
+    size = config.image_sizes[-1]
+    return [f"discriminator_{size}_loss", f"generator_{size}_loss", "damsm_loss"]
+
+
+def _model_card(config, info, current_model):
+    generator = current_model.model.generator
+    return f"""# DM-GAN, {config.image_sizes[-1]} pixels
+
+A text-to-image model of [DM-GAN](https://arxiv.org/abs/1904.01310), made with `dmgan_tf`.
+
+- data: {info.name}, {info.split("train").num_images} training images
+- stages: {", ".join(str(size) for size in config.image_sizes)} pixels
+- generator: {generator.count_params():,} parameters, moving average of {config.ema_decay}
+- objective: {config.objective}, DAMSM weight {config.damsm_weight}, KL weight {config.kl_weight}
+- steps so far: {int(current_model.dmgan.steps_done.numpy())}, batch {config.batch_size}
+- vocabulary: {len(current_model.model.vocabulary) - 1} words
+
+```
+python -m dmgan_tf.sample --model=DIRECTORY --caption="..." --output=samples
+```
+"""

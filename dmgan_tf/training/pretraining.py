@@ -1,0 +1,257 @@
+"""A whole run of DAMSM pretraining: data in, a model directory out."""
+
+import dataclasses
+import logging
+import math
+
+import keras
+
+from dmgan_tf.data.pipeline import evaluation_dataset, steps_per_epoch, training_dataset
+from dmgan_tf.data.records import load_dataset_info
+from dmgan_tf.errors import InputError
+from dmgan_tf.models.image_encoder import ImageEncoder
+from dmgan_tf.models.model_directory import save_model_directory
+from dmgan_tf.models.text_encoder import TextEncoder
+from dmgan_tf.text.tokenizer import Tokenizer
+from dmgan_tf.training.callbacks import CheckpointSaver, Progress, ScalarLogger
+from dmgan_tf.training.checkpoints import CheckpointStore, named_variables
+from dmgan_tf.training.damsm import DAMSM, EpochDecay, RetrievalValidation, create_optimizer
+from dmgan_tf.training.distribution import get_strategy
+from dmgan_tf.training.run_directory import RunDirectory
+
+PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
+
+
+@dataclasses.dataclass(frozen=True)
+class PretrainingConfig:
+    """The settings of DAMSM pretraining; the defaults are those of the authors' release.
+
+    Reference: AttnGAN (CVPR 2018), section 3.2 and the authors' release, `pretrain_DAMSM.py`.
+
+    Args:
+        epochs: Passes over the training images of the whole run.
+        batch_size: Images a step, over all devices; at least 2.
+        image_backbone: `"inception_v3"` or `"small_cnn"`.
+        image_weights: A `.weights.h5` of the backbone, or None.
+        backbone_channels: Width of `small_cnn`'s first convolution.
+        encoder_input_size: Size in pixels to which the image encoder resizes; None for the
+            backbone's own (299 for `inception_v3`, 64 for `small_cnn`).
+        image_size: Size in pixels of the crops; None for the data set's.
+        flip: Whether images are mirrored at random.
+        word_dim: Size of the space that the two encoders share; even.
+        embedding_dim: Size of the learned embedding of a word.
+        dropout: Share of the embedding dropped in training, in [0, 1).
+        max_words: Words of a caption that training reads.
+        learning_rate: Adam's, in the first epoch.
+        learning_rate_decay: What an epoch multiplies it by, down to a tenth.
+        precision: `"float32"`, `"bfloat16"` or `"float16"`; the last two are mixed with float32.
+        strategy: `"default"` or `"mirrored"`.
+        seed: Of the weights, the order of the data, augmentation and dropout.
+    """
+
+    epochs: int = 600
+    batch_size: int = 48
+    image_backbone: str = "inception_v3"
+    image_weights: str | None = None
+    backbone_channels: int = 32
+    encoder_input_size: int | None = None
+    image_size: int | None = None
+    flip: bool = True
+    word_dim: int = 256
+    embedding_dim: int = 300
+    dropout: float = 0.5
+    max_words: int = 18
+    learning_rate: float = 0.002
+    learning_rate_decay: float = 0.98
+    precision: str = "float32"
+    strategy: str = "default"
+    seed: int = 0
+
+    def __post_init__(self):
+        for name, smallest in (("epochs", 1), ("batch_size", 2), ("word_dim", 2), ("max_words", 1)):
+            if getattr(self, name) < smallest:
+                raise InputError(
+                    f"Expected --{name} of at least {smallest}. Received: {getattr(self, name)}."
+                )
+        if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
+            raise InputError(
+                f"Expected a positive --learning_rate. Received: {self.learning_rate}."
+            )
+        if self.precision not in PRECISIONS:
+            raise InputError(
+                f"Expected --precision to be one of {tuple(PRECISIONS)}. "
+                f"Received: {self.precision!r}."
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class PretrainingResult:
+    """What a run ends with.
+
+    Args:
+        model: The model directory.
+        retrieval_accuracy: Share of held-out images that find their sentence; None without a test
+            split.
+        retrieval_chance: What guessing gives.
+    """
+
+    model: str
+    retrieval_accuracy: float | None
+    retrieval_chance: float | None
+
+
+def pretrain_damsm(config, data, run, resume=False, flags_text=""):
+    """Trains a text encoder and an image encoder on a prepared data set.
+
+    Args:
+        config: A `PretrainingConfig`.
+        data: The data directory that `prepare_data` made.
+        run: The run directory: checkpoints, TensorBoard logs, and `model/`, always current.
+        resume: Whether to continue a run that stands there.
+        flags_text: Flags to keep in the run directory, one a line.
+
+    Returns:
+        A `PretrainingResult`.
+
+    Raises:
+        InputError: If the data or the run directory cannot be used.
+    """
+    info = load_dataset_info(data)
+    vocabulary = info.vocabulary()
+    image_size = config.image_size or info.image_size
+    steps = steps_per_epoch(data, "train", config.batch_size)
+    if steps < 1:
+        raise InputError(
+            f"Expected at least --batch_size={config.batch_size} training images in {data}. "
+            f"Received: {info.split('train').num_images}. Choose a smaller --batch_size."
+        )
+    strategy = get_strategy(config.strategy)
+    if config.batch_size % strategy.num_replicas_in_sync:
+        raise InputError(
+            f"Expected --batch_size to be a multiple of the {strategy.num_replicas_in_sync} "
+            f"devices. Received: {config.batch_size}."
+        )
+    keras.utils.set_random_seed(config.seed)
+    with strategy.scope():
+        damsm = build_damsm(config, len(vocabulary), image_size)
+        optimizer = create_optimizer(
+            damsm, EpochDecay(config.learning_rate, steps, config.learning_rate_decay)
+        )
+        damsm.compile(optimizer=optimizer, jit_compile=False)
+
+    run_directory = RunDirectory(run)
+    run_directory.prepare(flags_text, resume)
+    store = CheckpointStore(run_directory.checkpoints)
+    variables = _state(damsm, optimizer)
+    restored = store.restore(variables) or {"step": 0, "epochs_done": 0}
+    first_step, first_epoch = restored["step"], restored["epochs_done"]
+
+    pipeline = {
+        "tokenizer": Tokenizer(vocabulary),
+        "image_sizes": (image_size,),
+        "batch_size": config.batch_size,
+    }
+    validation = None
+    if "test" in info.splits and info.splits["test"].num_images > 1:
+        validation = RetrievalValidation(damsm, evaluation_dataset(data, split="test", **pipeline))
+    save_model = _model_saver(run_directory.model, damsm, vocabulary, config, image_size)
+    if first_epoch < config.epochs:
+        dataset = training_dataset(
+            data,
+            **pipeline,
+            max_words=config.max_words,
+            flip=config.flip,
+            seed=config.seed,
+            start_step=first_step,
+            num_steps=config.epochs * steps,
+        )
+        damsm.fit(
+            dataset,
+            epochs=config.epochs,
+            initial_epoch=first_epoch,
+            steps_per_epoch=steps,
+            verbose=0,
+            callbacks=[
+                *([validation] if validation else []),
+                Progress(config.epochs * steps, config.batch_size, first_step, metrics=["loss"]),
+                ScalarLogger(run_directory.logs, initial_step=first_step),
+                CheckpointSaver(store, variables, initial_step=first_step),
+                keras.callbacks.LambdaCallback(on_epoch_end=save_model),
+            ],
+        )
+    elif not run_directory.model.exists():
+        save_model()  # interrupted between the last checkpoint and the model
+    accuracy, chance = validation.evaluate() if validation else (None, None)
+    return PretrainingResult(str(run_directory.model), accuracy, chance)
+
+
+def build_damsm(config, vocabulary_size, image_size):
+    """Makes the two encoders and the `DAMSM` around them; call it in the strategy's scope.
+
+    Args:
+        config: A `PretrainingConfig`.
+        vocabulary_size: Number of ids, the padding's included.
+        image_size: Size of the images in pixels.
+
+    Returns:
+        A built `DAMSM`.
+
+    Raises:
+        InputError: If `image_weights` are not those of the backbone.
+    """
+    dtype = PRECISIONS[config.precision]
+    needs_weights = config.image_backbone == "inception_v3" and not config.image_weights
+    if needs_weights:
+        logging.warning(
+            "inception_v3 has no weights (--image_weights): a frozen backbone that was never "
+            "trained teaches nothing, so it trains from nothing here, which takes much data and a "
+            "GPU. Use --image_backbone=small_cnn, or ImageNet weights."
+        )
+    text_encoder = TextEncoder(
+        vocabulary_size, config.word_dim, config.embedding_dim, config.dropout, dtype=dtype
+    )
+    image_encoder = ImageEncoder(
+        config.word_dim,
+        config.image_backbone,
+        channels=config.backbone_channels,
+        input_size=config.encoder_input_size,
+        freeze_backbone=False if needs_weights else None,
+        dtype=dtype,
+    )
+    damsm = DAMSM(text_encoder, image_encoder, image_size)
+    if config.image_weights:
+        try:
+            image_encoder.backbone.load_weights(config.image_weights)
+        except (OSError, ValueError, KeyError) as error:
+            raise InputError(
+                f"Expected --image_weights to hold the weights of {config.image_backbone}. "
+                f"Received: {config.image_weights} ({str(error).splitlines()[0]})."
+            ) from error
+    return damsm
+
+
+def _state(damsm, optimizer):
+    """Everything that the next step depends on; dropout's seeds are among the variables."""
+    return {
+        **named_variables("text_encoder", damsm.text_encoder.variables),
+        **named_variables("image_encoder", damsm.image_encoder.variables),
+        **named_variables("optimizer", optimizer.variables),
+    }
+
+
+def _model_saver(directory, damsm, vocabulary, config, image_size):
+    settings = {**dataclasses.asdict(config), "image_size": image_size}
+
+    def save(epoch=None, logs=None):
+        figures = {
+            name: value for name, value in (logs or {}).items() if name.startswith("retrieval")
+        }
+        save_model_directory(
+            directory,
+            vocabulary=vocabulary,
+            text_encoder=damsm.text_encoder,
+            image_encoder=damsm.image_encoder,
+            extra={"damsm": {**settings, **figures}},
+        )
+
+    return save

@@ -1,0 +1,113 @@
+"""What must hold of the project as a whole: its declared dependencies, its files, its commands."""
+
+import ast
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tomllib
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from source_imports import PACKAGE, ROOT, imports_of, is_command, module_file, python_files
+
+DISTRIBUTIONS = {"absl": "absl-py", "PIL": "pillow"}  # not named after the module they install
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+COMMANDS = [path for path in python_files(PACKAGE) if is_command(path)]
+MADE_BY_TOOLS = {".git", ".venv", "runs", "build", "dist", "__pycache__", "node_modules"}
+MADE_BY_TOOLS |= {".hypothesis", ".ipynb_checkpoints", ".pytest_cache", ".ruff_cache"}
+# A path on one particular machine; the look-behind lets web addresses with such a part pass.
+MACHINE_PATH = re.compile(r"(?<![\w.])/(?:work|root|home|Users)/")
+
+
+def names(requirements: list[str]) -> set[str]:
+    return {canonicalize_name(Requirement(line).name) for line in requirements}
+
+
+def third_party(*directories: str) -> dict[str, str]:
+    """Each third-party distribution imported below `directories`, with one file that does."""
+    return {
+        canonicalize_name(DISTRIBUTIONS.get(item.top, item.top)): path
+        for path in python_files(*directories)
+        for item in imports_of(path)
+        if item.top not in {PACKAGE, *sys.stdlib_module_names} and not module_file(item.module)
+    }
+
+
+def text_files() -> list[pathlib.Path]:
+    found = []
+    for directory, directories, files in os.walk(ROOT):
+        directories[:] = [
+            name
+            for name in directories
+            if name not in MADE_BY_TOOLS and not name.startswith("bazel-")
+        ]
+        found += [pathlib.Path(directory, name) for name in files]
+    return [path for path in found if b"\0" not in path.read_bytes()[:8192]]
+
+
+def test_the_package_imports_only_what_it_declares():
+    used = third_party(PACKAGE)
+    undeclared = used.keys() - names(PROJECT["dependencies"])
+    assert not undeclared, {name: used[name] for name in undeclared}
+
+
+def test_the_tests_import_only_what_they_declare():
+    used = third_party("tests")
+    declared = names([*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["test"]])
+    assert not used.keys() - declared, {name: used[name] for name in used.keys() - declared}
+
+
+def test_requirements_file_repeats_the_core_dependencies():
+    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    assert lines == PROJECT["dependencies"]
+
+
+def test_lock_file_pins_every_dependency_within_its_range():
+    lines = (ROOT / "requirements_lock.txt").read_text(encoding="utf-8").splitlines()
+    pins = dict(line.split("==") for line in lines)
+    pins = {canonicalize_name(name): version for name, version in pins.items()}
+    for line in [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["test"]]:
+        requirement = Requirement(line)
+        version = pins.get(canonicalize_name(requirement.name))
+        assert version and version in requirement.specifier, f"{line}: locked at {version}"
+
+
+def test_no_file_names_a_path_of_one_machine():
+    found = [
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()[:80]}"
+        for path in text_files()
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if MACHINE_PATH.search(line) and path != pathlib.Path(__file__)
+    ]
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize(
+    ("line", "caught"),
+    [("--data=/home/me/birds", True), ("https://example.org/home/x", False), ("docs/root/", False)],
+)
+def test_a_machine_path_is_told_from_a_web_address(line, caught):
+    assert bool(MACHINE_PATH.search(line)) == caught
+
+
+@pytest.mark.parametrize("path", COMMANDS)
+def test_a_command_shows_an_example_of_itself(path):
+    # `--help` prints the module's docstring: reading it here spares a start of TensorFlow each.
+    help_text = ast.get_docstring(ast.parse((ROOT / path).read_text(encoding="utf-8"))) or ""
+    assert f"python -m {PACKAGE}.{pathlib.Path(path).stem} --" in help_text
+
+
+def test_help_prints_the_docstring_and_the_flags():
+    result = subprocess.run(
+        [sys.executable, "-m", f"{PACKAGE}.prepare_data", "--help"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert result.returncode in (0, 1), result.stderr  # absl's own choice; 2 is ours for bad input
+    assert f"python -m {PACKAGE}.prepare_data --" in result.stdout
+    assert "--source" in result.stdout and "--output" in result.stdout

@@ -1,0 +1,168 @@
+"""The `sample` command, on a tiny model that has learned nothing."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dmgan_tf.errors import InputError
+from dmgan_tf.models.generator import Generator
+from dmgan_tf.models.text_encoder import TextEncoder
+from dmgan_tf.models.text_to_image import DMGANTextToImage
+from dmgan_tf.sample import gather_captions, slug, write_samples
+from dmgan_tf.text.vocabulary import Vocabulary
+
+
+@pytest.fixture(scope="module")
+def model():
+    vocabulary = Vocabulary(["a", "red", "green", "apple"])
+    text_encoder = TextEncoder(len(vocabulary), word_dim=8, embedding_dim=6)
+    generator = Generator(
+        channels=4,
+        noise_dim=5,
+        condition_dim=5,
+        word_dim=8,
+        memory_dim=4,
+        num_residual_blocks=1,
+        base_size=16,
+        num_stages=2,
+    )
+    text_encoder.build()
+    generator.build()
+    return DMGANTextToImage(vocabulary, text_encoder, generator)
+
+
+def pixels(path):
+    with Image.open(path) as image:
+        return np.asarray(image)
+
+
+def run_command(*arguments):
+    command = [sys.executable, "-m", "dmgan_tf.sample", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_writes_a_picture_a_sample_and_a_sheet(model, tmp_path):
+    captions = ["a red apple", "A GREEN apple!"]
+    sheet = write_samples(model, captions, tmp_path, model_name="tiny", num_samples=2, seed=3)
+    assert sheet == tmp_path / "sheet.png"
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "000_a-red-apple_0.png",
+        "000_a-red-apple_1.png",
+        "001_a-green-apple_0.png",
+        "001_a-green-apple_1.png",
+        "sheet.png",
+    ]
+    repeated = [captions[0]] * 2 + [captions[1]] * 2
+    expected = model.generate(repeated, seed=3)
+    np.testing.assert_array_equal(pixels(tmp_path / "000_a-red-apple_1.png"), expected[1])
+    np.testing.assert_array_equal(pixels(tmp_path / "001_a-green-apple_0.png"), expected[2])
+    assert np.any(expected[0] != expected[1])
+    with Image.open(tmp_path / "001_a-green-apple_1.png") as image:
+        assert image.text == {
+            "caption": "A GREEN apple!",
+            "seed": "3",
+            "row": "3",
+            "model": "tiny",
+        }
+
+
+def test_stages_are_written_and_shown(model, tmp_path):
+    without = write_samples(model, ["a red apple"], tmp_path / "without", num_samples=1)
+    with_stages = write_samples(
+        model, ["a red apple"], tmp_path / "with", num_samples=1, stages=True
+    )
+    assert sorted(path.name for path in with_stages.parent.iterdir()) == [
+        "000_a-red-apple_0.png",
+        "000_a-red-apple_0_16px.png",
+        "sheet.png",
+    ]
+    name = "000_a-red-apple_0.png"
+    assert pixels(with_stages.parent / name).shape == (32, 32, 3)
+    np.testing.assert_array_equal(pixels(with_stages.parent / name), pixels(without.parent / name))
+    assert pixels(with_stages).shape[1] > pixels(without).shape[1]
+
+
+def test_caption_without_a_known_word_is_named(model, tmp_path):
+    with pytest.raises(InputError, match="zeppelin"):
+        write_samples(model, ["a red apple", "zeppelin"], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_captions_of_flags_come_before_those_of_the_file(tmp_path):
+    path = tmp_path / "captions.txt"
+    path.write_bytes("\ufeffa red apple\r\n\n  ein Äpfelchen \n".encode())
+    assert gather_captions(["first"], str(path)) == ["first", "a red apple", "ein Äpfelchen"]
+
+
+def test_unusable_captions_are_refused(tmp_path):
+    empty, latin = tmp_path / "empty.txt", tmp_path / "latin.txt"
+    empty.write_text("\n \n")
+    latin.write_bytes("Äpfel".encode("latin-1"))
+    for captions, path, message in (
+        ([], None, "--caption"),
+        ([" "], None, "Received: ' '"),
+        ([], tmp_path / "missing.txt", "No captions file at .*missing.txt"),
+        ([], tmp_path, "No captions file"),
+        ([], empty, "No caption in .*empty.txt"),
+        ([], latin, "UTF-8 text in .*latin.txt.*0xc4 at offset 0"),
+    ):
+        with pytest.raises(InputError, match=message):
+            gather_captions(captions, path and str(path))
+
+
+@pytest.mark.parametrize(
+    ("caption", "expected"),
+    [
+        ("A flat drawing, of a red apple.", "a-flat-drawing-of-a-red-apple"),
+        ("../../etc/passwd", "etc-passwd"),
+        ("красное яблоко", "красное-яблоко"),
+        ("!?\ud800", "caption"),
+        ("word " * 40, "-".join(["word"] * 12)),
+    ],
+)
+def test_slugs_are_safe_and_short(caption, expected):
+    assert slug(caption) == expected
+
+
+def test_slug_is_cut_between_characters():
+    assert slug("я" * 100) == "я" * 30
+
+
+def test_command_draws_from_a_run_directory(model, tmp_path):
+    model.save_to_preset(tmp_path / "run" / "model")
+    captions_file = tmp_path / "captions.txt"
+    captions_file.write_text("a red apple\na green apple\n")
+    output = tmp_path / "out"
+    finished = run_command(
+        f"--model={tmp_path / 'run'}",
+        f"--captions_file={captions_file}",
+        "--num_samples=1",
+        "--seed=5",
+        f"--output={output}",
+    )
+    assert finished.returncode == 0, finished.stderr
+    assert finished.stdout.splitlines()[-1] == str(output / "sheet.png")
+    expected = model.generate(["a red apple", "a green apple"], seed=5)
+    drawn = pixels(output / "001_a-green-apple_0.png")
+    np.testing.assert_allclose(drawn.astype(int), expected[1].astype(int), atol=1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--caption=a"], "--model=MODEL"),
+        (["--model=m"], "--captions_file=FILE"),
+        (["--model=m", "--caption=a", "--num_samples=0"], "--num_samples of at least 1"),
+        (["--model=m", "--captions_file=nowhere.txt"], "nowhere.txt"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_status_2(arguments, message):
+    finished = run_command(*arguments)
+    assert finished.returncode == 2
+    errors = [line for line in finished.stderr.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1
+    assert message in errors[0]
+    assert "Traceback" not in finished.stderr

@@ -1,0 +1,67 @@
+import hashlib
+
+import pytest
+
+from dmgan_tf.errors import InputError
+from dmgan_tf.text.vocabulary import Vocabulary, check_same_vocabulary
+
+
+def test_ids_count_from_one_after_the_padding():
+    vocabulary = Vocabulary(["red", "apple"])
+    assert vocabulary.words == ("<pad>", "red", "apple")
+    assert len(vocabulary) == 3
+    assert [vocabulary.id_of(word) for word in ("red", "apple", "pear")] == [1, 2, None]
+
+
+def test_from_captions_orders_by_count_then_name():
+    captions = ["a red Apple", "a red pear", "a bird"]
+    assert Vocabulary.from_captions(captions).words[1:] == ("a", "red", "apple", "bird", "pear")
+    assert Vocabulary.from_captions(captions, min_count=2).words[1:] == ("a", "red")
+    with pytest.raises(InputError, match="4 time"):
+        Vocabulary.from_captions(captions, min_count=4)
+
+
+def test_file_round_trip_and_hash(tmp_path):
+    vocabulary = Vocabulary(["größe", "नीला", "<end>"])
+    path = tmp_path / "vocabulary.txt"
+    vocabulary.save(path)
+    assert path.read_text(encoding="utf-8") == "<pad>\ngröße\nनीला\n<end>\n"
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == vocabulary.sha256
+    assert Vocabulary.load(path) == vocabulary
+
+
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        ("red\napple\n", "<pad>"),
+        ("<pad>\nred\nblue\nred\n", "ids 1 and 3"),
+        ("<pad>\nred\n\nblue\n", "id 2"),
+        ("<pad>\n", "no words"),
+    ],
+)
+def test_load_refuses_what_is_no_vocabulary(tmp_path, content, message):
+    path = tmp_path / "vocabulary.txt"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(InputError, match=message):
+        Vocabulary.load(path)
+
+
+def test_load_of_no_file_and_of_no_text(tmp_path):
+    with pytest.raises(InputError, match="no file"):
+        Vocabulary.load(tmp_path / "none.txt")
+    (tmp_path / "binary.txt").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(InputError, match="binary.txt"):
+        Vocabulary.load(tmp_path / "binary.txt")
+
+
+def test_check_same_vocabulary_names_both_and_the_first_difference():
+    ours, theirs = Vocabulary(["red", "apple"]), Vocabulary(["red", "pear", "tree"])
+    check_same_vocabulary(ours, "a", Vocabulary(["red", "apple"]), "b")
+    with pytest.raises(InputError) as caught:
+        check_same_vocabulary(ours, "the data", theirs, "the encoder")
+    message = str(caught.value)
+    for part in ("the data (2 words", "the encoder (3 words", "id 2: 'apple' against 'pear'"):
+        assert part in message
+    assert ours.sha256[:8] in message and theirs.sha256[:8] in message
+    with pytest.raises(InputError, match="id 3: nothing against 'tree'"):
+        check_same_vocabulary(Vocabulary(["red", "pear"]), "a", theirs, "b")
