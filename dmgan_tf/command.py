@@ -37,11 +37,7 @@ def run(main: Callable[[], None]) -> None:
     app.run(guarded)
 
 
-def flags_text(holders) -> str:
-    """The flags that have a value, one a line, as `--flagfile` reads them.
-
-    Args:
-        holders: What `absl.flags.DEFINE_*` returned.
-    """
-    given = (flags.FLAGS[holder.name] for holder in holders if holder.value is not None)
-    return "".join(f"{flag.serialize()}\n" for flag in given if flag.value != [])
+def flags_text(names) -> str:
+    """The named flags that have a value, one a line, as `--flagfile` reads them."""
+    given = (flags.FLAGS[name] for name in names)
+    return "".join(f"{flag.serialize()}\n" for flag in given if flag.value not in (None, []))

@@ -9,96 +9,99 @@ Example:
     python -m dmgan_tf.train --flagfile=runs/dmgan/flags.txt --resume
 """
 
+import dataclasses
+
 from absl import flags
 
 from dmgan_tf import command
 from dmgan_tf.errors import InputError
 
-_FLAGS = flags.FLAGS
+_SAMPLES = ("sample_captions", "sample_every", "checkpoint_every")
 
-_DATA = flags.DEFINE_string("data", None, "Data directory that prepare_data made.")
-_DAMSM = flags.DEFINE_string("damsm", None, "Run or model directory of pretrain_damsm.")
-_RUN = flags.DEFINE_string(
-    "run", None, "Run directory: checkpoints, logs, samples and model/, always current."
-)
-_RESUME = flags.DEFINE_bool("resume", False, "Continue the run that stands in --run.")
-_SAMPLES = (
+
+def define_flags():
+    """Declares the flags of this command; all but those of the run itself are `DMGANConfig`'s."""
+    flags.DEFINE_string("data", None, "Data directory that prepare_data made.")
+    flags.DEFINE_string("damsm", None, "Run or model directory of pretrain_damsm.")
+    flags.DEFINE_string(
+        "run", None, "Run directory: checkpoints, logs, samples and model/, always current."
+    )
+    flags.DEFINE_bool("resume", False, "Continue the run that stands in --run.")
     flags.DEFINE_multi_string(
         "sample_captions", [], "A caption of the sample sheets; repeatable. Default: held-out ones."
-    ),
-    flags.DEFINE_integer("sample_every", None, "Steps between sheets, besides one an epoch."),
+    )
+    flags.DEFINE_integer("sample_every", None, "Steps between sheets, besides one an epoch.")
     flags.DEFINE_integer(
         "checkpoint_every", None, "Steps between checkpoints, besides one an epoch."
-    ),
-)
-_SETTINGS = (
-    flags.DEFINE_integer("epochs", 800, "Passes over the training images."),
-    flags.DEFINE_integer("batch_size", 10, "Images a step, over all devices."),
+    )
+    flags.DEFINE_integer("epochs", 800, "Passes over the training images.")
+    flags.DEFINE_integer("batch_size", 10, "Images a step, over all devices.")
     flags.DEFINE_enum(
         "objective",
         "paper",
         ["paper", "release"],
         "Eq. 11 and 12, or the authors' code with its mismatched pairs.",
-    ),
-    flags.DEFINE_float("damsm_weight", 5.0, "Lambda 2: 5 (CUB), 50 (COCO); less for short runs."),
-    flags.DEFINE_float("kl_weight", 1.0, "Lambda 1, of the conditioning divergence."),
-    flags.DEFINE_float("generator_learning_rate", 2e-4, "Adam's."),
-    flags.DEFINE_float("discriminator_learning_rate", 2e-4, "Adam's."),
-    flags.DEFINE_float("ema_decay", 0.999, "Decay of the generator's moving average."),
-    flags.DEFINE_bool("ema_warmup", False, "Let the average forget its first steps faster."),
-    flags.DEFINE_integer("channels", 64, "Channels of the generator's image features."),
-    flags.DEFINE_integer("discriminator_channels", 32, "Channels of its first block."),
-    flags.DEFINE_integer("memory_dim", None, "Size of a memory slot; default: twice --channels."),
-    flags.DEFINE_integer("noise_dim", 100, "Size of the noise."),
-    flags.DEFINE_integer("condition_dim", 100, "Size of the augmented condition."),
-    flags.DEFINE_integer("num_residual_blocks", 2, "A refinement stage: 2 (CUB), 3 (COCO)."),
-    flags.DEFINE_integer("base_size", 64, "Pixels of the first image; a power of two, 16 or more."),
-    flags.DEFINE_integer("num_stages", 3, "Images, each twice the size of the one before."),
+    )
+    flags.DEFINE_float("damsm_weight", 5.0, "Lambda 2: 5 (CUB), 50 (COCO); less for short runs.")
+    flags.DEFINE_float("kl_weight", 1.0, "Lambda 1, of the conditioning divergence.")
+    flags.DEFINE_float("generator_learning_rate", 2e-4, "Adam's.")
+    flags.DEFINE_float("discriminator_learning_rate", 2e-4, "Adam's.")
+    flags.DEFINE_float("ema_decay", 0.999, "Decay of the generator's moving average.")
+    flags.DEFINE_bool("ema_warmup", False, "Let the average forget its first steps faster.")
+    flags.DEFINE_integer("channels", 64, "Channels of the generator's image features.")
+    flags.DEFINE_integer("discriminator_channels", 32, "Channels of its first block.")
+    flags.DEFINE_integer("memory_dim", None, "Size of a memory slot; default: twice --channels.")
+    flags.DEFINE_integer("noise_dim", 100, "Size of the noise.")
+    flags.DEFINE_integer("condition_dim", 100, "Size of the augmented condition.")
+    flags.DEFINE_integer("num_residual_blocks", 2, "A refinement stage: 2 (CUB), 3 (COCO).")
+    flags.DEFINE_integer("base_size", 64, "Pixels of the first image; a power of two, 16 or more.")
+    flags.DEFINE_integer("num_stages", 3, "Images, each twice the size of the one before.")
     flags.DEFINE_enum(
         "refinement",
         "memory",
         ["memory", "attention"],
         "The paper's dynamic memory, or its baseline, AttnGAN's attention.",
-    ),
-    flags.DEFINE_bool("writing_gate", True, "Give the memory its writing gate (Table 3)."),
-    flags.DEFINE_bool("response_gate", True, "Give the memory its response gate (Table 3)."),
-    flags.DEFINE_integer("max_words", 18, "Words of a caption that training reads."),
-    flags.DEFINE_bool("flip", True, 'Mirror images at random; not if captions say "left".'),
-    flags.DEFINE_bool("crop", True, "Crop images at random, to 64/76 of their side."),
+    )
+    flags.DEFINE_bool("writing_gate", True, "Give the memory its writing gate (Table 3).")
+    flags.DEFINE_bool("response_gate", True, "Give the memory its response gate (Table 3).")
+    flags.DEFINE_integer("max_words", 18, "Words of a caption that training reads.")
+    flags.DEFINE_bool("flip", True, 'Mirror images at random; not if captions say "left".')
+    flags.DEFINE_bool("crop", True, "Crop images at random, to 64/76 of their side.")
     flags.DEFINE_enum(
         "precision", "float32", ["float32", "bfloat16", "float16"], "Of the computation."
-    ),
-    flags.DEFINE_enum("strategy", "default", ["default", "mirrored"], "One device or all GPUs."),
-    flags.DEFINE_integer("seed", 0, "Of weights, data order, augmentation and noise."),
-)
+    )
+    flags.DEFINE_enum("strategy", "default", ["default", "mirrored"], "One device or all GPUs.")
+    flags.DEFINE_integer("seed", 0, "Of weights, data order, augmentation and noise.")
 
 
 def main():
     """Reads the flags, trains, and says where the model and the samples are."""
-    if not _DAMSM.value:
+    options = flags.FLAGS
+    if not options.damsm:
         raise InputError(
             "Expected --damsm=DIR, a DAMSM trained on the same data. Received: nothing. Train one "
             "with `python -m dmgan_tf.pretrain_damsm --data=DIR --run=runs/damsm`."
         )
-    for flag in (_DATA, _RUN):
-        if not flag.value:
-            raise InputError(f"Expected --{flag.name}=DIR. Received: nothing. See --help.")
-    from dmgan_tf.training.config import DMGANConfig
+    for name in ("data", "run"):
+        if not options[name].value:
+            raise InputError(f"Expected --{name}=DIR. Received: nothing. See --help.")
+    from dmgan_tf.training.config import DMGANConfig  # slow to import; flags come first
     from dmgan_tf.training.gan_training import train_dmgan
 
-    saved = (_DATA, _DAMSM, _RUN, *_SAMPLES, *_SETTINGS)
+    settings = [field.name for field in dataclasses.fields(DMGANConfig)]
     result = train_dmgan(
-        DMGANConfig(**{flag.name: flag.value for flag in _SETTINGS}),
-        _DATA.value,
-        _DAMSM.value,
-        _RUN.value,
-        resume=_RESUME.value,
-        flags_text=command.flags_text(saved),
-        **{flag.name: flag.value for flag in _SAMPLES},
+        DMGANConfig(**{name: options[name].value for name in settings}),
+        options.data,
+        options.damsm,
+        options.run,
+        resume=options.resume,
+        flags_text=command.flags_text(["data", "damsm", "run", *_SAMPLES, *settings]),
+        **{name: options[name].value for name in _SAMPLES},
     )
     print(f"model: {result.model}")
     print(f"samples: {result.samples}")
 
 
 if __name__ == "__main__":
+    define_flags()
     command.run(main)

@@ -22,10 +22,10 @@ MAY_IMPORT = {
     "figures": set(),
     "models": {"layers", "text"},
     "data": {"text"},
-    "metrics": {"models"},
-    "conversion": {"models"},
-    "serving": {"models", "text"},
-    "training": {"models", "losses", "data", "text", "figures"},
+    "metrics": {"models", "layers", "text"},
+    "conversion": {"models", "layers", "text"},
+    "serving": {"models", "layers", "text"},
+    "training": {"models", "layers", "losses", "data", "text", "figures"},
     "__init__": {"models"},
 }
 KERAS_ONLY = {"layers", "models", "losses"}  # they also run on Keras' other backends

@@ -226,7 +226,7 @@ def _open_output(output: pathlib.Path, fingerprint: str) -> records.DatasetInfo 
 def _write_shards(
     plans, output, vocabulary, image_size, small_images, num_workers, show_progress
 ) -> list[_ShardResult]:
-    num_workers = num_workers or len(os.sched_getaffinity(0))
+    num_workers = num_workers or os.cpu_count() or 1
     pool = concurrent.futures.ThreadPoolExecutor(num_workers)
     total = sum(len(plan.images) for plan in plans)
     progress = tqdm.tqdm(total=total, unit=" images", disable=not show_progress)

@@ -98,9 +98,7 @@ class Discriminator(keras.Model):
         """Float32 `(batch,)`: how well the images look like what the sentences say."""
         sentence = ops.cast(sentence_embedding, features.dtype)
         sentence = ops.tile(ops.reshape(sentence, (-1, 1, 1, self.sentence_dim)), (1, 4, 4, 1))
-        joint = self.joint_block(
-            ops.concatenate([features, sentence], axis=-1), training=training
-        )
+        joint = self.joint_block(ops.concatenate([features, sentence], axis=-1), training=training)
         return ops.reshape(ops.cast(self.conditional_head(joint), "float32"), (-1,))
 
     def get_config(self):

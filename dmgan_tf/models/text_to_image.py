@@ -137,7 +137,9 @@ class DMGANTextToImage:
             self._generate_batch(token_ids[start : start + batch_size], seed, start)
             for start in range(0, len(captions), batch_size)
         ]
-        stages = [np.concatenate(stage) for stage in zip(*(p["images"] for p in parts), strict=True)]
+        stages = [
+            np.concatenate(stage) for stage in zip(*(p["images"] for p in parts), strict=True)
+        ]
         stages = [to_uint8(stage) for stage in stages]
         if not (return_stages or return_attention):
             return stages[-1]

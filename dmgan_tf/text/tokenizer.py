@@ -49,7 +49,8 @@ def split_words(caption: str) -> list[str]:
 
     A word is a longest run of letters, combining marks, numbers (Unicode categories L, M, N) and
     underscores. Marks belong to words because many scripts, Devanagari for one, cannot be read
-    without them; Python's `\w` leaves them out.
+    without them; Python's `\w` leaves them out. Splitting comes first, so that a word is lowered
+    the same way whatever stands beside it: a Greek sigma at its end becomes a final one.
 
     Args:
         caption: Any text.
@@ -62,7 +63,7 @@ def split_words(caption: str) -> list[str]:
     >>> split_words("A red-faced bird's beak.")
     ['a', 'red', 'faced', 'bird', 's', 'beak']
     """
-    return caption.lower().translate(_separators_to_spaces).split()
+    return [word.lower() for word in caption.translate(_separators_to_spaces).split()]
 
 
 class Tokenizer:
@@ -142,10 +143,10 @@ class Tokenizer:
         """
         import tensorflow as tf
 
+        captions = tf.strings.regex_replace(captions, _SEPARATOR_PATTERN, " ")
         for letter, lowered in _LOCALE_DEPENDENT_LETTERS.items():
             captions = tf.strings.regex_replace(captions, letter, lowered)
         captions = tf.strings.lower(captions, encoding="utf-8")
-        captions = tf.strings.regex_replace(captions, _SEPARATOR_PATTERN, " ")
         ids = self.table.lookup(tf.strings.split(captions))
         known = tf.ragged.boolean_mask(ids, ids > 0)
         return known if self.max_words is None else known[:, : self.max_words]

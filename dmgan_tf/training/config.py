@@ -92,7 +92,9 @@ class DMGANConfig:
 
     def _check(self, name, is_good, expected):
         if not is_good:
-            raise InputError(f"Expected --{name} to be {expected}. Received: {getattr(self, name)}.")
+            raise InputError(
+                f"Expected --{name} to be {expected}. Received: {getattr(self, name)}."
+            )
 
     @property
     def dtype_policy(self):

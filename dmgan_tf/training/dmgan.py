@@ -63,9 +63,7 @@ class DMGAN(keras.Model):
         self.damsm_weight = damsm_weight
         self.kl_weight = kl_weight
         self.seed = seed
-        self.average = ExponentialMovingAverage(
-            generator, average_generator, ema_decay, ema_warmup
-        )
+        self.average = ExponentialMovingAverage(generator, average_generator, ema_decay, ema_warmup)
         self.average.copy()
         self.steps_done = self.add_weight(
             name="steps_done",
@@ -171,9 +169,7 @@ class DMGAN(keras.Model):
             *(tf.concat(parts, axis=0) for parts in zip(*pairs, strict=True)), training=True
         )
         unconditional = discriminator.unconditional_logits(features)
-        real_conditional, generated_conditional, *mismatched = tf.split(
-            conditional, len(pairs) + 1
-        )
+        real_conditional, generated_conditional, *mismatched = tf.split(conditional, len(pairs) + 1)
         real_unconditional, generated_unconditional = tf.split(unconditional, 2)
         losses = discriminator_loss(
             {

@@ -170,6 +170,7 @@ def pretrain_damsm(config, data, run, resume=False, flags_text=""):
             epochs=config.epochs,
             initial_epoch=first_epoch,
             steps_per_epoch=steps,
+            shuffle=False,  # the data set has its own order
             verbose=0,
             callbacks=[
                 *([validation] if validation else []),

@@ -32,9 +32,7 @@ class CurrentModel:
 
     def update(self):
         """Takes over the weights as they are now."""
-        pairs = zip(
-            self.model.generator.weights, self.dmgan.average_generator.weights, strict=True
-        )
+        pairs = zip(self.model.generator.weights, self.dmgan.average_generator.weights, strict=True)
         for mine, average in pairs:
             mine.assign(keras.ops.convert_to_numpy(average))
 

@@ -1,5 +1,6 @@
 import logging
 import os
+import pathlib
 import re
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from dmgan_tf.errors import InputError
 from dmgan_tf.text.tokenizer import Tokenizer, split_words
 from dmgan_tf.text.vocabulary import Vocabulary
 
+HERE = pathlib.Path(__file__).parent
 DIFFICULT_CAPTIONS = [
     "A red-faced bird's beak.",
     "ΟΔΟΣ ΣΑΣ Σ ΑΣ\u0301 Σ.Α",  # final sigma
@@ -25,6 +27,7 @@ DIFFICULT_CAPTIONS = [
     "one\u00a0two\u2009three\u200bfour\u2028five\tsix\u3000seven",
     "👩\u200d🚀 ☂\ufe0f #\ufe0f\u20e3 c++",
     "Ì Í Ĩ Į J\u0301 Į\u0301",  # Lithuanian keeps a dot above
+    "one\0two \0",
     "",
     "...",
 ]
@@ -57,13 +60,96 @@ def test_graph_rule_equals_python_rule_on_difficult_captions(caption):
     assert words_in_graph(caption, sorted({*words, "filler"})) == words
 
 
-# Unassigned characters may be assigned, and thus be letters, in the other's version of Unicode.
-assigned_text = strategies.text(
-    strategies.characters(exclude_categories=["Cs", "Cn"], max_codepoint=0x1FFFF), max_size=40
+# Newer characters may be missing from TensorFlow's tables, or have another lower case there.
+OLD_CHARACTERS = [
+    chr(code_point)
+    for code_point in range(0x110000)
+    if unicodedata.ucd_3_2_0.category(chr(code_point)) not in ("Cs", "Cn", "Co")
+]
+
+
+def test_graph_rule_equals_python_rule_on_every_character():
+    captions = [f"a{character}b" for character in OLD_CHARACTERS]
+    words = [split_words(caption) for caption in captions]
+    vocabulary = Vocabulary(sorted({word for row in words for word in row}))
+    ids = Tokenizer(vocabulary).in_graph(tf.constant(captions)).to_list()
+    assert len(captions) > 90_000
+    for caption, expected, row in zip(captions, words, ids, strict=True):
+        assert [vocabulary.words[index] for index in row] == expected, ascii(caption)
+
+
+@hypothesis.settings(deadline=None, max_examples=150)
+@hypothesis.given(
+    strategies.text(
+        strategies.one_of(
+            strategies.sampled_from("aIİıΣσς\u0301\u0307 '-_.\0"),
+            strategies.sampled_from(OLD_CHARACTERS),
+        )
+    )
 )
+def test_graph_rule_equals_python_rule_on_random_text(caption):
+    words = split_words(caption)
+    assert words_in_graph(caption, sorted({*words, "filler"})) == words
 
 
-def known_to_both(caption: str) -> bool:
-    """Whether RE2's tables agree that these characters are assigned."""
-    lowered = caption.lower()
-    return bool(tf.strings.regex_full_match(lowered, r"(?s)\P{Cn}*").numpy()) if lowered else True
+@pytest.mark.parametrize("locale", ["tr_TR.UTF-8", "lt_LT.UTF-8"])
+def test_graph_rule_does_not_depend_on_the_locale(locale):
+    program = (
+        "import sys; sys.path[:0] = sys.argv[1:]; import test_tokenizer as t\n"
+        "for caption in [*t.DIFFICULT_CAPTIONS, 'INDIGO JAY']: "
+        "t.test_graph_rule_equals_python_rule_on_difficult_captions(caption)"
+    )
+    environment = {**os.environ, "LC_ALL": locale}
+    result = subprocess.run(
+        [sys.executable, "-c", program, str(HERE), str(HERE.parents[1])],
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stderr
+
+
+def test_encode_drops_unknown_words_and_warns_once(caplog):
+    tokenizer = Tokenizer(Vocabulary(["red", "apple"]))
+    with caplog.at_level(logging.WARNING):
+        assert tokenizer.encode("A red, shiny APPLE") == [1, 2]
+        assert tokenizer.encode("a shiny red") == [1]
+    assert [record.getMessage() for record in caplog.records] == [
+        "Unknown words left out of 'A red, shiny APPLE': a, shiny"
+    ]
+
+
+@pytest.mark.parametrize("caption", ["a pear", "", "..."])
+def test_caption_without_a_known_word(caption):
+    tokenizer = Tokenizer(Vocabulary(["red", "apple"]))
+    with pytest.raises(InputError, match=re.escape(repr(caption))):
+        tokenizer.encode(caption)
+    assert tokenizer.in_graph(tf.constant([caption])).to_list() == [[]]
+
+
+def test_encode_batch_pads_on_the_right():
+    tokenizer = Tokenizer(Vocabulary(["red", "apple"]))
+    token_ids = tokenizer.encode_batch(["red", "apple red red"])
+    assert token_ids.dtype == np.int32
+    np.testing.assert_array_equal(token_ids, [[1, 0, 0], [2, 1, 1]])
+    for wrong in ("red", []):
+        with pytest.raises(InputError, match="list of captions"):
+            tokenizer.encode_batch(wrong)
+
+
+def test_max_words_cuts_known_words_in_both_rules():
+    tokenizer = Tokenizer(Vocabulary(["red", "apple"]), max_words=2)
+    assert tokenizer.encode("a red apple red") == [1, 2]
+    assert tokenizer.in_graph(tf.constant(["a red apple red", "red"])).to_list() == [[1, 2], [1]]
+    with pytest.raises(InputError, match="max_words"):
+        Tokenizer(Vocabulary(["red"]), max_words=0)
+
+
+def test_in_graph_inside_a_function():
+    tokenizer = Tokenizer(Vocabulary(["red", "apple"]))
+    function = tf.function(
+        lambda captions: tokenizer.in_graph(captions).to_tensor(),
+        input_signature=[tf.TensorSpec([None], tf.string)],
+    )
+    np.testing.assert_array_equal(function(tf.constant(["Red APPLE", "apple"])), [[1, 2], [2, 0]])
+    assert function(tf.constant(["red"])).dtype == tf.int32

@@ -1,0 +1,259 @@
+import io
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from dmgan_tf.data import pipeline, preparation, records
+from dmgan_tf.data.image_folder import CaptionedImage
+from dmgan_tf.errors import InputError
+from dmgan_tf.text.tokenizer import Tokenizer
+from dmgan_tf.text.vocabulary import Vocabulary
+
+NUM_IMAGES, BATCH = 22, 4
+LONG_CAPTION = "one two three four five six seven eight nine ten"
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory):
+    """Images of 24x30 pixels, each with its number as its grey level, and two captions."""
+    folder = tmp_path_factory.mktemp("source")
+    images = []
+    for number in range(NUM_IMAGES + 5):
+        path = folder / f"{number}.png"
+        pixels = np.full((24, 30, 3), 8 * number, np.uint8)
+        pixels[:, :15, 0] += 20  # the left half is redder
+        Image.fromarray(pixels).save(path)
+        captions = (LONG_CAPTION, f"number {number}")
+        images.append(CaptionedImage(path, path.name, captions, number))
+    output = tmp_path_factory.mktemp("prepared")
+    splits = {"train": images[:NUM_IMAGES], "test": images[NUM_IMAGES:]}
+    preparation.prepare(splits, output, name="grey", image_size=20, num_shards=3)
+    return output
+
+
+@pytest.fixture(scope="module")
+def tokenizer(directory):
+    return Tokenizer(records.load_dataset_info(directory).vocabulary())
+
+
+def train_batches(directory, tokenizer, **settings):
+    settings = {"image_sizes": (10, 20), "batch_size": BATCH, "num_steps": 10, **settings}
+    dataset = pipeline.training_dataset(directory, tokenizer=tokenizer, **settings)
+    return list(dataset.as_numpy_iterator())
+
+
+def assert_same(batches, others):
+    assert len(batches) == len(others)
+    for batch, other in zip(batches, others, strict=True):
+        tf.nest.map_structure(np.testing.assert_array_equal, batch, other)
+
+
+def test_shapes_types_and_ranges(directory, tokenizer):
+    dataset = pipeline.training_dataset(
+        directory, tokenizer=tokenizer, image_sizes=(10, 20), batch_size=BATCH, num_steps=3
+    )
+    assert dataset.element_spec == {
+        "images": tuple(tf.TensorSpec((BATCH, size, size, 3), tf.float32) for size in (10, 20)),
+        "token_ids": tf.TensorSpec((BATCH, 18), tf.int32),
+        "class_ids": tf.TensorSpec((BATCH,), tf.int32),
+    }
+    batches = list(dataset.as_numpy_iterator())
+    assert len(batches) == len(dataset) == 3
+    for batch in batches:
+        for image in batch["images"]:
+            assert image.min() >= -1 and image.max() <= 1
+            grey = (image[..., 1].mean(axis=(1, 2)) + 1) * 127.5
+            np.testing.assert_allclose(grey, 8 * batch["class_ids"], atol=3)
+
+
+def test_an_epoch_has_every_image_at_most_once_and_epochs_differ(directory, tokenizer):
+    steps = pipeline.steps_per_epoch(directory, "train", BATCH)
+    assert steps == NUM_IMAGES // BATCH == 5
+    batches = train_batches(directory, tokenizer, num_steps=4 * steps)
+    ids = np.reshape([batch["class_ids"] for batch in batches], (4, -1))
+    assert all(len(set(epoch)) == steps * BATCH for epoch in ids)
+    assert len({tuple(epoch) for epoch in ids}) == 4
+    assert set(ids.ravel()) == set(range(NUM_IMAGES))
+
+
+@pytest.mark.parametrize("start_step", [1, 4, 5, 7, 10])
+@pytest.mark.parametrize("cache", [True, False])
+def test_restart_equals_no_interruption(directory, tokenizer, start_step, cache):
+    whole = train_batches(directory, tokenizer, num_steps=12, seed=3)
+    rest = train_batches(
+        directory, tokenizer, num_steps=12, seed=3, start_step=start_step, cache=cache
+    )
+    assert_same(whole[start_step:], rest)
+
+
+def test_seed_decides(directory, tokenizer):
+    first, again = (train_batches(directory, tokenizer, seed=5) for _ in range(2))
+    other = train_batches(directory, tokenizer, seed=6)
+    assert_same(first, again)
+    assert any((a["class_ids"] != b["class_ids"]).any() for a, b in zip(first, other, strict=True))
+
+
+def test_nothing_left_to_do(directory, tokenizer):
+    assert train_batches(directory, tokenizer, num_steps=5, start_step=5) == []
+
+
+def test_captions_are_chosen_at_random(directory, tokenizer):
+    batches = train_batches(directory, tokenizer, num_steps=50)
+    lengths = np.concatenate([(batch["token_ids"] > 0).sum(1) for batch in batches])
+    assert set(lengths) == {2, 10}
+    assert 0.35 < (lengths == 2).mean() < 0.65
+
+
+def test_long_captions_lose_random_words_in_order(directory, tokenizer):
+    ids = tokenizer.encode(LONG_CAPTION)
+    rank = {id_: position for position, id_ in enumerate(ids)}
+    batches = train_batches(directory, tokenizer, num_steps=50, max_words=4)
+    rows = [row for batch in batches for row in batch["token_ids"] if row[0] in rank]
+    assert len(rows) > 50
+    ranks = np.array([[rank[id_] for id_ in row] for row in rows])
+    assert ranks.shape[1] == 4 and (np.diff(ranks) > 0).all()
+    assert set(ranks.ravel()) == set(range(10))
+    assert len({tuple(row) for row in ranks}) > 30
+    short = [row for batch in batches for row in batch["token_ids"] if row[0] not in rank]
+    assert all((row[:2] > 0).all() and (row[2:] == 0).all() for row in short)
+
+
+def test_flip_mirrors_half_of_the_images(directory, tokenizer):
+    def share_of_mirrored(**settings):
+        batches = train_batches(directory, tokenizer, num_steps=50, crop=False, **settings)
+        images = np.concatenate([batch["images"][1] for batch in batches])
+        return (images[:, :, -3:, 0].mean((1, 2)) > images[:, :, :3, 0].mean((1, 2)) + 0.05).mean()
+
+    assert 0.35 < share_of_mirrored() < 0.65
+    assert share_of_mirrored(flip=False) == 0
+
+
+def test_crops_cover_the_free_space_and_sizes_agree(directory, tokenizer):
+    batches = train_batches(directory, tokenizer, num_steps=50, flip=False)
+    large = np.concatenate([batch["images"][1] for batch in batches])
+    small = np.concatenate([batch["images"][0] for batch in batches])
+    excess = (large[..., 0] - large[..., 1]).mean(1)
+    edge = (excess > excess.max(1, keepdims=True) / 2).sum(1)
+    assert edge.min() <= 6 and edge.max() >= 14  # where the redder half ends in the crop
+    halved = large.reshape(-1, 10, 2, 10, 2, 3).mean((2, 4))
+    assert np.abs(halved - small).mean() < 0.01
+
+
+def picture(height, width):
+    generator = np.random.default_rng(0)
+    small = generator.integers(0, 256, (height // 4, width // 4, 3), np.uint8)
+    return Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC)
+
+
+@pytest.mark.parametrize("height, width", [(76, 76), (80, 152), (200, 120), (40, 41)])
+@pytest.mark.parametrize("where", [(0.0, 0.0), (1.0, 1.0), (0.3, 0.8), None])
+def test_crop_and_resize_equals_pillow(height, width, where):
+    image = picture(height, width)
+    side = min(height, width) * (1 if where is None else 64 / 76)
+    top, left = np.floor(np.subtract((height, width), side) * (where or (0.5, 0.5)))
+    results = pipeline._crop_and_resize(
+        tf.constant(np.asarray(image)), (16, 64), None if where is None else tf.constant(where)
+    )
+    for result, size in zip(results, (16, 64), strict=True):
+        box = (left, top, left + side, top + side)
+        expected = image.resize((size, size), Image.Resampling.BILINEAR, box=box)
+        # Pillow rounds to whole numbers after each of its two passes.
+        np.testing.assert_allclose(result, np.asarray(expected, np.float32), atol=1.6)
+
+
+def test_a_crop_of_the_right_size_is_copied_unblurred():
+    image = np.asarray(picture(76, 90))
+    (result,) = pipeline._crop_and_resize(tf.constant(image), (64,), tf.constant([0.5, 0.99]))
+    np.testing.assert_array_equal(result, image[6:70, 25:89])
+
+
+def test_evaluation_is_one_pass_in_order(directory, tokenizer):
+    dataset = pipeline.evaluation_dataset(
+        directory, tokenizer=tokenizer, image_sizes=(10, 20), batch_size=2
+    )
+    batches = list(dataset.as_numpy_iterator())
+    assert [len(batch["captions"]) for batch in batches] == [2, 2, 1]
+    ids = np.concatenate([batch["class_ids"] for batch in batches])
+    np.testing.assert_array_equal(ids, range(NUM_IMAGES, NUM_IMAGES + 5))
+    for batch in batches:
+        assert set(batch["captions"]) == {LONG_CAPTION.encode()}
+        assert [image.shape[1:] for image in batch["images"]] == [(10, 10, 3), (20, 20, 3)]
+        np.testing.assert_array_equal(batch["token_ids"][0], tokenizer.encode(LONG_CAPTION))
+    assert_same(batches, list(dataset.as_numpy_iterator()))
+    short = pipeline.evaluation_dataset(
+        directory, tokenizer=tokenizer, image_sizes=(20,), batch_size=5, max_words=3
+    )
+    assert next(iter(short))["token_ids"].shape == (5, 3)
+
+
+def test_evaluation_crops_the_middle(directory, tokenizer):
+    """The redder half ends where the middle of the image is."""
+    for crop in (True, False):
+        dataset = pipeline.evaluation_dataset(
+            directory, tokenizer=tokenizer, image_sizes=(20,), batch_size=5, crop=crop
+        )
+        (image,) = next(dataset.as_numpy_iterator())["images"]
+        excess = (image[..., 0] - image[..., 1]).mean((0, 1))
+        assert (excess[:8] > 0.1).all() and (excess[12:] < 0.05).all()
+
+
+def test_distributed_batches_are_the_same(directory, tokenizer):
+    strategy = tf.distribute.MirroredStrategy(["/cpu:0"])
+    dataset = pipeline.training_dataset(
+        directory, tokenizer=tokenizer, image_sizes=(10, 20), batch_size=BATCH, num_steps=6
+    )
+    distributed = strategy.experimental_distribute_dataset(dataset)
+    batches = [tf.nest.map_structure(lambda tensor: tensor.numpy(), b) for b in distributed]
+    assert_same(batches, list(dataset.as_numpy_iterator()))
+
+
+def test_data_set_that_is_too_small(directory, tokenizer):
+    for build, settings in (
+        (pipeline.training_dataset, {"num_steps": 1}),
+        (pipeline.evaluation_dataset, {}),
+    ):
+        with pytest.raises(InputError, match="64 pixels.*prepared for 20.*--image_size=64"):
+            build(directory, tokenizer=tokenizer, image_sizes=(32, 64), batch_size=2, **settings)
+
+
+def test_vocabulary_that_is_not_the_encoders(directory):
+    other = Tokenizer(Vocabulary(["a", "number"]))
+    info = records.load_dataset_info(directory)
+    with pytest.raises(InputError, match="the data set .* the encoder"):
+        pipeline.check_tokenizer(info, other)
+    with pytest.raises(InputError, match="--vocabulary=FILE"):
+        train_batches(directory, other)
+    with pytest.raises(InputError, match="--vocabulary=FILE"):
+        pipeline.evaluation_dataset(directory, tokenizer=other, image_sizes=(20,), batch_size=2)
+
+
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        ({"batch_size": 0}, "batch size"),
+        ({"batch_size": NUM_IMAGES + 1}, f"the {NUM_IMAGES} images"),
+        ({"image_sizes": (20, 10)}, "ascending"),
+        ({"image_sizes": ()}, "ascending"),
+        ({"max_words": 0}, "max_words"),
+        ({"split": "validation"}, "images in: train, test"),
+    ],
+)
+def test_arguments_are_checked(directory, tokenizer, settings, message):
+    with pytest.raises(InputError, match=message):
+        train_batches(directory, tokenizer, **settings)
+
+
+def test_kept_grey_jpeg_has_three_channels(tmp_path):
+    buffer = io.BytesIO()
+    Image.new("L", (20, 20), 100).save(buffer, "JPEG")
+    (tmp_path / "a.jpg").write_bytes(buffer.getvalue())
+    images = [CaptionedImage(tmp_path / "a.jpg", "a.jpg", ("grey",), 0)]
+    info = preparation.prepare(
+        {"train": images, "test": []}, tmp_path / "out", name="grey", image_size=20
+    )
+    (batch,) = train_batches(
+        tmp_path / "out", Tokenizer(info.vocabulary()), batch_size=1, num_steps=1
+    )
+    np.testing.assert_allclose(batch["images"][1], 100 / 127.5 - 1, atol=0.02)

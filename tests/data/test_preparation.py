@@ -1,0 +1,230 @@
+import hashlib
+import json
+import logging
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from dmgan_tf.data import preparation, records
+from dmgan_tf.data.image_folder import CaptionedImage
+from dmgan_tf.errors import InputError
+from dmgan_tf.text.vocabulary import Vocabulary
+
+COLOURS = ["red", "green", "blue", "white", "black", "yellow"]
+
+
+def make_image(folder, number, captions=None, size=20):
+    path = folder / f"{number}.png"
+    if size:
+        pixels = np.random.default_rng(number).integers(0, 256, (size, size, 3), np.uint8)
+        Image.fromarray(pixels).save(path)
+    captions = captions or (f"a {COLOURS[number % 6]} square", "a square")
+    return CaptionedImage(path, path.name, tuple(captions), class_id=number // 2)
+
+
+@pytest.fixture
+def splits(tmp_path):
+    folder = tmp_path / "source"
+    folder.mkdir()
+    return {
+        "train": [make_image(folder, number) for number in range(10)],
+        "test": [make_image(folder, number) for number in range(10, 14)],
+    }
+
+
+def prepare(splits, output, **settings):
+    return preparation.prepare(splits, output, **{"name": "squares", "image_size": 16, **settings})
+
+
+def read_all(info, split):
+    dataset = tf.data.TFRecordDataset(info.shard_paths(split)).map(records.parse_example)
+    return list(dataset.as_numpy_iterator())
+
+
+def digests(directory):
+    return {
+        str(path.relative_to(directory)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in directory.rglob("*")
+        if path.is_file()
+    }
+
+
+def test_what_is_written(splits, tmp_path):
+    info = prepare(splits, tmp_path / "out", num_shards=3)
+    assert records.load_dataset_info(tmp_path / "out") == info
+    train, test = info.splits["train"], info.splits["test"]
+    assert (train.num_images, train.num_captions, train.num_classes) == (10, 20, 5)
+    assert (test.num_images, test.num_captions, test.num_classes) == (4, 8, 2)
+    assert [shard.num_images for shard in train.shards] == [3, 3, 4]
+    assert (info.image_size, info.stored_size, info.skipped) == (16, 19, {})
+    assert info.vocabulary().words[1:3] == ("a", "square")
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "dataset.json",
+        "vocabulary.txt",
+        "test-00000-of-00001.tfrecord",
+        *(f"train-{index:05d}-of-00003.tfrecord" for index in range(3)),
+    }
+    stored = read_all(info, "train")
+    assert {row["file_name"].decode() for row in stored} == {f"{n}.png" for n in range(10)}
+    assert [row["file_name"] for row in stored] != sorted(row["file_name"] for row in stored)
+    assert [row["file_name"] for row in read_all(info, "test")] == [
+        f"{number}.png".encode() for number in range(10, 14)
+    ]
+    for row in stored:
+        number = int(row["file_name"].decode().removesuffix(".png"))
+        assert row["class_id"] == number // 2
+        assert list(row["captions"]) == [f"a {COLOURS[number % 6]} square".encode(), b"a square"]
+        assert tf.io.decode_jpeg(row["image"]).shape == (19, 19, 3)
+
+
+def test_bytes_do_not_depend_on_the_workers(splits, tmp_path):
+    prepare(splits, tmp_path / "one", num_workers=1, num_shards=2)
+    prepare(splits, tmp_path / "many", num_workers=7, num_shards=2)
+    assert digests(tmp_path / "one") == digests(tmp_path / "many")
+
+
+def test_vocabulary_is_that_of_the_training_captions(splits, tmp_path):
+    splits["test"].append(make_image(tmp_path, 20, ["a purple square"]))
+    assert prepare(splits, tmp_path / "out").vocabulary().id_of("purple") is None
+
+
+def test_given_vocabulary_is_kept_word_for_word(splits, tmp_path):
+    vocabulary = Vocabulary(["zebra", "square", "a"])
+    info = prepare(splits, tmp_path / "out", vocabulary=vocabulary)
+    assert info.vocabulary() == vocabulary
+
+
+def test_skips_are_counted_named_and_left_out(splits, tmp_path, caplog):
+    folder = tmp_path / "source"
+    (folder / "0.png").write_bytes((folder / "0.png").read_bytes()[:200])
+    (folder / "1.png").unlink()
+    splits["train"] += [
+        make_image(folder, 30, [""]),
+        make_image(folder, 31, ["", "a square"]),
+        make_image(folder, 32, size=8),
+    ]
+    splits["test"].append(make_image(folder, 33, ["purple", "pink"]))
+    with caplog.at_level(logging.WARNING):
+        info = prepare(
+            splits, tmp_path / "out", small_images="skip", max_skipped_fraction=0.5, num_shards=2
+        )
+    assert info.skipped == {
+        "broken image": 1,
+        "missing image": 1,
+        "small image": 1,
+        "no caption": 2,
+        "empty caption": 2,
+        "caption without a known word": 2,
+    }
+    assert (info.splits["train"].num_images, info.splits["test"].num_images) == (9, 4)
+    names = {row["file_name"] for row in read_all(info, "train")}
+    assert names == {f"{n}.png".encode() for n in (2, 3, 4, 5, 6, 7, 8, 9, 31)}
+    lines = (tmp_path / "out/skipped.txt").read_text(encoding="utf-8").splitlines()
+    assert len(lines) == 9 and any(line.startswith("0.png\tbroken image\t") for line in lines)
+    assert any("Skipped 0.png: broken image" in line for line in caplog.messages)
+
+
+def test_too_many_skips_are_an_error_that_a_higher_limit_mends(splits, tmp_path):
+    for number in (0, 1):
+        (tmp_path / f"source/{number}.png").write_bytes(b"")
+    with pytest.raises(InputError, match="2 of 14.*broken image.*--max_skipped_fraction"):
+        prepare(splits, tmp_path / "out", max_skipped_fraction=0.1)
+    assert not (tmp_path / "out/dataset.json").exists()
+    assert prepare(splits, tmp_path / "out", max_skipped_fraction=0.2).skipped
+
+
+def test_nothing_but_broken_images(splits, tmp_path):
+    for path in (tmp_path / "source").iterdir():
+        path.write_bytes(b"")
+    with pytest.raises(InputError, match="14 of 14"):
+        prepare(splits, tmp_path / "out", max_skipped_fraction=1.0)
+
+
+def test_small_image_is_an_error_by_default(splits, tmp_path):
+    splits["train"].append(make_image(tmp_path / "source", 30, size=8))
+    with pytest.raises(InputError, match="8x8"):
+        prepare(splits, tmp_path / "out")
+
+
+def test_interrupted_preparation_goes_on(splits, tmp_path, monkeypatch):
+    prepare(splits, tmp_path / "whole", num_shards=3)
+    encode = preparation.encode_image
+    calls = []
+
+    def failing(path, *arguments):
+        calls.append(path)
+        if len(calls) == 7:
+            raise KeyboardInterrupt
+        return encode(path, *arguments)
+
+    monkeypatch.setattr(preparation, "encode_image", failing)
+    with pytest.raises(KeyboardInterrupt):
+        prepare(splits, tmp_path / "out", num_shards=3, num_workers=1)
+    assert not (tmp_path / "out/dataset.json").exists()
+    assert not list((tmp_path / "out").glob(".*tmp*"))
+    (tmp_path / "out/.train-00002-of-00003.1.tmp.tfrecord").write_bytes(b"of a killed process")
+    first = tmp_path / "out/train-00000-of-00003.tfrecord"
+    written = first.stat().st_mtime_ns
+    calls = [None] * 10  # so that no call fails
+    prepare(splits, tmp_path / "out", num_shards=3, num_workers=1)
+    assert len(calls) == 10 + 8  # the six images of two finished shards were not read again
+    assert first.stat().st_mtime_ns == written
+    assert digests(tmp_path / "out") == digests(tmp_path / "whole")
+
+
+def test_a_whole_data_set_is_left_alone_and_a_lost_shard_made_again(splits, tmp_path, monkeypatch):
+    prepare(splits, tmp_path / "out", num_shards=2)
+    before = digests(tmp_path / "out")
+    (tmp_path / "out/train-00001-of-00002.tfrecord").unlink()
+    prepare(splits, tmp_path / "out", num_shards=2)
+    assert digests(tmp_path / "out") == before
+    monkeypatch.setattr(preparation, "encode_image", lambda *_: pytest.fail("read again"))
+    prepare(splits, tmp_path / "out", num_shards=2)
+    assert digests(tmp_path / "out") == before
+
+
+def test_another_data_set_is_not_overwritten(splits, tmp_path):
+    prepare(splits, tmp_path / "out")
+    before = digests(tmp_path / "out")
+    other = {**splits, "test": splits["test"][1:]}
+    for changed, settings in ((other, {}), (splits, {"image_size": 18})):
+        with pytest.raises(InputError, match="another source or other settings"):
+            prepare(changed, tmp_path / "out", **settings)
+    assert digests(tmp_path / "out") == before
+    (tmp_path / "out/notes.txt").write_text("mine")
+    preparation.remove_dataset(tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["notes.txt"]
+    assert prepare(other, tmp_path / "out").splits["test"].num_images == 3
+
+
+def test_no_test_images(splits, tmp_path):
+    info = prepare({"train": splits["train"], "test": []}, tmp_path / "out")
+    assert info.splits["test"] == records.Split(0, 0, 0, ())
+    with pytest.raises(InputError, match="images in: train"):
+        info.split("test")
+
+
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        ({"image_size": 8}, "16 pixels"),
+        ({"small_images": "crop"}, "small_images"),
+        ({"max_skipped_fraction": 2.0}, "fraction"),
+        ({"num_shards": 0}, "shards"),
+        ({"num_workers": 0}, "workers"),
+        ({"min_word_count": 100}, "100 time"),
+    ],
+)
+def test_settings_are_checked(splits, tmp_path, settings, message):
+    with pytest.raises(InputError, match=message):
+        prepare(splits, tmp_path / "out", **settings)
+
+
+def test_progress_marks_are_json_that_names_what_was_skipped(splits, tmp_path):
+    (tmp_path / "source/3.png").unlink()
+    with pytest.raises(InputError):
+        prepare(splits, tmp_path / "out", max_skipped_fraction=0.0)
+    (report,) = (tmp_path / "out/.preparing").glob("train-*.json")
+    assert json.loads(report.read_text())["skipped"] == [["3.png", "missing image", "no such file"]]
