@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from dmgan_tf.data import records
+from dmgan_tf.data.augmentation import crop_and_resize, random_words
 from dmgan_tf.data.records import DatasetInfo, load_dataset_info
 from dmgan_tf.errors import InputError
 from dmgan_tf.text.tokenizer import Tokenizer
@@ -116,7 +117,7 @@ def training_dataset(
         if flip:
             image = tf.cond(draws[1] < 0.5, lambda: tf.reverse(image, [1]), lambda: image)
         return {
-            "images": _crop_and_resize(image, sizes, draws[2:] if crop else None),
+            "images": crop_and_resize(image, sizes, draws[2:] if crop else None),
             "caption": example["captions"][tf.minimum(chosen, num_captions - 1)],
             "class_ids": tf.cast(example["class_id"], tf.int32),
             "position": position,
@@ -125,7 +126,7 @@ def training_dataset(
     def finish(batch):
         words = tokenizer.in_graph(batch["caption"])
         word_seed = tf.stack([seed, batch["position"][0]])
-        token_ids = _random_words(words, max_words, batch_size, word_seed)
+        token_ids = random_words(words, max_words, batch_size, word_seed)
         return {
             "images": _normalised(batch["images"]),
             "token_ids": token_ids,
@@ -179,7 +180,7 @@ def evaluation_dataset(
         example = records.parse_example(record)
         middle = tf.constant([0.5, 0.5]) if crop else None
         return {
-            "images": _crop_and_resize(_decode(example["image"]), sizes, middle),
+            "images": crop_and_resize(_decode(example["image"]), sizes, middle),
             "captions": example["captions"][0],
             "class_ids": tf.cast(example["class_id"], tf.int32),
         }
@@ -265,77 +266,5 @@ def _decode(jpeg: tf.Tensor) -> tf.Tensor:
     return tf.io.decode_jpeg(jpeg, channels=3, dct_method="INTEGER_ACCURATE")
 
 
-def _crop_and_resize(
-    image: tf.Tensor, sizes: Sequence[int], where: tf.Tensor | None
-) -> tuple[tf.Tensor, ...]:
-    """Resizes a square of an image to several sizes.
-
-    The square starts at whole pixels, so that one of just the right size, as of photographs stored
-    for the last stage, is copied rather than blurred.
-
-    Args:
-        image: uint8 (height, width, 3).
-        sizes: Sizes in pixels.
-        where: float32 (2,), where in the free space the square lies, from 0 (top, left) to 1
-            (bottom, right), its side 64/76 of the image's shorter side; None for the largest
-            square in the middle.
-
-    Returns:
-        float32 (size, size, 3) in [0, 255], one a size.
-    """
-    sides = tf.cast(tf.shape(image)[:2], tf.float32)
-    square = tf.reduce_min(sides)
-    if where is None:
-        where = tf.constant([0.5, 0.5])
-    else:
-        square = square / records.CROP_MARGIN
-    corner = tf.floor(where * (sides - square))
-    return tuple(_resize_square(image, corner, square, size) for size in sizes)
-
-
-def _resize_square(image: tf.Tensor, corner: tf.Tensor, square: tf.Tensor, size: int) -> tf.Tensor:
-    def copied():
-        top, left = tf.unstack(tf.cast(corner, tf.int32))
-        return tf.cast(image[top : top + size, left : left + size], tf.float32)
-
-    def resized():
-        # One op crops, resizes and filters; its kernel sees the pixels around the square too.
-        scale = size / square
-        return tf.raw_ops.ScaleAndTranslate(
-            images=image[tf.newaxis],
-            size=[size, size],
-            scale=tf.stack([scale, scale]),
-            translation=-corner * scale,
-            kernel_type="triangle",
-            antialias=True,
-        )[0]
-
-    return tf.ensure_shape(tf.cond(square == size, copied, resized), [size, size, 3])
-
-
 def _normalised(images: Sequence[tf.Tensor]) -> tuple[tf.Tensor, ...]:
     return tuple(image * (1 / 127.5) - 1 for image in images)
-
-
-def _random_words(
-    words: tf.RaggedTensor, max_words: int, batch_size: int, seed: tf.Tensor
-) -> tf.Tensor:
-    """Keeps `max_words` random words of each longer caption, in order.
-
-    Args:
-        words: int32 (batch, None).
-        max_words: Words to keep.
-        batch_size: The number of captions.
-        seed: int64 (2,).
-
-    Returns:
-        int32 (batch, max_words), padded with 0 on the right.
-    """
-    padded = words.to_tensor()
-    short = tf.maximum(max_words - tf.shape(padded)[1], 0)
-    padded = tf.pad(padded, [[0, 0], [0, short]])
-    scores = tf.random.stateless_uniform(tf.shape(padded), seed)
-    scores = tf.where(padded > 0, scores, -1.0)
-    _, kept = tf.math.top_k(scores, max_words)
-    kept = tf.sort(kept, axis=1)
-    return tf.ensure_shape(tf.gather(padded, kept, batch_dims=1), [batch_size, max_words])

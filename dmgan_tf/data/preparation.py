@@ -2,6 +2,7 @@
 
 import collections
 import concurrent.futures
+import contextlib
 import dataclasses
 import hashlib
 import itertools
@@ -227,26 +228,26 @@ def _write_shards(
     plans, output, vocabulary, image_size, small_images, num_workers, show_progress
 ) -> list[_ShardResult]:
     num_workers = num_workers or os.cpu_count() or 1
-    pool = concurrent.futures.ThreadPoolExecutor(num_workers)
+    pool = concurrent.futures.ThreadPoolExecutor(num_workers)  # Pillow works outside the GIL
     total = sum(len(plan.images) for plan in plans)
     progress = tqdm.tqdm(total=total, unit=" images", disable=not show_progress)
+
+    def encode(image):
+        return encode_image(image.path, image_size, small_images)
+
     results = []
     try:
         with progress, warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # refused, not warned
             for plan in plans:
+                path = output / plan.file
                 report = output / _PROGRESS_DIRECTORY / f"{plan.file}.json"
-                if report.exists() and (output / plan.file).exists():
+                if report.exists() and path.exists():
                     result = _ShardResult(**json.loads(report.read_text(encoding="utf-8")))
                     progress.update(len(plan.images))
                 else:
-                    encoded = _in_order(
-                        pool,
-                        lambda image: encode_image(image.path, image_size, small_images),
-                        plan.images,
-                        window=4 * num_workers,
-                    )
-                    result = _write_shard(plan, encoded, output / plan.file, vocabulary, progress)
+                    encoded = _in_order(pool, encode, plan.images, window=4 * num_workers)
+                    result = _write_shard(plan, encoded, path, vocabulary, progress)
                     files.write_text(report, json.dumps(dataclasses.asdict(result)))
                 results.append(result)
     finally:
@@ -269,7 +270,7 @@ def _first(items: Iterator, count: int) -> Iterator:
 
 def _write_shard(plan, encoded, path, vocabulary, progress) -> _ShardResult:
     num_images, num_captions, class_ids, skipped = 0, 0, set(), []
-    with files.replacing(path) as temporary, tf.io.TFRecordWriter(str(temporary)) as writer:
+    with files.replacing(path) as temporary, _record_writer(temporary) as writer:
         for image, jpeg in zip(plan.images, encoded, strict=True):
             progress.update()
             captions, dropped = _usable_captions(image, vocabulary)
@@ -285,6 +286,15 @@ def _write_shard(plan, encoded, path, vocabulary, progress) -> _ShardResult:
             num_captions += len(captions)
             class_ids.add(image.class_id)
     return _ShardResult(num_images, num_captions, sorted(class_ids), skipped)
+
+
+@contextlib.contextmanager
+def _record_writer(path: pathlib.Path) -> Iterator[tf.io.TFRecordWriter]:
+    try:
+        with tf.io.TFRecordWriter(str(path)) as writer:
+            yield writer
+    except tf.errors.OpError as error:  # a full disk, say
+        raise OSError(f"Cannot write {path}: {error.message}") from error
 
 
 def _usable_captions(

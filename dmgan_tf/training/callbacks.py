@@ -22,15 +22,19 @@ class Progress(keras.callbacks.Callback):
         batch_size: Examples a step, over all devices.
         initial_step: Steps that were taken before.
         metrics: Names of the logs to show on the bar; None for the first four.
+        epoch_metrics: Names of the logs in the line of an epoch; None for all.
         window: How many steps the speed is measured over.
     """
 
-    def __init__(self, total_steps, batch_size, initial_step=0, metrics=None, window=50):
+    def __init__(
+        self, total_steps, batch_size, initial_step=0, metrics=None, epoch_metrics=None, window=50
+    ):
         super().__init__()
         self.total_steps = total_steps
         self.batch_size = batch_size
         self.initial_step = initial_step
         self.shown = metrics
+        self.epoch_shown = epoch_metrics
         self._durations = collections.deque(maxlen=window)
         self._bar = None
         self._last_end = None
@@ -59,7 +63,7 @@ class Progress(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         self._last_end = None  # what stands between two epochs is not training
-        line = f"epoch {epoch + 1}/{self.params['epochs']}: {self._describe(logs, None, None)}"
+        line = f"epoch {epoch + 1}/{self.params['epochs']}: {self._describe(logs, self.epoch_shown, None)}"
         self._bar.write(line, file=sys.stderr)
         sys.stderr.flush()
 

@@ -104,6 +104,8 @@ def clip_by_global_norm(gradients, limit, scale=1.0):
     Returns:
         The gradients in the same order, to be summed over replicas.
     """
+    # A word that occurs twice has two slices of one row; only the dense gradient has their norm.
+    gradients = [None if one is None else tf.convert_to_tensor(one) for one in gradients]
     present = [gradient for gradient in gradients if gradient is not None]
     totals = present
     if num_replicas() > 1:

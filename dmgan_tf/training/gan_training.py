@@ -88,7 +88,13 @@ def train_dmgan(
 
     total_steps = config.epochs * steps
     callbacks = [
-        Progress(total_steps, config.batch_size, step, metrics=_progress_metrics(config)),
+        Progress(
+            total_steps,
+            config.batch_size,
+            step,
+            metrics=_progress_metrics(config),
+            epoch_metrics=_epoch_metrics(config),
+        ),
         ScalarLogger(run_directory.logs, initial_step=step),
         sheets,
         CheckpointSaver(store, variables, every=checkpoint_every, initial_step=step),
@@ -101,6 +107,7 @@ def train_dmgan(
             initial_epoch=first // steps,
             epochs=-(-last // steps),
             steps_per_epoch=min(steps, last - first),
+            shuffle=False,  # the data set shuffles by itself
             verbose=0,
             callbacks=callbacks,
         )
@@ -235,6 +242,18 @@ def _fit_ranges(step, steps_per_epoch, total_steps):
 def _progress_metrics(config):
     size = config.image_sizes[-1]
     return [f"discriminator_{size}_loss", f"generator_{size}_loss", "damsm_loss"]
+
+
+def _epoch_metrics(config):
+    size = config.image_sizes[-1]
+    probabilities = ("real", "generated", "real_match", "generated_match")
+    return [
+        *_progress_metrics(config),
+        *(f"discriminator_{size}_{name}_probability" for name in probabilities),
+        "adversarial_gradient_norm",
+        "damsm_gradient_norm",
+        "conditioning_divergence",
+    ]
 
 
 def _model_card(config, info, current_model):

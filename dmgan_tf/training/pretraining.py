@@ -120,11 +120,6 @@ def pretrain_damsm(config, data, run, resume=False, flags_text=""):
     vocabulary = info.vocabulary()
     image_size = config.image_size or info.image_size
     steps = steps_per_epoch(data, "train", config.batch_size)
-    if steps < 1:
-        raise InputError(
-            f"Expected at least --batch_size={config.batch_size} training images in {data}. "
-            f"Received: {info.split('train').num_images}. Choose a smaller --batch_size."
-        )
     strategy = get_strategy(config.strategy)
     if config.batch_size % strategy.num_replicas_in_sync:
         raise InputError(
@@ -180,9 +175,9 @@ def pretrain_damsm(config, data, run, resume=False, flags_text=""):
                 keras.callbacks.LambdaCallback(on_epoch_end=save_model),
             ],
         )
-    elif not run_directory.model.exists():
-        save_model()  # interrupted between the last checkpoint and the model
     accuracy, chance = validation.evaluate() if validation else (None, None)
+    if first_epoch >= config.epochs:  # it may have ended between its last checkpoint and the model
+        save_model(logs={"retrieval_accuracy": accuracy, "retrieval_chance": chance})
     return PretrainingResult(str(run_directory.model), accuracy, chance)
 
 

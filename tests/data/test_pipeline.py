@@ -141,34 +141,6 @@ def test_crops_cover_the_free_space_and_sizes_agree(directory, tokenizer):
     assert np.abs(halved - small).mean() < 0.01
 
 
-def picture(height, width):
-    generator = np.random.default_rng(0)
-    small = generator.integers(0, 256, (height // 4, width // 4, 3), np.uint8)
-    return Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC)
-
-
-@pytest.mark.parametrize("height, width", [(76, 76), (80, 152), (200, 120), (40, 41)])
-@pytest.mark.parametrize("where", [(0.0, 0.0), (1.0, 1.0), (0.3, 0.8), None])
-def test_crop_and_resize_equals_pillow(height, width, where):
-    image = picture(height, width)
-    side = min(height, width) * (1 if where is None else 64 / 76)
-    top, left = np.floor(np.subtract((height, width), side) * (where or (0.5, 0.5)))
-    results = pipeline._crop_and_resize(
-        tf.constant(np.asarray(image)), (16, 64), None if where is None else tf.constant(where)
-    )
-    for result, size in zip(results, (16, 64), strict=True):
-        box = (left, top, left + side, top + side)
-        expected = image.resize((size, size), Image.Resampling.BILINEAR, box=box)
-        # Pillow rounds to whole numbers after each of its two passes.
-        np.testing.assert_allclose(result, np.asarray(expected, np.float32), atol=1.6)
-
-
-def test_a_crop_of_the_right_size_is_copied_unblurred():
-    image = np.asarray(picture(76, 90))
-    (result,) = pipeline._crop_and_resize(tf.constant(image), (64,), tf.constant([0.5, 0.99]))
-    np.testing.assert_array_equal(result, image[6:70, 25:89])
-
-
 def test_evaluation_is_one_pass_in_order(directory, tokenizer):
     dataset = pipeline.evaluation_dataset(
         directory, tokenizer=tokenizer, image_sizes=(10, 20), batch_size=2

@@ -1,6 +1,7 @@
 import hashlib
 import json
 import logging
+import resource
 
 import numpy as np
 import pytest
@@ -172,6 +173,18 @@ def test_interrupted_preparation_goes_on(splits, tmp_path, monkeypatch):
     assert len(calls) == 10 + 8  # the six images of two finished shards were not read again
     assert first.stat().st_mtime_ns == written
     assert digests(tmp_path / "out") == digests(tmp_path / "whole")
+
+
+def test_full_disk_is_an_error_of_the_system_and_leaves_no_half_shard(splits, tmp_path):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5_000, limits[1]))
+    try:
+        with pytest.raises(OSError, match="Cannot write"):
+            prepare(splits, tmp_path / "out")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not list((tmp_path / "out").glob("*.tfrecord"))
+    assert prepare(splits, tmp_path / "out").splits["train"].num_images == 10
 
 
 def test_a_whole_data_set_is_left_alone_and_a_lost_shard_made_again(splits, tmp_path, monkeypatch):

@@ -1,0 +1,79 @@
+"""What happens to an image and to a caption on the way into a batch."""
+
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from dmgan_tf.data import records
+
+
+def crop_and_resize(
+    image: tf.Tensor, sizes: Sequence[int], where: tf.Tensor | None
+) -> tuple[tf.Tensor, ...]:
+    """Resizes a square of an image to several sizes.
+
+    The square starts at whole pixels, so that one of just the right size, as of photographs stored
+    for the last stage, is copied rather than blurred.
+
+    Args:
+        image: uint8 (height, width, 3).
+        sizes: Sizes in pixels.
+        where: float32 (2,), where in the free space the square lies, from 0 (top, left) to 1
+            (bottom, right), its side 64/76 of the image's shorter side; None for the largest
+            square in the middle.
+
+    Returns:
+        float32 (size, size, 3) in [0, 255], one a size.
+    """
+    sides = tf.cast(tf.shape(image)[:2], tf.float32)
+    square = tf.reduce_min(sides)
+    if where is None:
+        where = tf.constant([0.5, 0.5])
+    else:
+        square = square / records.CROP_MARGIN
+    corner = tf.floor(where * (sides - square))
+    return tuple(_resize_square(image, corner, square, size) for size in sizes)
+
+
+def _resize_square(image: tf.Tensor, corner: tf.Tensor, square: tf.Tensor, size: int) -> tf.Tensor:
+    def copied():
+        top, left = tf.unstack(tf.cast(corner, tf.int32))
+        return tf.cast(image[top : top + size, left : left + size], tf.float32)
+
+    def resized():
+        # One op crops, resizes and filters; its kernel sees the pixels around the square too.
+        scale = size / square
+        return tf.raw_ops.ScaleAndTranslate(
+            images=image[tf.newaxis],
+            size=[size, size],
+            scale=tf.stack([scale, scale]),
+            translation=-corner * scale,
+            kernel_type="triangle",
+            antialias=True,
+        )[0]
+
+    return tf.ensure_shape(tf.cond(square == size, copied, resized), [size, size, 3])
+
+
+def random_words(
+    words: tf.RaggedTensor, max_words: int, batch_size: int, seed: tf.Tensor
+) -> tf.Tensor:
+    """Keeps `max_words` random words of each longer caption, in order.
+
+    Args:
+        words: int32 (batch, None).
+        max_words: Words to keep.
+        batch_size: The number of captions.
+        seed: int64 (2,).
+
+    Returns:
+        int32 (batch, max_words), padded with 0 on the right.
+    """
+    padded = words.to_tensor()
+    short = tf.maximum(max_words - tf.shape(padded)[1], 0)
+    padded = tf.pad(padded, [[0, 0], [0, short]])
+    scores = tf.random.stateless_uniform(tf.shape(padded), seed)
+    scores = tf.where(padded > 0, scores, -1.0)
+    _, kept = tf.math.top_k(scores, max_words)
+    kept = tf.sort(kept, axis=1)
+    return tf.ensure_shape(tf.gather(padded, kept, batch_dims=1), [batch_size, max_words])

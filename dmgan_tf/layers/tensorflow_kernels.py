@@ -1,0 +1,69 @@
+"""What a layer does by an operation of TensorFlow's own when Keras runs on TensorFlow.
+
+The layers are written in `keras.ops`, which has no fused batch normalisation and knows no replicas.
+This is the one module of theirs that names a backend; each function has its twin in `keras.ops`
+beside the caller, to which tests hold it equal.
+"""
+
+import tensorflow as tf
+
+
+def num_replicas():
+    """How many replicas share the step that is being traced or run."""
+    return tf.distribute.get_strategy().num_replicas_in_sync
+
+
+def sum_over_replicas(tensors):
+    """The sums of tensors over all replicas; the tensors themselves where there is one."""
+    if num_replicas() == 1:
+        return tensors
+    return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, list(tensors))
+
+
+def normalize_by_batch(inputs, scale, offset, epsilon):
+    """Normalises a batch by its own statistics.
+
+    Args:
+        inputs: Float tensor `(batch, ..., channels)`.
+        scale: Float32 `(channels,)`.
+        offset: Float32 `(channels,)`.
+        epsilon: Added to the variance.
+
+    Returns:
+        A tuple of the normalised batch, its mean and its unbiased variance, float32 `(channels,)`.
+    """
+    outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+        x=_as_images(inputs),
+        scale=scale,
+        offset=offset,
+        mean=tf.constant([], tf.float32),
+        variance=tf.constant([], tf.float32),
+        epsilon=epsilon,
+        is_training=True,
+    )
+    return _as_before(outputs, inputs), mean, variance
+
+
+def normalize_by_moments(inputs, mean, variance, scale, offset, epsilon):
+    """Normalises a batch by given statistics, float32 `(channels,)`; else as above."""
+    outputs, *_ = tf.raw_ops.FusedBatchNormV3(
+        x=_as_images(inputs),
+        scale=scale,
+        offset=offset,
+        mean=mean,
+        variance=variance,
+        epsilon=epsilon,
+        is_training=False,
+    )
+    return _as_before(outputs, inputs)
+
+
+def _as_images(inputs):
+    """The operation takes four axes; what lies before the channels is one to it."""
+    if inputs.shape.rank == 4:
+        return inputs
+    return tf.reshape(inputs, (-1, 1, 1, inputs.shape[-1]))
+
+
+def _as_before(outputs, inputs):
+    return outputs if inputs.shape.rank == 4 else tf.reshape(outputs, tf.shape(inputs))
