@@ -11,8 +11,9 @@ from dmgan_tf.errors import InputError
 def run(main: Callable[[], None]) -> None:
     """Parses the absl flags, runs `main`, and turns bad input into one line and exit status 2.
 
-    Words on the command line that are not flags are refused, since a mistyped `--flag` loses its
-    value that way without a sign. Other exceptions keep their traceback: those are our bugs.
+    An unknown flag is bad input. So are words on the command line that are not flags, since a
+    mistyped `--flag` loses its value that way without a sign. Other exceptions keep their
+    traceback: those are our bugs.
 
     Args:
         main: The command, called without arguments once flags are parsed.
@@ -27,14 +28,25 @@ def run(main: Callable[[], None]) -> None:
                 )
             main()
         except (InputError, OSError) as error:
-            print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-            sys.exit(2)
+            _fail(error)
         except KeyboardInterrupt:
             print("error: interrupted", file=sys.stderr)
             sys.exit(130)
 
     logging.set_verbosity(logging.INFO)
-    app.run(guarded)
+    app.run(guarded, flags_parser=_parse_flags)
+
+
+def _parse_flags(arguments):
+    try:
+        return flags.FLAGS(arguments)
+    except flags.Error as error:
+        _fail(f"{error}. See --help.")
+
+
+def _fail(error):
+    print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+    sys.exit(2)
 
 
 def flags_text(names) -> str:

@@ -28,66 +28,72 @@ from dmgan_tf.data import image_folder, preparation, records, stored_image
 from dmgan_tf.errors import InputError
 from dmgan_tf.text.vocabulary import Vocabulary
 
-FLAGS = flags.FLAGS
 
-flags.DEFINE_enum("dataset", "image_folder", ["image_folder"], "How the source is laid out.")
-flags.DEFINE_string(
-    "source", None, "The folder of captioned images, or `emoji` for the embedded data set."
-)
-flags.DEFINE_string("output", None, "The directory to write to.")
-flags.DEFINE_integer(
-    "image_size", 256, "The largest size in pixels that training will ask for.", lower_bound=16
-)
-flags.DEFINE_integer(
-    "shards", None, "Files of the training split; by default one for 1,024 images.", lower_bound=1
-)
-flags.DEFINE_integer("workers", None, "Threads; by default one a processor.", lower_bound=1)
-flags.DEFINE_float(
-    "test_fraction",
-    0.1,
-    "The fraction of classes (of images, if there are no classes) held out for testing when the "
-    "source has no split.",
-)
-flags.DEFINE_string(
-    "vocabulary",
-    None,
-    "A vocabulary.txt to use as it is, an encoder's; by default that of the training captions.",
-)
-flags.DEFINE_integer(
-    "min_word_count", 1, "Words rarer than this in the training captions are left out.", 1
-)
-flags.DEFINE_enum(
-    "small_images",
-    "error",
-    stored_image.SMALL_IMAGE_CHOICES,
-    "What becomes of an image smaller than image_size.",
-)
-flags.DEFINE_float(
-    "max_skipped_fraction", 0.1, "More unusable images than this fraction are an error."
-)
-flags.DEFINE_boolean("overwrite", False, "Replace a data set that the output already holds.")
+def define_flags() -> None:
+    """Declares the flags of this command."""
+    flags.DEFINE_enum("dataset", "image_folder", ["image_folder"], "How the source is laid out.")
+    flags.DEFINE_string(
+        "source", None, "The folder of captioned images, or `emoji` for the embedded data set."
+    )
+    flags.DEFINE_string("output", None, "The directory to write to.")
+    flags.DEFINE_integer(
+        "image_size", 256, "The largest size in pixels that training will ask for.", lower_bound=16
+    )
+    flags.DEFINE_integer(
+        "shards",
+        None,
+        "Files of the training split; by default one for 1,024 images.",
+        lower_bound=1,
+    )
+    flags.DEFINE_integer("workers", None, "Threads; by default one a processor.", lower_bound=1)
+    flags.DEFINE_float(
+        "test_fraction",
+        0.1,
+        "The fraction of classes (of images, if there are no classes) held out for testing when "
+        "the source has no split.",
+    )
+    flags.DEFINE_string(
+        "vocabulary",
+        None,
+        "A vocabulary.txt to use as it is, an encoder's; by default that of the training captions.",
+    )
+    flags.DEFINE_integer(
+        "min_word_count", 1, "Words rarer than this in the training captions are left out.", 1
+    )
+    flags.DEFINE_enum(
+        "small_images",
+        "error",
+        stored_image.SMALL_IMAGE_CHOICES,
+        "What becomes of an image smaller than image_size.",
+    )
+    flags.DEFINE_float(
+        "max_skipped_fraction", 0.1, "More unusable images than this fraction are an error."
+    )
+    flags.DEFINE_boolean("overwrite", False, "Replace a data set that the output already holds.")
 
 
 def main() -> None:
+    """Reads the flags, prepares, and says what was written and what was skipped."""
+    options = flags.FLAGS
     for name in ("source", "output"):
-        if not FLAGS[name].value:
+        if not options[name].value:
             raise InputError(f"Expected --{name}=DIR. Received: none. See --help.")
-    embedded = FLAGS.source == "emoji"
-    source = image_folder.embedded_dataset_path() if embedded else pathlib.Path(FLAGS.source)
-    splits = image_folder.read_image_folder(source, FLAGS.test_fraction)
-    if FLAGS.overwrite:
-        preparation.remove_dataset(FLAGS.output)
+    embedded = options.source == "emoji"
+    source = image_folder.embedded_dataset_path() if embedded else pathlib.Path(options.source)
+    splits = image_folder.read_image_folder(source, options.test_fraction)
+    if options.overwrite:
+        preparation.remove_dataset(options.output)
     info = preparation.prepare(
         splits,
-        FLAGS.output,
+        options.output,
         name=source.resolve().name,
-        image_size=FLAGS.image_size,
-        vocabulary=Vocabulary.load(FLAGS.vocabulary) if FLAGS.vocabulary else None,
-        min_word_count=FLAGS.min_word_count,
-        small_images=FLAGS.small_images,
-        max_skipped_fraction=FLAGS.max_skipped_fraction,
-        num_shards=FLAGS.shards,
-        num_workers=FLAGS.workers,
+        image_size=options.image_size,
+        vocabulary=Vocabulary.load(options.vocabulary) if options.vocabulary else None,
+        min_word_count=options.min_word_count,
+        small_images=options.small_images,
+        max_skipped_fraction=options.max_skipped_fraction,
+        num_shards=options.shards,
+        num_workers=options.workers,
         show_progress=True,
     )
     print(_describe(info))
@@ -106,4 +112,5 @@ def _describe(info: records.DatasetInfo) -> str:
 
 
 if __name__ == "__main__":
+    define_flags()
     command.run(main)

@@ -6,57 +6,67 @@ Example:
         --image_backbone=small_cnn --epochs=30
 """
 
+import dataclasses
+
 from absl import flags
 
 from dmgan_tf import command
 from dmgan_tf.errors import InputError
 
-_FLAGS = flags.FLAGS
 
-_DATA = flags.DEFINE_string("data", None, "Data directory that prepare_data made.")
-_RUN = flags.DEFINE_string("run", None, "Run directory: checkpoints, logs and model/.")
-_RESUME = flags.DEFINE_bool("resume", False, "Continue the run that stands in --run.")
-_SETTINGS = (
-    flags.DEFINE_integer("epochs", 600, "Passes over the training images."),
-    flags.DEFINE_integer("batch_size", 48, "Images a step, over all devices."),
+def define_flags():
+    """Declares the flags of this command; all but those of the run are `PretrainingConfig`'s."""
+    flags.DEFINE_string("data", None, "Data directory that prepare_data made.")
+    flags.DEFINE_string("run", None, "Run directory: checkpoints, logs and model/.")
+    flags.DEFINE_bool("resume", False, "Continue the run that stands in --run.")
+    flags.DEFINE_integer("epochs", 600, "Passes over the training images.")
+    flags.DEFINE_integer("batch_size", 48, "Images a step, over all devices.")
     flags.DEFINE_enum(
         "image_backbone",
         "inception_v3",
         ["inception_v3", "small_cnn"],
         "Network under the image encoder; small_cnn trains from nothing on a CPU.",
-    ),
-    flags.DEFINE_string("image_weights", None, "Weights of the backbone, a .weights.h5 file."),
-    flags.DEFINE_integer("backbone_channels", 32, "Width of small_cnn's first convolution."),
+    )
+    flags.DEFINE_string("image_weights", None, "Weights of the backbone, a .weights.h5 file.")
+    flags.DEFINE_integer("backbone_channels", 32, "Width of small_cnn's first convolution.")
     flags.DEFINE_integer(
         "encoder_input_size", None, "Pixels that images are resized to; default: the backbone's."
-    ),
-    flags.DEFINE_integer("image_size", None, "Pixels of a crop; default: the data set's."),
-    flags.DEFINE_bool("flip", True, "Mirror images at random."),
-    flags.DEFINE_integer("word_dim", 256, "Size of the space that both encoders share."),
-    flags.DEFINE_integer("embedding_dim", 300, "Size of the learned embedding of a word."),
-    flags.DEFINE_float("dropout", 0.5, "Share of the embedding dropped in training."),
-    flags.DEFINE_integer("max_words", 18, "Words of a caption that training reads."),
-    flags.DEFINE_float("learning_rate", 0.002, "Adam's, in the first epoch."),
-    flags.DEFINE_float("learning_rate_decay", 0.98, "Factor an epoch, down to a tenth."),
+    )
+    flags.DEFINE_integer("image_size", None, "Pixels of a crop; default: the data set's.")
+    flags.DEFINE_bool("flip", True, 'Mirror images at random; not if captions say "left".')
+    flags.DEFINE_bool("crop", True, "Crop images at random, to 64/76 of their side.")
+    flags.DEFINE_integer("word_dim", 256, "Size of the space that both encoders share.")
+    flags.DEFINE_integer("embedding_dim", 300, "Size of the learned embedding of a word.")
+    flags.DEFINE_float("dropout", 0.5, "Share of the embedding dropped in training.")
+    flags.DEFINE_integer("max_words", 18, "Words of a caption that training reads.")
+    flags.DEFINE_float("learning_rate", 0.002, "Adam's, in the first epoch.")
+    flags.DEFINE_float("learning_rate_decay", 0.98, "Factor an epoch, down to a tenth.")
     flags.DEFINE_enum(
         "precision", "float32", ["float32", "bfloat16", "float16"], "Of the computation."
-    ),
-    flags.DEFINE_enum("strategy", "default", ["default", "mirrored"], "One device or all GPUs."),
-    flags.DEFINE_integer("seed", 0, "Of weights, data order, augmentation and dropout."),
-)
+    )
+    flags.DEFINE_enum("strategy", "default", ["default", "mirrored"], "One device or all GPUs.")
+    flags.DEFINE_integer("seed", 0, "Of weights, data order, augmentation and dropout.")
 
 
 def main():
     """Reads the flags, trains, and says what came of it."""
-    for flag in (_DATA, _RUN):
-        if not flag.value:
-            raise InputError(f"Expected --{flag.name}=DIR. Received: nothing. See --help.")
-    from dmgan_tf.training.pretraining import PretrainingConfig, pretrain_damsm
+    options = flags.FLAGS
+    for name in ("data", "run"):
+        if not options[name].value:
+            raise InputError(f"Expected --{name}=DIR. Received: nothing. See --help.")
+    from dmgan_tf.training.pretraining import (  # slow to import; flags come first
+        PretrainingConfig,
+        pretrain_damsm,
+    )
 
-    config = PretrainingConfig(**{flag.name: flag.value for flag in _SETTINGS})
-    saved = (_DATA, _RUN, *_SETTINGS)
-    text = "\n".join(_FLAGS[flag.name].serialize() for flag in saved if flag.value is not None)
-    result = pretrain_damsm(config, _DATA.value, _RUN.value, _RESUME.value, flags_text=text)
+    settings = [field.name for field in dataclasses.fields(PretrainingConfig)]
+    result = pretrain_damsm(
+        PretrainingConfig(**{name: options[name].value for name in settings}),
+        options.data,
+        options.run,
+        resume=options.resume,
+        flags_text=command.flags_text(["data", "run", *settings]),
+    )
     if result.retrieval_accuracy is not None:
         print(
             f"retrieval on held-out classes: {result.retrieval_accuracy:.1%} "
@@ -66,4 +76,5 @@ def main():
 
 
 if __name__ == "__main__":
+    define_flags()
     command.run(main)

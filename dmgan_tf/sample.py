@@ -131,31 +131,47 @@ def write_samples(
     """
     output = pathlib.Path(output)
     repeated = [caption for caption in captions for _ in range(num_samples)]
-    result = model.generate(repeated, seed=seed, return_stages=stages, batch_size=batch_size)
-    images = result["images"] if stages else result
-    stage_images = result["stages"] if stages else None
-
-    for row, caption in enumerate(tqdm(repeated, desc="writing", unit="image", disable=None)):
-        name = f"{row // num_samples:03d}_{slug(caption)}_{row % num_samples}"
-        metadata = {"caption": caption, "seed": str(seed), "row": str(row), "model": model_name}
-        save_png(output / f"{name}.png", Image.fromarray(images[row]), metadata)
-        for stage in (stage_images or [])[:-1]:
-            picture = Image.fromarray(stage[row])
-            save_png(output / f"{name}_{picture.width}px.png", picture, metadata)
-
+    model.tokenizer.encode_batch(captions)  # the last caption too is checked before the first PNG
     shown = max(1, min(len(captions), _LARGEST_SHEET // num_samples))
+    on_sheet = []  # only these stay in memory: a captions file may ask for tens of thousands
+    with tqdm(total=len(repeated), desc="drawing", unit="image", disable=None) as progress:
+        for start in range(0, len(repeated), batch_size):
+            drawn = model.generate(
+                repeated[start : start + batch_size],
+                seed=seed,
+                return_stages=True,
+                batch_size=batch_size,
+                first_row=start,
+            )["stages"]
+            pictures = list(zip(*(drawn if stages else drawn[-1:]), strict=True))
+            for row, picture in enumerate(pictures, start):
+                name = f"{row // num_samples:03d}_{slug(repeated[row])}_{row % num_samples}"
+                metadata = {"caption": repeated[row], "seed": str(seed), "row": str(row)}
+                _save_stages(output / name, picture, {**metadata, "model": model_name})
+            on_sheet += pictures[: max(0, shown * num_samples - start)]
+            progress.update(len(pictures))
+
     title = f"{model_name}, seed {seed}" if model_name else f"seed {seed}"
     if shown < len(captions):
         title += f", the first {shown} of {len(captions)} captions"
+    sheet_stages = list(zip(*on_sheet, strict=True))
     sheet = contact_sheet(
-        images[: shown * num_samples],
+        sheet_stages[-1],
         captions[:shown],
         samples_per_caption=num_samples,
-        stages=stage_images,
+        stages=sheet_stages if stages else None,
         title=title,
     )
     save_png(output / "sheet.png", sheet)
     return output / "sheet.png"
+
+
+def _save_stages(path: pathlib.Path, stages, metadata: dict[str, str]) -> None:
+    """Writes the last of one picture's stages as `path`.png, the others with their size added."""
+    *smaller, final = (Image.fromarray(stage) for stage in stages)
+    save_png(path.with_name(f"{path.name}.png"), final, metadata)
+    for picture in smaller:
+        save_png(path.with_name(f"{path.name}_{picture.width}px.png"), picture, metadata)
 
 
 def slug(caption: str) -> str:

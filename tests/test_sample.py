@@ -85,6 +85,33 @@ def test_stages_are_written_and_shown(model, tmp_path):
     assert pixels(with_stages).shape[1] > pixels(without).shape[1]
 
 
+def test_batches_are_written_as_they_are_drawn(model, tmp_path, monkeypatch):
+    captions = ["a red apple", "a green apple"]
+    sizes, whole = [], model.generate
+
+    def watched(part, **options):
+        drawn = len(list(tmp_path.glob("0*.png")))
+        sizes.append((len(part), drawn))
+        return whole(part, **options)
+
+    monkeypatch.setattr(model, "generate", watched)
+    write_samples(model, captions, tmp_path, num_samples=3, seed=2, batch_size=4)
+    assert sizes == [(4, 0), (2, 4)]
+    expected = whole([captions[0]] * 3 + [captions[1]] * 3, seed=2)
+    for row in range(6):
+        (path,) = tmp_path.glob(f"{row // 3:03d}_*_{row % 3}.png")
+        np.testing.assert_allclose(pixels(path).astype(int), expected[row].astype(int), atol=1)
+
+
+def test_a_sheet_of_very_many_samples_shows_the_first(model, tmp_path, monkeypatch):
+    monkeypatch.setattr("dmgan_tf.sample._LARGEST_SHEET", 3)
+    captions = ["a red apple", "a green apple", "a apple"]
+    cut = write_samples(model, captions, tmp_path / "cut", num_samples=2, batch_size=5)
+    one = write_samples(model, captions[:1], tmp_path / "one", num_samples=2)
+    assert len(list(cut.parent.glob("0*.png"))) == 6
+    assert pixels(cut).shape[1] == pixels(one).shape[1]
+
+
 def test_caption_without_a_known_word_is_named(model, tmp_path):
     with pytest.raises(InputError, match="zeppelin"):
         write_samples(model, ["a red apple", "zeppelin"], tmp_path / "out")

@@ -12,6 +12,7 @@ from dmgan_tf.text.tokenizer import Tokenizer
 
 # Captions are padded to a multiple of this, so that few shapes are ever compiled.
 PADDING_STEP = 8
+_ATTENTION_OUTPUTS = ("attention_scores", "word_gates", "response_gates")
 
 
 class DMGANTextToImage:
@@ -100,6 +101,7 @@ class DMGANTextToImage:
         return_stages: bool = False,
         return_attention: bool = False,
         batch_size: int = 16,
+        first_row: int = 0,
     ):
         """Draws one image for each caption.
 
@@ -113,7 +115,9 @@ class DMGANTextToImage:
             seed: Which noise to draw, from 0 to 2**32 - 1.
             return_stages: Whether to return the images of every stage as well.
             return_attention: Whether to return attention scores and gates as well.
-            batch_size: How many images are drawn at once.
+            batch_size: How many images are drawn at once, 1 or more.
+            first_row: Place of the first caption in the list that `captions` is a part of. A long
+                list may be drawn part by part, with the noise of one call for all of it.
 
         Returns:
             Uint8 array `(captions, height, width, 3)`. If stages or attention are asked for, a dict
@@ -124,37 +128,45 @@ class DMGANTextToImage:
             caption, in the order of the last axis of the scores.
 
         Raises:
-            InputError: If no caption is given, one has no known word, or the seed is out of range.
+            InputError: If no caption is given, one has no known word, or a number is out of range.
         """
         captions = [captions] if isinstance(captions, str) else list(captions)
         if not captions:
             raise InputError("Expected one caption or more. Received none.")
-        if not 0 <= seed < 2**32:
-            raise InputError(f"Expected a seed from 0 to {2**32 - 1}. Received: seed={seed}.")
+        for name, value, lowest in (
+            ("seed", seed, 0),
+            ("first_row", first_row, 0),
+            ("batch_size", batch_size, 1),
+        ):
+            if not lowest <= value < 2**32:
+                raise InputError(
+                    f"Expected {name} from {lowest} to {2**32 - 1}. Received: {name}={value}."
+                )
         token_ids = self.tokenizer.encode_batch(captions)
         token_ids = np.pad(token_ids, ((0, 0), (0, -token_ids.shape[1] % PADDING_STEP)))
-        parts = [
-            self._generate_batch(token_ids[start : start + batch_size], seed, start)
-            for start in range(0, len(captions), batch_size)
-        ]
-        stages = [
-            np.concatenate(stage) for stage in zip(*(p["images"] for p in parts), strict=True)
-        ]
-        stages = [to_uint8(stage) for stage in stages]
+        batches = []
+        for start in range(0, len(captions), batch_size):
+            outputs = self._draw(token_ids[start : start + batch_size], seed, first_row + start)
+            stages = outputs["images"] if return_stages else outputs["images"][-1:]
+            batch = {"stages": [to_uint8(stage) for stage in stages]}
+            if return_attention:  # else dropped batch by batch: it weighs more than the images
+                batch.update((name, outputs[name]) for name in _ATTENTION_OUTPUTS)
+            batches.append(batch)
+        result = {
+            name: [np.concatenate(parts) for parts in zip(*(b[name] for b in batches), strict=True)]
+            for name in batches[0]
+        }
+        result["images"] = result["stages"][-1]
         if not (return_stages or return_attention):
-            return stages[-1]
-        result = {"images": stages[-1]}
-        if return_stages:
-            result["stages"] = stages
+            return result["images"]
+        if not return_stages:
+            del result["stages"]
         if return_attention:
             result["words"] = [[self.vocabulary.words[i] for i in row if i] for row in token_ids]
-            for name in ("attention_scores", "word_gates", "response_gates"):
-                result[name] = [
-                    np.concatenate(stage) for stage in zip(*(p[name] for p in parts), strict=True)
-                ]
         return result
 
-    def _generate_batch(self, token_ids, seed, first_row):
+    def _draw(self, token_ids, seed, first_row):
+        """The generator's outputs for one batch, the noise of whose first row is `first_row`'s."""
         encoded = self.text_encoder.predict_on_batch(token_ids)
         generator = self.generator
         noise = [

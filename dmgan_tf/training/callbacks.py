@@ -24,15 +24,24 @@ class Progress(keras.callbacks.Callback):
         metrics: Names of the logs to show on the bar; None for the first four.
         epoch_metrics: Names of the logs in the line of an epoch; None for all.
         window: How many steps the speed is measured over.
+        epochs: Epochs of the whole run; None for those of the current `fit`.
     """
 
     def __init__(
-        self, total_steps, batch_size, initial_step=0, metrics=None, epoch_metrics=None, window=50
+        self,
+        total_steps,
+        batch_size,
+        initial_step=0,
+        metrics=None,
+        epoch_metrics=None,
+        window=50,
+        epochs=None,
     ):
         super().__init__()
         self.total_steps = total_steps
         self.batch_size = batch_size
-        self.initial_step = initial_step
+        self.step = initial_step
+        self.epochs = epochs
         self.shown = metrics
         self.epoch_shown = epoch_metrics
         self._durations = collections.deque(maxlen=window)
@@ -42,7 +51,7 @@ class Progress(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         self._bar = tqdm.tqdm(
             total=self.total_steps,
-            initial=self.initial_step,
+            initial=self.step,
             unit="step",
             file=sys.stderr,
             dynamic_ncols=True,
@@ -58,13 +67,15 @@ class Progress(keras.callbacks.Callback):
         now = time.perf_counter()
         self._durations.append(now - self._last_end)
         self._last_end = now
+        self.step += 1
         self._bar.set_postfix_str(self._describe(logs, self.shown, 4), refresh=False)
         self._bar.update(1)
 
     def on_epoch_end(self, epoch, logs=None):
         self._last_end = None  # what stands between two epochs is not training
-        line = f"epoch {epoch + 1}/{self.params['epochs']}: {self._describe(logs, self.epoch_shown, None)}"
-        self._bar.write(line, file=sys.stderr)
+        epochs = self.epochs or self.params["epochs"]
+        figures = self._describe(logs, self.epoch_shown, None)
+        self._bar.write(f"epoch {epoch + 1}/{epochs}: {figures}", file=sys.stderr)
         sys.stderr.flush()
 
     def on_train_end(self, logs=None):

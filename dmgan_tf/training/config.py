@@ -45,7 +45,7 @@ class DMGANConfig:
         crop: Whether images are cropped at random, to 64/76 of their side.
         precision: `"float32"`, `"bfloat16"` or `"float16"`; the last two are mixed with float32.
         strategy: `"default"` or `"mirrored"`.
-        seed: Of the weights, the order of the data, augmentation and noise.
+        seed: Of the weights, the order of the data, augmentation and noise; from 0 to 2**32 - 1.
     """
 
     epochs: int = 800
@@ -80,6 +80,10 @@ class DMGANConfig:
             self._check(name, getattr(self, name) >= 1, "1 or more")
         for name in ("noise_dim", "condition_dim", "num_stages"):
             self._check(name, getattr(self, name) >= 1, "1 or more")
+        if self.memory_dim is not None:
+            self._check("memory_dim", self.memory_dim >= 1, "1 or more")
+        size = self.base_size
+        self._check("base_size", size >= 16 and not size & (size - 1), "a power of two from 16 up")
         for name in ("damsm_weight", "kl_weight", "num_residual_blocks"):
             value = getattr(self, name)
             self._check(name, value >= 0 and math.isfinite(value), "0 or more")
@@ -88,6 +92,7 @@ class DMGANConfig:
             self._check(name, value > 0 and math.isfinite(value), "a positive number")
         self._check("ema_decay", 0 <= self.ema_decay < 1, "from 0 up to, not including, 1")
         self._check("objective", self.objective in OBJECTIVES, f"one of {OBJECTIVES}")
+        self._check("seed", 0 <= self.seed < 2**32, f"from 0 to {2**32 - 1}")
         self._check("precision", self.precision in PRECISIONS, f"one of {tuple(PRECISIONS)}")
 
     def _check(self, name, is_good, expected):

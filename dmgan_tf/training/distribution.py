@@ -66,6 +66,13 @@ def gather(values):
     return tf.distribute.get_replica_context().all_gather(values, axis=0)
 
 
+def sum_over_replicas(value):
+    """The sum of a tensor over all replicas; the tensor itself where there is one."""
+    if num_replicas() == 1:
+        return value
+    return tf.distribute.get_replica_context().all_reduce("SUM", value)
+
+
 def replica_index():
     """Position of this replica, 0 for the first; a Python integer or a scalar tensor."""
     context = tf.distribute.get_replica_context()
@@ -107,9 +114,7 @@ def clip_by_global_norm(gradients, limit, scale=1.0):
     # A word that occurs twice has two slices of one row; only the dense gradient has their norm.
     gradients = [None if one is None else tf.convert_to_tensor(one) for one in gradients]
     present = [gradient for gradient in gradients if gradient is not None]
-    totals = present
-    if num_replicas() > 1:
-        totals = tf.distribute.get_replica_context().all_reduce("SUM", present)
+    totals = sum_over_replicas(present)
     norm = tf.linalg.global_norm([tf.cast(total, tf.float32) for total in totals]) / scale
     factor = limit / tf.maximum(norm, limit)
     return [
@@ -137,7 +142,7 @@ def finite_everywhere(gradients):
     present = [gradient for gradient in gradients if gradient is not None]
     is_finite = [tf.reduce_all(tf.math.is_finite(tf.convert_to_tensor(g))) for g in present]
     bad = 1.0 - tf.cast(tf.reduce_all(tf.stack(is_finite)), tf.float32)
-    bad = tf.distribute.get_replica_context().all_reduce("SUM", bad) > 0.0
+    bad = sum_over_replicas(bad) > 0.0
 
     def poison(gradient):
         gradient = tf.convert_to_tensor(gradient)

@@ -254,7 +254,8 @@ class DMGAN(keras.Model):
 
     def _norm(self, gradient):
         scale = self.optimizer.scale_loss(tf.constant(1.0))
-        return tf.norm(tf.cast(gradient, tf.float32)) / scale
+        squares = tf.reduce_sum(tf.square(tf.cast(gradient, tf.float32) / scale))
+        return tf.sqrt(distribution.sum_over_replicas(squares))
 
 
 def _mismatched_sentences(sentences):

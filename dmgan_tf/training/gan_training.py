@@ -62,21 +62,25 @@ def train_dmgan(
     """
     info = load_dataset_info(data)
     encoders = _load_encoders(damsm, info, data)
-    steps = _checked_steps(config, info, data)
+    strategy = get_strategy(config.strategy)
+    steps = _checked_steps(config, info, data, strategy.num_replicas_in_sync)
     captions = list(sample_captions) or _held_out_captions(data, info)
     # Before the long work of building, so that a wrong caption or directory is told of at once.
     Tokenizer(encoders.vocabulary).encode_batch(captions)
     run_directory = RunDirectory(run)
-    run_directory.prepare(flags_text, resume)
+    run_directory.check(resume)
 
     keras.utils.set_random_seed(config.seed)
-    strategy = get_strategy(config.strategy)
     with strategy.scope():
         dmgan = build_dmgan(config, load_model_directory(damsm, dtype=config.dtype_policy))
     store = CheckpointStore(run_directory.checkpoints)
     variables = training_state(dmgan)
     restored = store.restore(variables) or {"step": 0}
     step = restored["step"]
+    # They are variables, too, and came from the checkpoint; the settings of today count.
+    dmgan.optimizer.learning_rate = config.generator_learning_rate
+    dmgan.discriminator_optimizer.learning_rate = config.discriminator_learning_rate
+    run_directory.prepare(flags_text, resume)
     current_model = CurrentModel(dmgan, config, encoders.vocabulary, encoders)
     sheets = SampleSheets(
         current_model, run_directory.samples, captions, sample_every, initial_step=step
@@ -94,6 +98,7 @@ def train_dmgan(
             step,
             metrics=_progress_metrics(config),
             epoch_metrics=_epoch_metrics(config),
+            epochs=config.epochs,
         ),
         ScalarLogger(run_directory.logs, initial_step=step),
         sheets,
@@ -182,7 +187,7 @@ def _load_encoders(damsm, info, data):
     return encoders
 
 
-def _checked_steps(config, info, data):
+def _checked_steps(config, info, data, num_replicas):
     if config.image_sizes[-1] > info.image_size:
         raise InputError(
             f"The last of {config.num_stages} stages from --base_size={config.base_size} draws "
@@ -190,24 +195,17 @@ def _checked_steps(config, info, data):
             f"{info.image_size}. Prepare it with --image_size={config.image_sizes[-1]}, or draw "
             "fewer or smaller stages."
         )
-    replicas = get_strategy(config.strategy).num_replicas_in_sync
-    if config.batch_size % replicas:
+    if config.batch_size % num_replicas:
         raise InputError(
-            f"Expected --batch_size to be a multiple of the {replicas} devices. "
+            f"Expected --batch_size to be a multiple of the {num_replicas} devices. "
             f"Received: {config.batch_size}."
         )
-    steps = steps_per_epoch(data, "train", config.batch_size)
-    if steps < 1:
-        raise InputError(
-            f"Expected {config.batch_size} training images or more, one batch, in {data}. "
-            f"Received: {info.split('train').num_images}. Choose a smaller --batch_size."
-        )
-    return steps
+    return steps_per_epoch(data, "train", config.batch_size)
 
 
 def _held_out_captions(data, info):
     """Captions of images spread over the test split, or the training split if there is no other."""
-    split = "test" if "test" in info.splits else "train"
+    split = "test" if "test" in info.splits and info.splits["test"].num_images else "train"
     dataset = evaluation_dataset(
         data, tokenizer=Tokenizer(info.vocabulary()), image_sizes=(16,), batch_size=1, split=split
     )

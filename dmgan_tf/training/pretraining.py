@@ -37,7 +37,8 @@ class PretrainingConfig:
         encoder_input_size: Size in pixels to which the image encoder resizes; None for the
             backbone's own (299 for `inception_v3`, 64 for `small_cnn`).
         image_size: Size in pixels of the crops; None for the data set's.
-        flip: Whether images are mirrored at random.
+        flip: Whether images are mirrored at random; not if captions say "left".
+        crop: Whether images are cropped at random, to 64/76 of their side.
         word_dim: Size of the space that the two encoders share; even.
         embedding_dim: Size of the learned embedding of a word.
         dropout: Share of the embedding dropped in training, in [0, 1).
@@ -46,7 +47,8 @@ class PretrainingConfig:
         learning_rate_decay: What an epoch multiplies it by, down to a tenth.
         precision: `"float32"`, `"bfloat16"` or `"float16"`; the last two are mixed with float32.
         strategy: `"default"` or `"mirrored"`.
-        seed: Of the weights, the order of the data, augmentation and dropout.
+        seed: Of the weights, the order of the data, augmentation and dropout; from 0 to
+            2**32 - 1.
     """
 
     epochs: int = 600
@@ -57,6 +59,7 @@ class PretrainingConfig:
     encoder_input_size: int | None = None
     image_size: int | None = None
     flip: bool = True
+    crop: bool = True
     word_dim: int = 256
     embedding_dim: int = 300
     dropout: float = 0.5
@@ -68,19 +71,25 @@ class PretrainingConfig:
     seed: int = 0
 
     def __post_init__(self):
-        for name, smallest in (("epochs", 1), ("batch_size", 2), ("word_dim", 2), ("max_words", 1)):
-            if getattr(self, name) < smallest:
-                raise InputError(
-                    f"Expected --{name} of at least {smallest}. Received: {getattr(self, name)}."
-                )
-        if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
+        for name in ("epochs", "backbone_channels", "embedding_dim", "max_words"):
+            self._check(name, getattr(self, name) >= 1, "1 or more")
+        self._check("batch_size", self.batch_size >= 2, "2 or more")
+        even = self.word_dim >= 2 and self.word_dim % 2 == 0
+        self._check("word_dim", even, "an even number from 2 up")
+        for name in ("encoder_input_size", "image_size"):
+            size = getattr(self, name)
+            self._check(name, size is None or size >= 16, "16 or more")
+        self._check("dropout", 0 <= self.dropout < 1, "from 0 up to, not including, 1")
+        rate = self.learning_rate
+        self._check("learning_rate", math.isfinite(rate) and rate > 0, "a positive number")
+        self._check("learning_rate_decay", 0 < self.learning_rate_decay <= 1, "above 0, at most 1")
+        self._check("precision", self.precision in PRECISIONS, f"one of {tuple(PRECISIONS)}")
+        self._check("seed", 0 <= self.seed < 2**32, f"from 0 to {2**32 - 1}")
+
+    def _check(self, name, is_good, expected):
+        if not is_good:
             raise InputError(
-                f"Expected a positive --learning_rate. Received: {self.learning_rate}."
-            )
-        if self.precision not in PRECISIONS:
-            raise InputError(
-                f"Expected --precision to be one of {tuple(PRECISIONS)}. "
-                f"Received: {self.precision!r}."
+                f"Expected --{name} to be {expected}. Received: {getattr(self, name)}."
             )
 
 
@@ -126,6 +135,8 @@ def pretrain_damsm(config, data, run, resume=False, flags_text=""):
             f"Expected --batch_size to be a multiple of the {strategy.num_replicas_in_sync} "
             f"devices. Received: {config.batch_size}."
         )
+    run_directory = RunDirectory(run)
+    run_directory.check(resume)
     keras.utils.set_random_seed(config.seed)
     with strategy.scope():
         damsm = build_damsm(config, len(vocabulary), image_size)
@@ -134,8 +145,6 @@ def pretrain_damsm(config, data, run, resume=False, flags_text=""):
         )
         damsm.compile(optimizer=optimizer, jit_compile=False)
 
-    run_directory = RunDirectory(run)
-    run_directory.prepare(flags_text, resume)
     store = CheckpointStore(run_directory.checkpoints)
     variables = _state(damsm, optimizer)
     restored = store.restore(variables) or {"step": 0, "epochs_done": 0}
@@ -148,18 +157,22 @@ def pretrain_damsm(config, data, run, resume=False, flags_text=""):
     }
     validation = None
     if "test" in info.splits and info.splits["test"].num_images > 1:
-        validation = RetrievalValidation(damsm, evaluation_dataset(data, split="test", **pipeline))
-    save_model = _model_saver(run_directory.model, damsm, vocabulary, config, image_size)
-    if first_epoch < config.epochs:
-        dataset = training_dataset(
-            data,
-            **pipeline,
-            max_words=config.max_words,
-            flip=config.flip,
-            seed=config.seed,
-            start_step=first_step,
-            num_steps=config.epochs * steps,
+        validation = RetrievalValidation(
+            damsm, evaluation_dataset(data, split="test", crop=config.crop, **pipeline)
         )
+    save_model = _model_saver(run_directory.model, damsm, vocabulary, config, image_size)
+    dataset = training_dataset(
+        data,
+        **pipeline,
+        max_words=config.max_words,
+        flip=config.flip,
+        crop=config.crop,
+        seed=config.seed,
+        start_step=first_step,
+        num_steps=config.epochs * steps,
+    )
+    run_directory.prepare(flags_text, resume)
+    if first_epoch < config.epochs:
         damsm.fit(
             dataset,
             epochs=config.epochs,

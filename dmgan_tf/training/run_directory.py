@@ -47,11 +47,10 @@ class RunDirectory:
             self.checkpoints.is_dir() and any(self.checkpoints.iterdir())
         )
 
-    def prepare(self, flags_text, resume):
-        """Makes the directory and writes the flags of the run into it.
+    def check(self, resume):
+        """Refuses a directory that is not to be written to; changes nothing.
 
         Args:
-            flags_text: Flags, one a line, as absl reads them.
             resume: Whether a run that stands here is to be continued. With nothing to continue, a
                 run simply starts, so that one command line serves for every try of a job.
 
@@ -69,6 +68,21 @@ class RunDirectory:
                 f"{self.path} already holds a run ({', '.join(found)}); "
                 "give --resume to continue it or choose another --run."
             )
+
+    def prepare(self, flags_text, resume):
+        """Makes the directory and writes the flags of the run into it.
+
+        To be called when nothing else can be wrong with the input: what the user has to correct
+        must leave no trace here, least of all in the flags of a run that stands here.
+
+        Args:
+            flags_text: Flags, one a line, as absl reads them.
+            resume: See `check`.
+
+        Raises:
+            InputError: See `check`.
+        """
+        self.check(resume)
         for directory in (self.checkpoints, self.logs, self.samples):
             directory.mkdir(parents=True, exist_ok=True)
         write_text(self.flags_file, flags_text.rstrip("\n") + "\n")

@@ -20,12 +20,12 @@ class CurrentModel:
 
     def __init__(self, dmgan, config, vocabulary, encoders):
         self.dmgan = dmgan
-        self.discriminators = dmgan.discriminators
         self.model = DMGANTextToImage(
             vocabulary,
             encoders.text_encoder,
             # Drawn in float32, as users of the model directory will draw.
             config.build_generator(encoders.text_encoder.word_dim, dtype="float32"),
+            discriminators=dmgan.discriminators,
             image_encoder=encoders.image_encoder,
             extra={"training": dataclasses.asdict(config)},
         )
@@ -38,7 +38,6 @@ class CurrentModel:
 
     def save(self, directory, readme):
         """Writes a model directory."""
-        self.model.discriminators = self.discriminators
         self.model.save_to_preset(directory, readme=readme)
 
 

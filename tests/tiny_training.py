@@ -1,0 +1,73 @@
+"""The smallest DM-GAN that has every part, and batches to train it with."""
+
+import dataclasses
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from dmgan_tf.models.image_encoder import ImageEncoder
+from dmgan_tf.models.model_directory import ModelComponents
+from dmgan_tf.models.text_encoder import TextEncoder
+from dmgan_tf.text.vocabulary import Vocabulary
+from dmgan_tf.training.config import DMGANConfig
+from dmgan_tf.training.gan_training import build_dmgan
+
+CONFIG = DMGANConfig(
+    epochs=2,
+    batch_size=4,
+    damsm_weight=0.5,
+    channels=4,
+    discriminator_channels=4,
+    noise_dim=5,
+    condition_dim=4,
+    num_residual_blocks=1,
+    base_size=16,
+    num_stages=2,
+    max_words=4,
+    seed=3,
+)
+
+
+def make_encoders(vocabulary):
+    """An untrained DAMSM for `vocabulary`."""
+    keras.utils.set_random_seed(11)
+    text_encoder = TextEncoder(len(vocabulary), word_dim=8, embedding_dim=6)
+    image_encoder = ImageEncoder(8, "small_cnn", channels=4, input_size=16)
+    text_encoder.build()
+    image_encoder.build((None, 32, 32, 3))
+    return ModelComponents(vocabulary, text_encoder, image_encoder=image_encoder)
+
+
+def make_dmgan(**settings):
+    """A compiled `DMGAN`; the same settings give the same weights."""
+    encoders = make_encoders(Vocabulary(["a", "red", "green", "apple", "pear", "leaf"]))
+    keras.utils.set_random_seed(3)
+    return build_dmgan(dataclasses.replace(CONFIG, **settings), encoders)
+
+
+def make_batch(seed, size=4):
+    """A batch as the data pipeline gives it, of noise, with captions of two to four words."""
+    random = np.random.default_rng(seed)
+    token_ids = random.integers(1, 7, (size, 4))
+    token_ids[::2, 3] = 0
+    token_ids[1::3, 2:] = 0
+    images = [random.uniform(-1, 1, (size, side, side, 3)) for side in CONFIG.image_sizes]
+    return {
+        "images": tuple(tf.constant(image, tf.float32) for image in images),
+        "token_ids": tf.constant(token_ids, tf.int32),
+        "class_ids": tf.range(size, dtype=tf.int32) // 2,
+    }
+
+
+def fit(dmgan, batches):
+    """One epoch of `fit` over the batches; its logs."""
+    stacked = tf.nest.map_structure(lambda *parts: tf.stack(parts), *batches)
+    dataset = tf.data.Dataset.from_tensor_slices(stacked)
+    history = dmgan.fit(dataset, steps_per_epoch=len(batches), shuffle=False, verbose=0)
+    return {name: values[-1] for name, values in history.history.items()}
+
+
+def values_of(variables):
+    """Copies of the values of variables, as NumPy arrays."""
+    return [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
