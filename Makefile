@@ -13,7 +13,7 @@ BAZEL_FILES := BUILD MODULE.bazel
 CAPTIONS := \
 	--caption="a flat drawing of a red apple" \
 	--caption="a flat drawing of a green apple" \
-	--caption="a glossy 3D picture of a red apple" \
+	--caption="a glossy fluent drawing of a red apple" \
 	--caption="a flat drawing of a cat face"
 
 .DEFAULT_GOAL := help

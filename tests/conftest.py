@@ -1,6 +1,11 @@
-"""Settings that must stand before any test imports TensorFlow, Keras or JAX."""
+"""Settings that must stand before any test imports TensorFlow, and what several tests share."""
 
+import importlib
+import json
 import os
+import sys
+
+import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # its start-up chatter hides a failing test
 os.environ.setdefault(
@@ -14,3 +19,103 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # starts a thread for every core.
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
     os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
+
+
+@pytest.fixture(scope="session")
+def image_folder(tmp_path_factory):
+    """Discs and squares in three colours, 14 to train on and 6 to test, 40 pixels each."""
+    from PIL import Image, ImageDraw
+
+    folder = tmp_path_factory.mktemp("images")
+    for split, count in (("train", 14), ("test", 6)):
+        (folder / split).mkdir()
+        lines = []
+        for number in range(count):
+            colour, shape = ("red", "green", "blue")[number % 3], ("disc", "square")[number % 2]
+            image = Image.new("RGB", (40, 40), "white")
+            pen = ImageDraw.Draw(image)
+            draw = pen.ellipse if shape == "disc" else pen.rectangle
+            draw((6 + number % 4, 6, 33, 33), fill=colour)
+            image.save(folder / split / f"{number}.png")
+            texts = [f"a {colour} {shape}", f"the {shape} is {colour}"]
+            line = {"file_name": f"{number}.png", "text": texts, "class_id": number % 6}
+            lines.append(json.dumps(line))
+        (folder / split / "metadata.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def prepared_data(image_folder, tmp_path_factory):
+    """The data directory of `image_folder`, for images of up to 32 pixels."""
+    from dmgan_tf.data.image_folder import read_image_folder
+    from dmgan_tf.data.preparation import prepare
+
+    output = tmp_path_factory.mktemp("prepared") / "data"
+    prepare(read_image_folder(image_folder), output, name="shapes", image_size=32)
+    return output
+
+
+@pytest.fixture(scope="session")
+def damsm_directory(prepared_data, tmp_path_factory):
+    """The model directory of an untrained DAMSM with the vocabulary of `prepared_data`."""
+    from tiny_training import save_damsm
+
+    from dmgan_tf.text.vocabulary import Vocabulary
+
+    directory = tmp_path_factory.mktemp("damsm") / "model"
+    save_damsm(directory, Vocabulary.load(prepared_data / "vocabulary.txt"))
+    return directory
+
+
+@pytest.fixture(scope="session")
+def finished_run(prepared_data, damsm_directory, tmp_path_factory):
+    """The run directory of two epochs, of three steps each, of `tiny_training.CONFIG`."""
+    from tiny_training import CONFIG
+
+    from dmgan_tf.training.gan_training import train_dmgan
+
+    run = tmp_path_factory.mktemp("finished") / "run"
+    train_dmgan(CONFIG, prepared_data, damsm_directory, run, flags_text="--epochs=2")
+    return run
+
+
+@pytest.fixture
+def run_command(monkeypatch, capsys):
+    """Runs `python -m dmgan_tf.NAME` in this process: `(exit status, stdout, stderr)`."""
+    import logging
+
+    from absl import app, flags
+
+    from dmgan_tf import command
+
+    def run(name, *arguments):
+        module = importlib.import_module(f"dmgan_tf.{name}")
+        app.define_help_flags()
+        handlers, others = logging.root.handlers[:], set(flags.FLAGS)
+        module.define_flags()
+        monkeypatch.setattr(sys, "argv", [name, *map(str, arguments)])
+        capsys.readouterr()
+        try:
+            with pytest.raises(SystemExit) as exited:
+                command.run(module.main)
+        finally:
+            logging.root.handlers[:] = handlers
+            for flag in set(flags.FLAGS) - others:
+                delattr(flags.FLAGS, flag)
+            flags.FLAGS.unparse_flags()
+        return exited.value.code or 0, *capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture
+def error_line(run_command):
+    """Runs a command that must fail by one line, and gives that line."""
+
+    def run(name, *arguments):
+        status, _, stderr = run_command(name, *arguments)
+        lines = [line for line in stderr.splitlines() if line.startswith("error:")]
+        assert status == 2 and len(lines) == 1 and "Traceback" not in stderr, stderr
+        return lines[0]
+
+    return run

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from dmgan_tf.models.image_encoder import ImageEncoder
-from dmgan_tf.models.model_directory import ModelComponents
+from dmgan_tf.models.model_directory import ModelComponents, save_model_directory
 from dmgan_tf.models.text_encoder import TextEncoder
 from dmgan_tf.text.vocabulary import Vocabulary
 from dmgan_tf.training.config import DMGANConfig
@@ -37,6 +37,17 @@ def make_encoders(vocabulary):
     text_encoder.build()
     image_encoder.build((None, 32, 32, 3))
     return ModelComponents(vocabulary, text_encoder, image_encoder=image_encoder)
+
+
+def save_damsm(directory, vocabulary, with_image_encoder=True):
+    """Writes the model directory of an untrained DAMSM."""
+    encoders = make_encoders(vocabulary)
+    save_model_directory(
+        directory,
+        vocabulary=vocabulary,
+        text_encoder=encoders.text_encoder,
+        image_encoder=encoders.image_encoder if with_image_encoder else None,
+    )
 
 
 def make_dmgan(**settings):

@@ -62,8 +62,8 @@ class Discriminator(keras.Model):
             )
         self.feature_channels = filters
         self.joint_block = DownsampleBlock(filters, 3, 1, dtype=dtype, name="joint")
-        self.conditional_head = _logit_head(dtype, "conditional_head")
-        self.unconditional_head = _logit_head(dtype, "unconditional_head")
+        self.conditional_head = _logit_head("conditional_head")
+        self.unconditional_head = _logit_head("unconditional_head")
 
     def build(self, images_shape=None, sentence_embedding_shape=None):
         shape = (None, self.image_size, self.image_size, 3)
@@ -92,14 +92,14 @@ class Discriminator(keras.Model):
 
     def unconditional_logits(self, features):
         """Float32 `(batch,)`: how real the images look."""
-        return ops.reshape(ops.cast(self.unconditional_head(features), "float32"), (-1,))
+        return ops.reshape(self.unconditional_head(features), (-1,))
 
     def conditional_logits(self, features, sentence_embedding, training=False):
         """Float32 `(batch,)`: how well the images look like what the sentences say."""
         sentence = ops.cast(sentence_embedding, features.dtype)
         sentence = ops.tile(ops.reshape(sentence, (-1, 1, 1, self.sentence_dim)), (1, 4, 4, 1))
         joint = self.joint_block(ops.concatenate([features, sentence], axis=-1), training=training)
-        return ops.reshape(ops.cast(self.conditional_head(joint), "float32"), (-1,))
+        return ops.reshape(self.conditional_head(joint), (-1,))
 
     def get_config(self):
         return {
@@ -110,5 +110,9 @@ class Discriminator(keras.Model):
         }
 
 
-def _logit_head(dtype, name):
-    return layers.Conv2D(1, 4, strides=4, kernel_initializer="orthogonal", dtype=dtype, name=name)
+def _logit_head(name):
+    # Float32 under every precision: losses need it, and TensorFlow 2.21's half-precision kernels
+    # for processors with AMX give wrong sums for a 4x4 map of 16 or 24 channels.
+    return layers.Conv2D(
+        1, 4, strides=4, kernel_initializer="orthogonal", dtype="float32", name=name
+    )

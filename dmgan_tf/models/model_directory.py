@@ -119,7 +119,8 @@ def load_model_directory(directory, dtype=None):
         )
     if "discriminators" in config:
         components.discriminators = [
-            _from_config(Discriminator, entry, dtype) for entry in config["discriminators"]
+            _from_config(directory, Discriminator, entry, dtype)
+            for entry in config["discriminators"]
         ]
         _load_weights(_Together(components.discriminators), directory, "discriminators")
     known = {field.name for field in dataclasses.fields(ModelComponents)}
@@ -164,14 +165,21 @@ def _config_of(model):
     return config
 
 
-def _from_config(model_class, config, dtype):
-    model = model_class(**config, dtype=dtype or "float32")
-    model.build()
+def _from_config(directory, model_class, config, dtype):
+    try:
+        model = model_class(**config, dtype=dtype or "float32")
+        model.build()
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"{directory / 'config.json'} does not describe a {model_class.__name__} that this "
+            f"version of dmgan_tf knows ({str(error).strip().splitlines()[0]}). Update dmgan_tf, "
+            "or copy the whole model directory again."
+        ) from error
     return model
 
 
 def _load(directory, name, model_class, config, dtype):
-    model = _from_config(model_class, config, dtype)
+    model = _from_config(directory, model_class, config, dtype)
     _load_weights(model, directory, name)
     return model
 
@@ -202,17 +210,17 @@ def _read_config(directory):
     path = directory / "config.json"
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
-        version = config["format_version"]
-        missing = {"tokenizer", "text_encoder"} - set(config)
+        version = int(config["format_version"])
+        _ = config["tokenizer"]["vocabulary_sha256"], config["text_encoder"]  # both are needed
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(
-            f"Expected a model's config.json at {path}; it cannot be read as one ({error})."
+            f"Expected a model's config.json at {path}; it cannot be read as one "
+            f"({type(error).__name__}: {error}). Copy the whole model directory again."
         ) from error
-    if version > FORMAT_VERSION or missing:
+    if version > FORMAT_VERSION:
         raise InputError(
-            f"Expected a model of format {FORMAT_VERSION} or older, with tokenizer and "
-            f"text_encoder, at {path}. Received: format {version}, without {sorted(missing)}. "
-            "Update dmgan_tf."
+            f"Expected a model of format {FORMAT_VERSION} or older at {path}. "
+            f"Received: format {version}. Update dmgan_tf."
         )
     return config
 
@@ -238,7 +246,12 @@ def _replacing_directory(directory):
         yield temporary
         if directory.exists():
             directory.rename(retired)
-        temporary.rename(directory)
+        try:
+            temporary.rename(directory)
+        except OSError:
+            if retired.exists():
+                retired.rename(directory)
+            raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
         shutil.rmtree(retired, ignore_errors=True)

@@ -93,6 +93,25 @@ class Progress(keras.callbacks.Callback):
         return ", ".join([*parts, f"{self.images_per_second():.1f} images/s"])
 
 
+class EpochMeans(keras.callbacks.Callback):
+    """Makes the logs of an epoch's end the means over its steps, instead of the last step's.
+
+    For training steps that log scalars of their own batch. Put it before the callbacks that report.
+    """
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._sums = collections.defaultdict(float)
+        self._num_steps = 0
+
+    def on_train_batch_end(self, batch, logs=None):
+        self._num_steps += 1
+        for name, value in logs.items():
+            self._sums[name] += value
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs.update({name: total / self._num_steps for name, total in self._sums.items()})
+
+
 class ScalarLogger(keras.callbacks.Callback):
     """Writes every log as a TensorBoard scalar, by global step.
 

@@ -4,6 +4,8 @@ The rule they serve: gradients are summed over replicas, so every loss is a sum 
 examples divided by the *global* batch, and the result is that of one device with the whole batch.
 """
 
+import functools
+
 import tensorflow as tf
 
 from dmgan_tf.errors import InputError
@@ -27,8 +29,15 @@ def get_strategy(name, devices=None):
     if name == "default":
         return tf.distribute.get_strategy()
     if name == "mirrored":
-        return tf.distribute.MirroredStrategy(devices)
+        return _mirrored(devices and tuple(devices))
     raise InputError(f"Expected --strategy to be one of {STRATEGIES}. Received: {name!r}.")
+
+
+@functools.cache
+def _mirrored(devices):
+    # One object a process: two number their exchanges alike, and TensorFlow takes those of the
+    # second for those of the first ("Collective instance 106 expected type 0 ...").
+    return tf.distribute.MirroredStrategy(devices)
 
 
 def num_replicas():

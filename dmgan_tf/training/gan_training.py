@@ -7,10 +7,10 @@ import keras
 from dmgan_tf.data.pipeline import evaluation_dataset, steps_per_epoch, training_dataset
 from dmgan_tf.data.records import load_dataset_info
 from dmgan_tf.errors import InputError
-from dmgan_tf.models.model_directory import load_model_directory
+from dmgan_tf.models.model_directory import find_model_directory, load_model_directory
 from dmgan_tf.text.tokenizer import Tokenizer
 from dmgan_tf.text.vocabulary import check_same_vocabulary
-from dmgan_tf.training.callbacks import CheckpointSaver, Progress, ScalarLogger
+from dmgan_tf.training.callbacks import CheckpointSaver, EpochMeans, Progress, ScalarLogger
 from dmgan_tf.training.checkpoints import CheckpointStore, named_variables
 from dmgan_tf.training.distribution import get_strategy
 from dmgan_tf.training.dmgan import DMGAN
@@ -92,6 +92,7 @@ def train_dmgan(
 
     total_steps = config.epochs * steps
     callbacks = [
+        EpochMeans(),
         Progress(
             total_steps,
             config.batch_size,
@@ -175,11 +176,19 @@ def _adam(config, learning_rate):
 
 
 def _load_encoders(damsm, info, data):
+    how_to_get_one = f"Train one with `python -m dmgan_tf.pretrain_damsm --data={data}`."
+    try:
+        find_model_directory(damsm)
+    except InputError as error:
+        raise InputError(
+            f"Expected a DAMSM, the run or model directory of one, at {damsm}. Received: none "
+            f"there. {how_to_get_one}"
+        ) from error
     encoders = load_model_directory(damsm)
     if encoders.image_encoder is None:
         raise InputError(
-            f"Expected a DAMSM, with text and image encoder, at {damsm}. Received a model without "
-            "image encoder. Train one with `python -m dmgan_tf.pretrain_damsm`."
+            f"Expected a DAMSM, with text and image encoder, at {damsm}. Received: a model without "
+            f"image encoder. {how_to_get_one}"
         )
     check_same_vocabulary(
         info.vocabulary(), f"the data set {data}", encoders.vocabulary, f"the DAMSM {damsm}"

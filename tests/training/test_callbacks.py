@@ -110,3 +110,17 @@ def test_checkpoints_at_epoch_ends_and_between(tmp_path, every, steps):
     metadata = store.restore({"count": loaded.count})
     assert metadata == {"who": "me", "epochs_done": 2, "step": 16}
     assert float(loaded.count.value) == 6.0
+
+
+def test_epoch_means_replace_the_last_steps_logs():
+    means = callbacks.EpochMeans()
+    means.on_epoch_begin(0)
+    for loss in (1.0, 2.0, 6.0):
+        means.on_train_batch_end(0, {"loss": loss})
+    logs = {"loss": 6.0, "retrieval_accuracy": 0.5}
+    means.on_epoch_end(0, logs)
+    assert logs == {"loss": 3.0, "retrieval_accuracy": 0.5}
+    means.on_epoch_begin(1)
+    means.on_train_batch_end(0, {"loss": 4.0})
+    means.on_epoch_end(1, logs)
+    assert logs["loss"] == 4.0

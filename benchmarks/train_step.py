@@ -1,0 +1,118 @@
+r"""Measures one training step of DM-GAN on made-up images: seconds and images a second.
+
+The networks are those of `python -m dmgan_tf.train`, with a small DAMSM; reading data is not part
+of it (see pipeline.py). Variants run in turn, a few steps each, so that what else the machine
+does meets them alike; a ratio of two of them holds better than either figure.
+
+  python benchmarks/train_step.py
+  python benchmarks/train_step.py --variants=float32,bfloat16 --channels=64 --base_size=64
+
+Variants: float32; bfloat16; float32_unfused and bfloat16_unfused, the same with batch normalisation
+in separate operations, as Keras has it.
+"""
+
+import statistics
+import time
+
+import keras
+import numpy as np
+import tensorflow as tf
+from absl import flags
+
+from dmgan_tf import command
+from dmgan_tf.errors import InputError
+from dmgan_tf.layers import normalization
+from dmgan_tf.models.image_encoder import ImageEncoder
+from dmgan_tf.models.model_directory import ModelComponents
+from dmgan_tf.models.text_encoder import TextEncoder
+from dmgan_tf.training.config import DMGANConfig
+from dmgan_tf.training.gan_training import build_dmgan
+
+VARIANTS = ("float32", "bfloat16", "float32_unfused", "bfloat16_unfused")
+WORD_DIM, VOCABULARY_SIZE, WORDS = 128, 3000, 12
+
+
+def define_flags():
+    """Declares the flags of this benchmark; the defaults are configs/emoji_dmgan.flags."""
+    flags.DEFINE_list("variants", list(VARIANTS), "Which to time.")
+    flags.DEFINE_integer("batch_size", 32, "Images a step.", lower_bound=2)
+    flags.DEFINE_integer("channels", 48, "Channels of the generator.", lower_bound=1)
+    flags.DEFINE_integer("discriminator_channels", 32, "Channels of the discriminators.", 1)
+    flags.DEFINE_integer("base_size", 16, "Pixels of the first image.")
+    flags.DEFINE_integer("num_stages", 3, "Number of images.", lower_bound=1)
+    flags.DEFINE_integer("rounds", 5, "Rounds over the variants.", lower_bound=1)
+    flags.DEFINE_integer("steps", 3, "Steps of a variant in each round.", lower_bound=1)
+
+
+def main():
+    """Times the variants and prints a table of medians."""
+    options = flags.FLAGS
+    unknown = set(options.variants) - set(VARIANTS)
+    if unknown:
+        raise InputError(f"Expected --variants of {VARIANTS}. Received: {sorted(unknown)}.")
+    batch = made_up_batch(options)
+    steps = {variant: build_step(variant, options, batch) for variant in options.variants}
+    seconds = {variant: [] for variant in steps}
+    for _ in range(options.rounds):
+        for variant, step in steps.items():
+            start = time.perf_counter()
+            for _ in range(options.steps):
+                float(step(batch)["damsm_loss"])
+            seconds[variant].append((time.perf_counter() - start) / options.steps)
+    medians = {variant: statistics.median(times) for variant, times in seconds.items()}
+    slowest = max(medians.values())
+    print(f"{'variant':20} {'seconds a step':>15} {'images a second':>16} {'against slowest':>16}")
+    for variant, median in medians.items():
+        ratio = slowest / median
+        print(f"{variant:20} {median:15.3f} {options.batch_size / median:16.1f} {ratio:15.2f}x")
+
+
+def build_step(variant, options, batch):
+    """A compiled training step of a variant, already run once."""
+    precision, _, unfused = variant.partition("_")
+    config = DMGANConfig(
+        precision=precision,
+        objective="release",
+        **{
+            name: options[name].value
+            for name in (
+                *("batch_size", "channels", "discriminator_channels"),
+                *("base_size", "num_stages"),
+            )
+        },
+    )
+    keras.utils.set_random_seed(0)
+    text_encoder = TextEncoder(VOCABULARY_SIZE, WORD_DIM, dtype=config.dtype_policy)
+    text_encoder.build()
+    image_encoder = ImageEncoder(WORD_DIM, "small_cnn", dtype=config.dtype_policy)
+    image_encoder.build()
+    encoders = ModelComponents(None, text_encoder, image_encoder=image_encoder)
+    step = tf.function(build_dmgan(config, encoders).train_step)
+    kernels = normalization._tensorflow_kernels
+    try:
+        if unfused:
+            normalization._tensorflow_kernels = lambda: None
+        step(batch)  # traced here, with the one or the other
+    finally:
+        normalization._tensorflow_kernels = kernels
+    return step
+
+
+def made_up_batch(options):
+    """A batch of random images and captions, as the input pipeline gives them."""
+    random = np.random.default_rng(0)
+    sizes = [options.base_size * 2**stage for stage in range(options.num_stages)]
+    shape = (options.batch_size,)
+    return {
+        "images": tuple(
+            tf.constant(random.uniform(-1, 1, (*shape, size, size, 3)), tf.float32)
+            for size in sizes
+        ),
+        "token_ids": tf.constant(random.integers(1, VOCABULARY_SIZE, (*shape, WORDS)), tf.int32),
+        "class_ids": tf.range(options.batch_size),
+    }
+
+
+if __name__ == "__main__":
+    define_flags()
+    command.run(main)

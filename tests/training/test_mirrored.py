@@ -1,0 +1,113 @@
+"""Two replicas train as one device with the same global batch.
+
+By plain gradient descent: Adam divides a gradient by its own size, so where the true gradient is 0
+(a bias before batch norm) it makes a full step of what is rounding alone.
+"""
+
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+from tiny_training import CONFIG, fit, make_batch, make_dmgan, make_encoders, values_of
+
+from dmgan_tf.models.text_to_image import DMGANTextToImage
+from dmgan_tf.text.vocabulary import Vocabulary
+from dmgan_tf.training import distribution, gan_training, pretraining
+from dmgan_tf.training.damsm import DAMSM
+from dmgan_tf.training.pretraining import PretrainingConfig
+
+RATE = 0.002
+STEPS = 4
+
+
+def assert_close(alone, together, before):
+    """What moved by up to 1 in these steps is equal to 1e-5."""
+    largest_move = 0.0
+    for (path, one), other, start in zip(
+        alone.items(), together.values(), before.values(), strict=True
+    ):
+        np.testing.assert_allclose(other, one, rtol=1e-5, atol=1e-5, err_msg=path)
+        largest_move = max(largest_move, np.max(np.abs(one - start), initial=0.0))
+    assert largest_move > 0.01
+
+
+def named_values(model):
+    values = values_of(model.variables)
+    return {
+        f"{index} {variable.path}": value
+        for index, (variable, value) in enumerate(zip(model.variables, values, strict=True))
+    }
+
+
+@pytest.mark.parametrize("objective", ["paper", "release"])
+def test_dmgan(two_replicas, objective):
+    def make():
+        dmgan = make_dmgan(objective=objective, ema_decay=0.5)
+        dmgan.compile(keras.optimizers.SGD(RATE), keras.optimizers.SGD(RATE))
+        return dmgan
+
+    batches = [make_batch(seed) for seed in range(STEPS)]
+    alone = make()
+    before = named_values(alone)
+    logs = fit(alone, batches)
+    with two_replicas.scope():
+        together = make()
+    shared_logs = fit(together, batches)
+    # All there is: weights, statistics of batch norm, singular vectors, the average, the steps.
+    assert_close(named_values(alone), named_values(together), before)
+    for name, value in logs.items():
+        assert shared_logs[name] == pytest.approx(value, rel=1e-3, abs=1e-6), name
+
+
+def test_damsm(two_replicas):
+    def make():
+        encoders = make_encoders(Vocabulary(["a", "red", "green", "apple", "pear", "leaf"]))
+        damsm = DAMSM(encoders.text_encoder, encoders.image_encoder, image_size=32)
+        damsm.text_encoder.dropout.rate = 0.0  # drawn by each replica for itself
+        damsm.compile(optimizer=keras.optimizers.SGD(RATE), jit_compile=False)
+        damsm.optimizer.build(
+            [*damsm.text_encoder.trainable_variables, *damsm.image_encoder.trainable_variables]
+        )
+        return damsm
+
+    batches = [make_batch(seed) for seed in range(STEPS)]
+    alone = make()
+    before = named_values(alone)
+    fit(alone, batches)
+    with two_replicas.scope():
+        together = make()
+    fit(together, batches)
+    assert_close(named_values(alone), named_values(together), before)
+
+
+def test_whole_runs(two_replicas, prepared_data, tmp_path, monkeypatch, capsys):
+    """Pretraining, training, sheets, models and checkpoints, all under the strategy."""
+    for module in (pretraining, gan_training):
+        monkeypatch.setattr(module, "get_strategy", lambda name: two_replicas)
+    pretrain = PretrainingConfig(
+        epochs=1,
+        batch_size=4,
+        image_backbone="small_cnn",
+        backbone_channels=4,
+        encoder_input_size=16,
+        word_dim=8,
+        embedding_dim=6,
+        strategy="mirrored",
+    )
+    pretraining.pretrain_damsm(pretrain, prepared_data, tmp_path / "damsm")
+    arguments = prepared_data, tmp_path / "damsm", tmp_path / "run"
+    config = dataclasses.replace(CONFIG, epochs=1, strategy="mirrored")
+    result = gan_training.train_dmgan(config, *arguments)
+    assert "epoch 1/1: discriminator_32_loss=" in capsys.readouterr().err
+    model = DMGANTextToImage.from_preset(result.model)
+    assert model.generate(["a red disc"]).shape == (1, 32, 32, 3)
+    assert (tmp_path / "run/samples/step-00000003.png").is_file()
+    assert (tmp_path / "run/checkpoints/step-00000003.npz").is_file()
+
+
+def test_a_strategy_is_made_once():
+    devices = ["CPU:0", "CPU:1"]
+    assert distribution.get_strategy("mirrored", devices) is distribution.get_strategy(
+        "mirrored", devices
+    )

@@ -1,0 +1,88 @@
+import numpy as np
+import pytest
+from PIL import Image
+from tiny_training import CONFIG, make_dmgan, make_encoders, values_of
+
+from dmgan_tf.models.text_to_image import DMGANTextToImage
+from dmgan_tf.text.vocabulary import Vocabulary
+from dmgan_tf.training.samples import CurrentModel, SampleSheets
+
+VOCABULARY = Vocabulary(["a", "red", "green", "apple", "pear", "leaf"])
+CAPTIONS = ["a red apple", "a green pear"]
+
+
+def move(network, amount):
+    for variable in network.weights:
+        variable.assign(variable + amount)
+
+
+@pytest.fixture
+def dmgan():
+    return make_dmgan()
+
+
+@pytest.fixture
+def current(dmgan):
+    return CurrentModel(dmgan, CONFIG, VOCABULARY, make_encoders(VOCABULARY))
+
+
+def test_the_average_is_drawn_and_saved(dmgan, current, tmp_path):
+    move(dmgan.average_generator, 0.01)
+    current.update()
+    for mine, average in zip(
+        values_of(current.model.generator.weights),
+        values_of(dmgan.average_generator.weights),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(mine, average)
+    current.save(tmp_path / "model", "# A card\n")
+    loaded = DMGANTextToImage.from_preset(tmp_path / "model")
+    assert np.array_equal(loaded.generate(CAPTIONS), current.model.generate(CAPTIONS))
+    assert [network.image_size for network in loaded.discriminators] == [16, 32]
+    assert loaded.image_encoder is not None and loaded.extra["training"]["seed"] == CONFIG.seed
+    assert (tmp_path / "model/README.md").read_text() == "# A card\n"
+
+
+def test_the_discriminators_saved_are_those_of_now(dmgan, current, tmp_path):
+    move(dmgan.discriminators[1], 0.5)
+    current.save(tmp_path / "model", "")
+    loaded = DMGANTextToImage.from_preset(tmp_path / "model")
+    for one, other in zip(
+        values_of(loaded.discriminators[1].weights),
+        values_of(dmgan.discriminators[1].weights),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_sheets_are_named_after_their_step(current, tmp_path):
+    sheets = SampleSheets(current, tmp_path, CAPTIONS, every=2, initial_step=3)
+    for batch in range(4):
+        sheets.on_train_batch_end(batch)
+    sheets.on_epoch_end(0)
+    names = sorted(path.name for path in tmp_path.iterdir())
+    steps = ["step-00000004.png", "step-00000006.png", "step-00000007.png"]
+    assert names == ["latest.png", *steps]
+    newest = [(tmp_path / name).read_bytes() for name in ("latest.png", "step-00000007.png")]
+    assert newest[0] == newest[1]
+
+
+def test_without_a_rhythm_there_is_a_sheet_an_epoch(current, tmp_path):
+    sheets = SampleSheets(current, tmp_path, CAPTIONS)
+    sheets.on_train_batch_end(0)
+    assert not list(tmp_path.iterdir())
+    sheets.on_epoch_end(0)
+    assert (tmp_path / "step-00000001.png").is_file()
+
+
+def test_a_sheet_shows_the_weights_of_now_with_the_same_noise(dmgan, current, tmp_path):
+    sheets = SampleSheets(current, tmp_path, CAPTIONS, samples_per_caption=2)
+
+    def draw():
+        with Image.open(sheets.draw()) as image:
+            return np.asarray(image)
+
+    first, again = draw(), draw()
+    np.testing.assert_array_equal(first, again)
+    move(dmgan.average_generator, 0.05)
+    assert np.any(draw() != first)
