@@ -27,7 +27,7 @@ def define_flags():
         ["inception_v3", "small_cnn"],
         "Network under the image encoder; small_cnn trains from nothing on a CPU.",
     )
-    flags.DEFINE_string("image_weights", None, "Weights of the backbone, a .weights.h5 file.")
+    flags.DEFINE_string("image_weights", None, "Weights of inception_v3, a .weights.h5 file.")
     flags.DEFINE_integer("backbone_channels", 32, "Width of small_cnn's first convolution.")
     flags.DEFINE_integer(
         "encoder_input_size", None, "Pixels that images are resized to; default: the backbone's."

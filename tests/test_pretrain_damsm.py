@@ -130,10 +130,10 @@ def test_more_images_a_batch_than_there_are(data, tmp_path):
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ({"epochs": 0}, "--epochs of at least 1. Received: 0"),
-        ({"batch_size": 1}, "--batch_size of at least 2"),
-        ({"learning_rate": -1.0}, "positive --learning_rate"),
-        ({"precision": "float8"}, "Received: 'float8'"),
+        ({"epochs": 0}, "--epochs to be 1 or more. Received: 0"),
+        ({"batch_size": 1}, "--batch_size to be 2 or more"),
+        ({"learning_rate": -1.0}, "--learning_rate to be a positive number"),
+        ({"precision": "float8"}, "Received: float8"),
     ],
 )
 def test_settings_out_of_range_are_refused(setting, message):

@@ -45,7 +45,12 @@ def test_a_run_and_its_resumption_by_its_own_flags(
 ):
     run = tmp_path / "run"
     arguments = [f"--data={prepared_data}", f"--damsm={damsm_directory}", f"--run={run}"]
-    arguments += [*TINY_FLAGS, "--noflip", "--sample_captions=a red disc, or blue"]
+    arguments += [
+        *TINY_FLAGS,
+        "--noflip",
+        "--sample_captions=a red disc, or blue",
+        "--sample_every=2",
+    ]
     done = subprocess.run(
         [sys.executable, "-m", "dmgan_tf.train", *arguments],
         cwd=ROOT,
@@ -59,6 +64,8 @@ def test_a_run_and_its_resumption_by_its_own_flags(
         f"samples: {run / 'samples' / 'latest.png'}",
     ]
     assert "epoch 1/1: discriminator_32_loss=" in done.stderr and "images/s" in done.stderr
+    sheets = sorted(path.name for path in (run / "samples").iterdir())
+    assert sheets == ["latest.png", "step-00000002.png", "step-00000003.png"]
     flags_file = run / "flags.txt"
     kept = flags_file.read_text().splitlines()
     assert "--noflip" in kept and "--sample_captions=a red disc, or blue" in kept

@@ -32,7 +32,7 @@ class PretrainingConfig:
         epochs: Passes over the training images of the whole run.
         batch_size: Images a step, over all devices; at least 2.
         image_backbone: `"inception_v3"` or `"small_cnn"`.
-        image_weights: A `.weights.h5` of the backbone, or None.
+        image_weights: A `.weights.h5` of `inception_v3`, or None.
         backbone_channels: Width of `small_cnn`'s first convolution.
         encoder_input_size: Size in pixels to which the image encoder resizes; None for the
             backbone's own (299 for `inception_v3`, 64 for `small_cnn`).
@@ -83,6 +83,11 @@ class PretrainingConfig:
         rate = self.learning_rate
         self._check("learning_rate", math.isfinite(rate) and rate > 0, "a positive number")
         self._check("learning_rate_decay", 0 < self.learning_rate_decay <= 1, "above 0, at most 1")
+        if self.image_weights and self.image_backbone != "inception_v3":
+            raise InputError(
+                "Expected --image_weights with --image_backbone=inception_v3 only. Received: "
+                f"--image_backbone={self.image_backbone}, which trains from nothing."
+            )
         self._check("precision", self.precision in PRECISIONS, f"one of {tuple(PRECISIONS)}")
         self._check("seed", 0 <= self.seed < 2**32, f"from 0 to {2**32 - 1}")
 

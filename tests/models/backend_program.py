@@ -36,16 +36,6 @@ def networks():
             base_size=16,
             num_stages=2,
         ),
-        "attention_generator": Generator(
-            channels=4,
-            noise_dim=5,
-            condition_dim=3,
-            word_dim=6,
-            num_residual_blocks=1,
-            base_size=16,
-            num_stages=2,
-            refinement="attention",
-        ),
         "discriminator": Discriminator(32, channels=2, sentence_dim=6),
         "image_encoder": ImageEncoder(6, "small_cnn", channels=4, input_size=32),
     }
@@ -58,16 +48,14 @@ def run(models, inputs):
     """Every network's outputs and every loss, as a flat dict of arrays."""
     token_ids = inputs["token_ids"]
     encoded = models["text_encoder"](token_ids)
-    words, sentences = encoded["word_features"], encoded["sentence_embedding"]
+    sentences = encoded["sentence_embedding"]
     generator_inputs = {
         "noise": inputs["noise"],
         "condition_noise": inputs["condition_noise"],
         "padding_mask": token_ids != 0,
         **encoded,
     }
-    outputs = {"text_encoder": encoded}
-    for name in ("generator", "attention_generator"):
-        outputs[name] = models[name](generator_inputs)
+    outputs = {"text_encoder": encoded, "generator": models["generator"](generator_inputs)}
     images = outputs["generator"]["images"][-1]
     real = models["discriminator"](inputs["images"], sentences)
     fake = models["discriminator"](images, sentences)
@@ -85,22 +73,13 @@ def run(models, inputs):
             ),
             losses.generator_loss(fake, objective="paper"),
             losses.conditioning_divergence(mean, log_variance),
-            losses.matching_losses(
-                regions["region_features"],
-                regions["image_code"],
-                words,
-                sentences,
-                token_ids != 0,
-                inputs["class_ids"],
-            ),
+            losses.matching_losses(regions, encoded, token_ids != 0, inputs["class_ids"]),
         ],
         "batch_norm": batch_norm_in_training(inputs["images"]),
         "drawn": drawing(models).generate(["b d", "a c b"], seed=1).astype("float32") / 255,
     }
     flat = keras.tree.flatten_with_path(outputs)
-    return {
-        "/".join(map(str, path)): keras.ops.convert_to_numpy(value) for path, value in flat
-    }
+    return {"/".join(map(str, path)): keras.ops.convert_to_numpy(value) for path, value in flat}
 
 
 def batch_norm_in_training(images):
@@ -124,11 +103,15 @@ def train(models, inputs):
         "padding_mask": inputs["token_ids"] != 0,
         **{name: keras.ops.convert_to_numpy(value) for name, value in encoded.items()},
     }
-    arguments = {name: keras.Input(v.shape[1:], dtype=str(v.dtype)) for name, v in x.items()}
-    model = keras.Model(arguments, generator(arguments)["images"][-1])
+    arguments = {
+        name: keras.Input(value.shape[1:], dtype=str(value.dtype), name=name)
+        for name, value in x.items()
+    }
+    model = keras.Model(arguments, generator(arguments)["images"])
     # Gradient descent without momentum: the same numbers everywhere.
-    model.compile(keras.optimizers.SGD(0.1), "mse")
-    history = model.fit(x, np.ones((3, 32, 32, 3), "float32"), epochs=2, verbose=0)
+    model.compile(keras.optimizers.SGD(0.1), ["mse", "mse"])
+    white = [np.ones((3, size, size, 3), "float32") for size in generator.image_sizes]
+    history = model.fit(x, white, epochs=2, verbose=0)
     return {"train/losses": np.float32(history.history["loss"])}
 
 

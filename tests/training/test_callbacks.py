@@ -73,6 +73,16 @@ def test_on_a_terminal_one_bar_counts_the_whole_run(capsys, monkeypatch):
     assert "other=-6" in shown and "images/s" in shown
 
 
+def test_a_second_fit_goes_on_where_the_first_ended(capsys, monkeypatch):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    progress = callbacks.Progress(total_steps=9, batch_size=4, initial_step=2, epochs=3)
+    fit(progress, epochs=1, steps=1)
+    assert "epoch 1/3" in capsys.readouterr().err
+    fit(progress, epochs=3, initial_epoch=1)
+    shown = capsys.readouterr().err
+    assert "3/9" in shown and "9/9" in shown and "2/9" not in shown
+
+
 def test_speed_leaves_out_what_stands_between_epochs(monkeypatch):
     clock = iter(range(100))
     monkeypatch.setattr(callbacks.time, "perf_counter", lambda: float(next(clock)))

@@ -40,6 +40,16 @@ def test_resuming_takes_the_new_flags(tmp_path):
     assert RunDirectory(tmp_path).flags_file.read_text() == "--epochs=2\n"
 
 
+def test_checking_changes_nothing(tmp_path):
+    RunDirectory(tmp_path / "new").check(resume=False)
+    assert not (tmp_path / "new").exists()
+    RunDirectory(tmp_path).prepare("--epochs=1", resume=False)
+    RunDirectory(tmp_path).check(resume=True)
+    assert RunDirectory(tmp_path).flags_file.read_text() == "--epochs=1\n"
+    with pytest.raises(InputError, match="already holds a run"):
+        RunDirectory(tmp_path).check(resume=False)
+
+
 def test_resuming_nothing_starts(tmp_path):
     RunDirectory(tmp_path / "new").prepare("--epochs=1", resume=True)
     assert RunDirectory(tmp_path / "new").holds_a_run()
