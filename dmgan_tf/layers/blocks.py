@@ -70,8 +70,11 @@ class UpsampleBlock(layers.Layer):
         self.activation = GLU(dtype=self.dtype_policy, name="activation")
 
     def build(self, input_shape):
+        # Layers without weights, too: under a distribution strategy `fit` wants all of them built.
+        self.upsampling.build(input_shape)
         self.convolution.build(input_shape)
         self.normalization.build((*input_shape[:-1], 2 * self.filters))
+        self.activation.build((*input_shape[:-1], 2 * self.filters))
 
     def call(self, inputs, training=False):
         x = self.convolution(self.upsampling(inputs))
@@ -111,6 +114,7 @@ class ResidualBlock(layers.Layer):
         self.first_normalization = BatchNorm(dtype=self.dtype_policy, name="first_normalization")
         self.first_normalization.build(doubled_shape)
         self.activation = GLU(dtype=self.dtype_policy, name="activation")
+        self.activation.build(doubled_shape)
         self.second_convolution = convolution_3x3(channels, self.dtype_policy, "second_convolution")
         self.second_convolution.build(input_shape)
         self.second_normalization = BatchNorm(dtype=self.dtype_policy, name="second_normalization")

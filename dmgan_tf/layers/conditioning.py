@@ -40,6 +40,7 @@ class ConditioningAugmentation(layers.Layer):
 
     def build(self, sentence_embedding_shape, noise_shape=None):
         self.dense.build(sentence_embedding_shape)
+        self.activation.build((sentence_embedding_shape[0], self.dense.units))
 
     def call(self, sentence_embedding, noise):
         statistics = self.activation(self.dense(sentence_embedding))

@@ -60,6 +60,7 @@ class InitialStage(layers.Layer):
     def build(self, condition_shape, noise_shape):
         self.dense.build((None, condition_shape[-1] + noise_shape[-1]))
         self.normalization.build((None, self.dense.units))
+        self.activation.build((None, self.dense.units))
         channels, size = self.first_channels, 4
         for block in self.upsample_blocks:
             block.build((None, size, size, channels))

@@ -59,8 +59,6 @@ class DMGAN(keras.Model):
         self.image_encoder = image_encoder
         for frozen in (average_generator, text_encoder, image_encoder):
             frozen.trainable = False
-        for network in (generator, average_generator):
-            _build_layers_without_weights(network)
         self.objective = objective
         self.damsm_weight = damsm_weight
         self.kl_weight = kl_weight
@@ -258,24 +256,6 @@ class DMGAN(keras.Model):
         scale = self.optimizer.scale_loss(tf.constant(1.0))
         squares = tf.reduce_sum(tf.square(tf.cast(gradient, tf.float32) / scale))
         return tf.sqrt(distribution.sum_over_replicas(squares))
-
-
-def _build_layers_without_weights(generator):
-    """Calls a generator once on symbols, without any arithmetic.
-
-    A layer without weights counts as built after its first call only, and under a distribution
-    strategy `fit` refuses a model that has layers yet to be built.
-    """
-    words, word_dim = 2, generator.word_dim
-    generator(
-        {
-            "noise": keras.KerasTensor((None, generator.noise_dim)),
-            "condition_noise": keras.KerasTensor((None, generator.condition_dim)),
-            "word_features": keras.KerasTensor((None, words, word_dim)),
-            "sentence_embedding": keras.KerasTensor((None, word_dim)),
-            "padding_mask": keras.KerasTensor((None, words), "bool"),
-        }
-    )
 
 
 def _mismatched_sentences(sentences):
