@@ -54,10 +54,8 @@ def main():
     for name in ("data", "run"):
         if not options[name].value:
             raise InputError(f"Expected --{name}=DIR. Received: nothing. See --help.")
-    from dmgan_tf.training.pretraining import (  # slow to import; flags come first
-        PretrainingConfig,
-        pretrain_damsm,
-    )
+    from dmgan_tf.training.config import PretrainingConfig  # slow to import; flags come first
+    from dmgan_tf.training.pretraining import pretrain_damsm
 
     settings = [field.name for field in dataclasses.fields(PretrainingConfig)]
     result = pretrain_damsm(

@@ -9,8 +9,7 @@ import pytest
 from absl import flags
 from source_imports import ROOT
 
-from dmgan_tf.training.config import DMGANConfig
-from dmgan_tf.training.pretraining import PretrainingConfig
+from dmgan_tf.training.config import DMGANConfig, PretrainingConfig
 
 TINY_FLAGS = (
     "--epochs=1",

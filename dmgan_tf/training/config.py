@@ -1,4 +1,4 @@
-"""The settings of a DM-GAN run, and the networks they describe."""
+"""The settings of training runs, and the networks they describe."""
 
 import dataclasses
 import math
@@ -13,7 +13,100 @@ PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mi
 
 
 @dataclasses.dataclass(frozen=True)
-class DMGANConfig:
+class Settings:
+    """What the settings of every run have in common.
+
+    Args:
+        precision: `"float32"`, `"bfloat16"` or `"float16"`; the last two are mixed with float32.
+        strategy: `"default"` or `"mirrored"`.
+        seed: Of everything random, from 0 to 2**32 - 1.
+    """
+
+    precision: str = "float32"
+    strategy: str = "default"
+    seed: int = 0
+
+    def __post_init__(self):
+        self._check("precision", self.precision in PRECISIONS, f"one of {tuple(PRECISIONS)}")
+        self._check("seed", 0 <= self.seed < 2**32, f"from 0 to {2**32 - 1}")
+
+    def _check(self, name, is_good, expected):
+        if not is_good:
+            raise InputError(
+                f"Expected --{name} to be {expected}. Received: {getattr(self, name)}."
+            )
+
+    @property
+    def dtype_policy(self):
+        """The Keras dtype policy of `precision`."""
+        return PRECISIONS[self.precision]
+
+
+@dataclasses.dataclass(frozen=True)
+class PretrainingConfig(Settings):
+    """The settings of DAMSM pretraining; the defaults are those of the authors' release.
+
+    Reference: AttnGAN (CVPR 2018), section 3.2 and the authors' release, `pretrain_DAMSM.py`.
+
+    Args:
+        epochs: Passes over the training images of the whole run.
+        batch_size: Images a step, over all devices; at least 2.
+        image_backbone: `"inception_v3"` or `"small_cnn"`.
+        image_weights: A `.weights.h5` of `inception_v3`, or None.
+        backbone_channels: Width of `small_cnn`'s first convolution.
+        encoder_input_size: Size in pixels to which the image encoder resizes; None for the
+            backbone's own (299 for `inception_v3`, 64 for `small_cnn`).
+        image_size: Size in pixels of the crops; None for the data set's.
+        flip: Whether images are mirrored at random; not if captions say "left".
+        crop: Whether images are cropped at random, to 64/76 of their side.
+        word_dim: Size of the space that the two encoders share; even.
+        embedding_dim: Size of the learned embedding of a word.
+        dropout: Share of the embedding dropped in training, in [0, 1).
+        max_words: Words of a caption that training reads.
+        learning_rate: Adam's, in the first epoch.
+        learning_rate_decay: What an epoch multiplies it by, down to a tenth.
+        precision, strategy, seed: See `Settings`.
+    """
+
+    epochs: int = 600
+    batch_size: int = 48
+    image_backbone: str = "inception_v3"
+    image_weights: str | None = None
+    backbone_channels: int = 32
+    encoder_input_size: int | None = None
+    image_size: int | None = None
+    flip: bool = True
+    crop: bool = True
+    word_dim: int = 256
+    embedding_dim: int = 300
+    dropout: float = 0.5
+    max_words: int = 18
+    learning_rate: float = 0.002
+    learning_rate_decay: float = 0.98
+
+    def __post_init__(self):
+        super().__post_init__()
+        for name in ("epochs", "backbone_channels", "embedding_dim", "max_words"):
+            self._check(name, getattr(self, name) >= 1, "1 or more")
+        self._check("batch_size", self.batch_size >= 2, "2 or more")
+        even = self.word_dim >= 2 and self.word_dim % 2 == 0
+        self._check("word_dim", even, "an even number from 2 up")
+        for name in ("encoder_input_size", "image_size"):
+            size = getattr(self, name)
+            self._check(name, size is None or size >= 16, "16 or more")
+        self._check("dropout", 0 <= self.dropout < 1, "from 0 up to, not including, 1")
+        rate = self.learning_rate
+        self._check("learning_rate", math.isfinite(rate) and rate > 0, "a positive number")
+        self._check("learning_rate_decay", 0 < self.learning_rate_decay <= 1, "above 0, at most 1")
+        if self.image_weights and self.image_backbone != "inception_v3":
+            raise InputError(
+                "Expected --image_weights with --image_backbone=inception_v3 only. Received: "
+                f"--image_backbone={self.image_backbone}, which trains from nothing."
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class DMGANConfig(Settings):
     """The settings of DM-GAN training; the defaults are the paper's for CUB.
 
     Reference:
@@ -43,9 +136,7 @@ class DMGANConfig:
         max_words: Words of a caption that training reads: 18 (CUB) or 12 (COCO).
         flip: Whether images are mirrored at random; not if captions say "left".
         crop: Whether images are cropped at random, to 64/76 of their side.
-        precision: `"float32"`, `"bfloat16"` or `"float16"`; the last two are mixed with float32.
-        strategy: `"default"` or `"mirrored"`.
-        seed: Of the weights, the order of the data, augmentation and noise; from 0 to 2**32 - 1.
+        precision, strategy, seed: See `Settings`.
     """
 
     epochs: int = 800
@@ -71,11 +162,9 @@ class DMGANConfig:
     max_words: int = 18
     flip: bool = True
     crop: bool = True
-    precision: str = "float32"
-    strategy: str = "default"
-    seed: int = 0
 
     def __post_init__(self):
+        super().__post_init__()
         for name in ("epochs", "batch_size", "channels", "discriminator_channels", "max_words"):
             self._check(name, getattr(self, name) >= 1, "1 or more")
         for name in ("noise_dim", "condition_dim", "num_stages"):
@@ -92,19 +181,6 @@ class DMGANConfig:
             self._check(name, value > 0 and math.isfinite(value), "a positive number")
         self._check("ema_decay", 0 <= self.ema_decay < 1, "from 0 up to, not including, 1")
         self._check("objective", self.objective in OBJECTIVES, f"one of {OBJECTIVES}")
-        self._check("seed", 0 <= self.seed < 2**32, f"from 0 to {2**32 - 1}")
-        self._check("precision", self.precision in PRECISIONS, f"one of {tuple(PRECISIONS)}")
-
-    def _check(self, name, is_good, expected):
-        if not is_good:
-            raise InputError(
-                f"Expected --{name} to be {expected}. Received: {getattr(self, name)}."
-            )
-
-    @property
-    def dtype_policy(self):
-        """The Keras dtype policy of `precision`."""
-        return PRECISIONS[self.precision]
 
     @property
     def image_sizes(self):

@@ -40,6 +40,19 @@ def _mirrored(devices):
     return tf.distribute.MirroredStrategy(devices)
 
 
+def check_batch_size(batch_size, strategy):
+    """Refuses a batch that the replicas of a strategy cannot share evenly.
+
+    Raises:
+        InputError: If `batch_size` is no multiple of the number of replicas.
+    """
+    if batch_size % strategy.num_replicas_in_sync:
+        raise InputError(
+            f"Expected --batch_size to be a multiple of the {strategy.num_replicas_in_sync} "
+            f"devices. Received: {batch_size}."
+        )
+
+
 def num_replicas():
     """How many replicas share the step that is being traced or run."""
     return tf.distribute.get_strategy().num_replicas_in_sync

@@ -12,7 +12,7 @@ from dmgan_tf.text.tokenizer import Tokenizer
 from dmgan_tf.text.vocabulary import check_same_vocabulary
 from dmgan_tf.training.callbacks import CheckpointSaver, EpochMeans, Progress, ScalarLogger
 from dmgan_tf.training.checkpoints import CheckpointStore, named_variables
-from dmgan_tf.training.distribution import get_strategy
+from dmgan_tf.training.distribution import check_batch_size, get_strategy
 from dmgan_tf.training.dmgan import DMGAN
 from dmgan_tf.training.run_directory import RunDirectory
 from dmgan_tf.training.samples import CurrentModel, SampleSheets
@@ -63,7 +63,8 @@ def train_dmgan(
     info = load_dataset_info(data)
     encoders = _load_encoders(damsm, info, data)
     strategy = get_strategy(config.strategy)
-    steps = _checked_steps(config, info, data, strategy.num_replicas_in_sync)
+    check_batch_size(config.batch_size, strategy)
+    steps = _checked_steps(config, info, data)
     captions = list(sample_captions) or _held_out_captions(data, info)
     # Before the long work of building, so that a wrong caption or directory is told of at once.
     Tokenizer(encoders.vocabulary).encode_batch(captions)
@@ -196,18 +197,13 @@ def _load_encoders(damsm, info, data):
     return encoders
 
 
-def _checked_steps(config, info, data, num_replicas):
+def _checked_steps(config, info, data):
     if config.image_sizes[-1] > info.image_size:
         raise InputError(
             f"The last of {config.num_stages} stages from --base_size={config.base_size} draws "
             f"{config.image_sizes[-1]} pixels; the data set {data} was prepared for "
             f"{info.image_size}. Prepare it with --image_size={config.image_sizes[-1]}, or draw "
             "fewer or smaller stages."
-        )
-    if config.batch_size % num_replicas:
-        raise InputError(
-            f"Expected --batch_size to be a multiple of the {num_replicas} devices. "
-            f"Received: {config.batch_size}."
         )
     return steps_per_epoch(data, "train", config.batch_size)
 

@@ -14,8 +14,8 @@ from tiny_training import CONFIG, fit, make_batch, make_dmgan, make_encoders, va
 from dmgan_tf.models.text_to_image import DMGANTextToImage
 from dmgan_tf.text.vocabulary import Vocabulary
 from dmgan_tf.training import distribution, gan_training, pretraining
+from dmgan_tf.training.config import PretrainingConfig
 from dmgan_tf.training.damsm import DAMSM
-from dmgan_tf.training.pretraining import PretrainingConfig
 
 RATE = 0.002
 STEPS = 4

@@ -11,8 +11,9 @@ from tiny_training import CONFIG
 
 from dmgan_tf.training import gan_training
 from dmgan_tf.training.callbacks import CheckpointSaver
+from dmgan_tf.training.config import PretrainingConfig
 from dmgan_tf.training.gan_training import train_dmgan
-from dmgan_tf.training.pretraining import PretrainingConfig, pretrain_damsm
+from dmgan_tf.training.pretraining import pretrain_damsm
 
 PRETRAINING = PretrainingConfig(
     epochs=2,
