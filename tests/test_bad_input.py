@@ -241,6 +241,14 @@ def test_resuming_with_another_architecture(train_line, finished_run, tmp_path):
     assert digests(run) == before  # the flags that it points to above all
 
 
+def test_resuming_with_another_batch_size(train_line, finished_run, tmp_path):
+    run = shutil.copytree(finished_run, tmp_path / "run")
+    before = digests(run)
+    line = train_line("--resume", "--batch_size=6", trace=True)
+    assert_in_order(line, "2 steps an epoch", "one of 3", "flags.txt")
+    assert digests(run) == before
+
+
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [

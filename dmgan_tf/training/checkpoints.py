@@ -177,6 +177,24 @@ class CheckpointStore:
             logging.warning("%s could not be moved aside: %s", path, error)
 
 
+def check_steps_per_epoch(metadata, steps_per_epoch):
+    """Refuses to continue a run with epochs of another length, which would count its steps wrongly.
+
+    Args:
+        metadata: What `CheckpointStore.restore` returned.
+        steps_per_epoch: Steps of an epoch now.
+
+    Raises:
+        InputError: If the checkpoint was saved with another number of steps.
+    """
+    saved = metadata.get("steps_per_epoch", steps_per_epoch)
+    if saved != steps_per_epoch:
+        raise InputError(
+            f"Expected a run of {steps_per_epoch} steps an epoch, as --batch_size and --data give. "
+            f"Received: one of {saved}. Give the flags in its flags.txt, or another --run."
+        )
+
+
 def _read(path):
     with np.load(path, allow_pickle=False) as file:
         header = json.loads(file[_METADATA].tobytes())

@@ -11,7 +11,7 @@ from dmgan_tf.models.model_directory import find_model_directory, load_model_dir
 from dmgan_tf.text.tokenizer import Tokenizer
 from dmgan_tf.text.vocabulary import check_same_vocabulary
 from dmgan_tf.training.callbacks import CheckpointSaver, EpochMeans, Progress, ScalarLogger
-from dmgan_tf.training.checkpoints import CheckpointStore, named_variables
+from dmgan_tf.training.checkpoints import CheckpointStore, check_steps_per_epoch, named_variables
 from dmgan_tf.training.distribution import check_batch_size, get_strategy
 from dmgan_tf.training.dmgan import DMGAN
 from dmgan_tf.training.run_directory import RunDirectory
@@ -77,6 +77,7 @@ def train_dmgan(
     store = CheckpointStore(run_directory.checkpoints)
     variables = training_state(dmgan)
     restored = store.restore(variables) or {"step": 0}
+    check_steps_per_epoch(restored, steps)
     step = restored["step"]
     # They are variables, too, and came from the checkpoint; the settings of today count.
     dmgan.optimizer.learning_rate = config.generator_learning_rate
@@ -104,7 +105,13 @@ def train_dmgan(
         ),
         ScalarLogger(run_directory.logs, initial_step=step),
         sheets,
-        CheckpointSaver(store, variables, every=checkpoint_every, initial_step=step),
+        CheckpointSaver(
+            store,
+            variables,
+            every=checkpoint_every,
+            initial_step=step,
+            metadata={"steps_per_epoch": steps},
+        ),
         keras.callbacks.LambdaCallback(on_epoch_end=save_model),
     ]
     # A run that stopped within an epoch first finishes that one.

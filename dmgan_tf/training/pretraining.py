@@ -13,7 +13,7 @@ from dmgan_tf.models.model_directory import save_model_directory
 from dmgan_tf.models.text_encoder import TextEncoder
 from dmgan_tf.text.tokenizer import Tokenizer
 from dmgan_tf.training.callbacks import CheckpointSaver, Progress, ScalarLogger
-from dmgan_tf.training.checkpoints import CheckpointStore, named_variables
+from dmgan_tf.training.checkpoints import CheckpointStore, check_steps_per_epoch, named_variables
 from dmgan_tf.training.damsm import DAMSM, EpochDecay, RetrievalValidation, create_optimizer
 from dmgan_tf.training.distribution import check_batch_size, get_strategy
 from dmgan_tf.training.run_directory import RunDirectory
@@ -70,6 +70,7 @@ def pretrain_damsm(config, data, run, resume=False, flags_text=""):
     store = CheckpointStore(run_directory.checkpoints)
     variables = _state(damsm, optimizer)
     restored = store.restore(variables) or {"step": 0, "epochs_done": 0}
+    check_steps_per_epoch(restored, steps)
     first_step, first_epoch = restored["step"], restored["epochs_done"]
 
     pipeline = {
@@ -106,7 +107,12 @@ def pretrain_damsm(config, data, run, resume=False, flags_text=""):
                 *([validation] if validation else []),
                 Progress(config.epochs * steps, config.batch_size, first_step, metrics=["loss"]),
                 ScalarLogger(run_directory.logs, initial_step=first_step),
-                CheckpointSaver(store, variables, initial_step=first_step),
+                CheckpointSaver(
+                    store,
+                    variables,
+                    initial_step=first_step,
+                    metadata={"steps_per_epoch": steps},
+                ),
                 keras.callbacks.LambdaCallback(on_epoch_end=save_model),
             ],
         )
