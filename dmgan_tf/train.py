@@ -30,11 +30,13 @@ def define_flags():
     flags.DEFINE_multi_string(
         "sample_captions", [], "A caption of the sample sheets; repeatable. Default: held-out ones."
     )
-    flags.DEFINE_integer("sample_every", None, "Steps between sheets, besides one an epoch.")
     flags.DEFINE_integer(
-        "checkpoint_every", None, "Steps between checkpoints, besides one an epoch."
+        "sample_every", None, "Steps between sheets, besides one an epoch.", lower_bound=1
     )
-    flags.DEFINE_integer("epochs", 800, "Passes over the training images.")
+    flags.DEFINE_integer(
+        "checkpoint_every", None, "Steps between checkpoints, besides one an epoch.", lower_bound=1
+    )
+    flags.DEFINE_integer("epochs", 600, "Passes over the training images.")
     flags.DEFINE_integer("batch_size", 10, "Images a step, over all devices.")
     flags.DEFINE_enum(
         "objective",

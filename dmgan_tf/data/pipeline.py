@@ -98,7 +98,9 @@ def training_dataset(
         padded with 0 on the right; `class_ids`, int32 (batch,).
 
     Raises:
-        InputError: If the directory holds no such data, or not for these sizes or this vocabulary.
+        InputError: If the directory holds no such data, or not for these sizes or this vocabulary,
+            or a shard to hold in memory is damaged. For one that is read later, iterate within
+            `records.reading(info)`.
     """
     info = load_dataset_info(directory)
     check_tokenizer(info, tokenizer)
@@ -125,7 +127,9 @@ def training_dataset(
 
     def finish(batch):
         words = tokenizer.in_graph(batch["caption"])
+        # Folded, because `load` draws for the batch's first example from these two numbers.
         word_seed = tf.stack([seed, batch["position"][0]])
+        word_seed = tf.random.fold_in(word_seed, tf.constant(1, tf.int64))
         token_ids = random_words(words, max_words, batch_size, word_seed)
         return {
             "images": _normalised(batch["images"]),
@@ -147,7 +151,6 @@ def evaluation_dataset(
     image_sizes: Sequence[int],
     batch_size: int,
     split: str = "test",
-    max_words: int | None = None,
     crop: bool = True,
 ) -> tf.data.Dataset:
     """Returns one pass over a split, in stored order, without any randomness.
@@ -158,17 +161,17 @@ def evaluation_dataset(
         image_sizes: The sizes of the stages in pixels, ascending.
         batch_size: Images in a batch; the last may be smaller.
         split: `train` or `test`.
-        max_words: Words of a caption to keep, the first ones; None for all.
         crop: Whether to take the middle 64/76 of the shorter side, on the scale of training's
             crops; if not, the largest square in the middle.
 
     Returns:
         A dataset of dicts like those of `training_dataset`, with the first caption of each image,
-        `token_ids` as wide as the batch's longest caption (or `max_words`), and in addition
-        `captions`, string (batch,).
+        `token_ids` as wide as the batch's longest caption, and in addition `captions`, string
+        (batch,).
 
     Raises:
         InputError: If the directory holds no such data, or not for these sizes or this vocabulary.
+            For one that names a damaged shard, iterate within `records.reading(info)`.
     """
     info = load_dataset_info(directory)
     check_tokenizer(info, tokenizer)
@@ -186,11 +189,11 @@ def evaluation_dataset(
         }
 
     def finish(batch):
-        words = tokenizer.in_graph(batch["captions"])
-        token_ids = words.to_tensor(shape=[None, max_words])
+        token_ids = tokenizer.in_graph(batch["captions"]).to_tensor()
         return {**batch, "images": _normalised(batch["images"]), "token_ids": token_ids}
 
     dataset = tf.data.TFRecordDataset(info.shard_paths(split))
+    dataset = dataset.apply(_of_length(info.split(split).num_images))
     dataset = dataset.map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     return dataset.batch(batch_size).map(finish).prefetch(tf.data.AUTOTUNE)
 
@@ -213,12 +216,12 @@ def _epochs(info, split, batch_size, steps, seed, start_step, cache) -> tf.data.
     A position counts the examples of all epochs; it is the seed of what happens to its example.
     """
     paths = info.shard_paths(split)
-    read_shard = _shard_reader(paths, cache)
+    read_shard = _shard_reader(info, split, cache)
     first_epoch, first_step = divmod(start_step, steps)
     per_epoch = steps * batch_size
 
     def epoch_of_records(epoch):
-        # Negative numbers, so that no example has the same seed.
+        # Negative, where the seeds of examples hold their position: no two of these are the same.
         epoch_seed = tf.stack([seed, -1 - epoch])
         order = tf.random.experimental.stateless_shuffle(tf.range(len(paths)), epoch_seed)
         shuffle_seed = tf.random.stateless_uniform(
@@ -244,21 +247,29 @@ def _epochs(info, split, batch_size, steps, seed, start_step, cache) -> tf.data.
     return epochs.flat_map(epoch_of_records)
 
 
-def _shard_reader(paths: Sequence[str], cache: bool | None):
+def _shard_reader(info: DatasetInfo, split: str, cache: bool | None):
     """Returns a function from a shard's number to the dataset of its records."""
+    paths, shards = info.shard_paths(split), info.split(split).shards
+    lengths = tf.constant([shard.num_images for shard in shards], tf.int64)
     if cache is None:
         cache = sum(os.path.getsize(path) for path in paths) <= _CACHE_LIMIT
     if not cache:
-        return lambda index: tf.data.TFRecordDataset(tf.gather(paths, index))
-    shards = [list(tf.data.TFRecordDataset(path).as_numpy_iterator()) for path in paths]
-    ends = tf.cumsum(tf.constant([len(shard) for shard in shards]))
-    held = tf.constant([record for shard in shards for record in shard], tf.string)
+        return lambda index: tf.data.TFRecordDataset(tf.gather(paths, index)).apply(
+            _of_length(lengths[index])
+        )
+    ends = tf.cumsum(lengths)
+    held = tf.constant([r for shard in shards for r in records.read_shard(info, shard)], tf.string)
 
     def read(index):
         start = tf.where(index > 0, ends[tf.maximum(index - 1, 0)], 0)
         return tf.data.Dataset.from_tensor_slices(held[start : ends[index]])
 
     return read
+
+
+def _of_length(count):
+    """A file cut off between two records reads as a shorter one; this makes it an error."""
+    return tf.data.experimental.assert_cardinality(count)
 
 
 def _decode(jpeg: tf.Tensor) -> tf.Tensor:
@@ -268,3 +279,26 @@ def _decode(jpeg: tf.Tensor) -> tf.Tensor:
 
 def _normalised(images: Sequence[tf.Tensor]) -> tuple[tf.Tensor, ...]:
     return tuple(image * (1 / 127.5) - 1 for image in images)
+
+
+def some_captions(directory: str | os.PathLike, split: str, count: int) -> list[str]:
+    """Returns the first captions of images spread evenly over a split, without decoding images.
+
+    Args:
+        directory: What `prepare_data` wrote.
+        split: `train` or `test`.
+        count: How many captions; fewer come back from a split of fewer images.
+
+    Returns:
+        The captions, in stored order, always the same.
+
+    Raises:
+        InputError: If the directory holds no such data, or a shard is damaged.
+    """
+    info = load_dataset_info(directory)
+    num_images = info.split(split).num_images
+    dataset = tf.data.TFRecordDataset(info.shard_paths(split)).apply(_of_length(num_images))
+    dataset = dataset.shard(max(1, num_images // max(count, 1)), 0).take(count)
+    dataset = dataset.map(lambda record: records.parse_example(record)["captions"][0])
+    with records.reading(info):
+        return [caption.decode("utf-8") for caption in dataset.as_numpy_iterator()]

@@ -1,10 +1,11 @@
 """The prepared data set on disk: TFRecord shards and the file that describes them."""
 
+import contextlib
 import dataclasses
 import json
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import tensorflow as tf
 
@@ -17,6 +18,9 @@ VOCABULARY_FILE = "vocabulary.txt"
 
 # Images are stored larger than they are used, by the ratio that the authors' release crops from.
 CROP_MARGIN = 76 / 64
+
+# What TensorFlow raises for a damaged record, for too few of them, and for a file that is gone.
+_UNREADABLE = (tf.errors.DataLossError, tf.errors.FailedPreconditionError, tf.errors.NotFoundError)
 
 
 def stored_size(image_size: int) -> int:
@@ -200,3 +204,51 @@ def load_dataset_info(directory: str | os.PathLike) -> DatasetInfo:
         return DatasetInfo(directory=directory, **content)
     except (KeyError, TypeError, AttributeError) as error:
         raise InputError(f"Expected a description of a data set in {path}: {error}.") from error
+
+
+def read_shard(info: DatasetInfo, shard: Shard) -> list[bytes]:
+    """Returns the serialized examples of one shard.
+
+    Raises:
+        InputError: If the file is missing or damaged, or holds another number of them than
+            `dataset.json` says.
+    """
+    path = info.directory / shard.file
+    try:
+        serialized = list(tf.data.TFRecordDataset(str(path)).as_numpy_iterator())
+        problem = f"{len(serialized)} of them"
+    except tf.errors.NotFoundError:
+        serialized, problem = None, "no file"
+    except tf.errors.DataLossError:
+        serialized, problem = None, "a damaged file"
+    if serialized is None or len(serialized) != shard.num_images:
+        raise InputError(
+            f"Expected {shard.num_images} whole records in {path}. Received: {problem}. "
+            "Prepare the data set again with --overwrite."
+        )
+    return serialized
+
+
+@contextlib.contextmanager
+def reading(info: DatasetInfo) -> Iterator[None]:
+    """Turns the failure to read a damaged shard into an `InputError` that names it.
+
+    A shard is read long after its data set was built, where the error of TensorFlow names neither
+    file nor remedy. Put the loop over the batches, or the `fit`, into this context.
+
+    Args:
+        info: The data set whose shards are read.
+
+    Raises:
+        InputError: If reading failed and a shard is damaged.
+    """
+    try:
+        yield
+    except _UNREADABLE as error:
+        for split in info.splits.values():
+            for shard in split.shards:
+                try:
+                    read_shard(info, shard)
+                except InputError as damage:
+                    raise damage from error
+        raise

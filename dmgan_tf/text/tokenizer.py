@@ -76,7 +76,6 @@ class Tokenizer:
 
     Args:
         vocabulary: The words with their ids.
-        max_words: Known words beyond this many are cut off, 1 or more; None for no limit.
 
     Example:
 
@@ -85,11 +84,8 @@ class Tokenizer:
     [2, 1]
     """
 
-    def __init__(self, vocabulary: "Vocabulary", max_words: int | None = None):
-        if max_words is not None and max_words < 1:
-            raise InputError(f"Expected max_words of 1 or more, or None. Received: {max_words}.")
+    def __init__(self, vocabulary: "Vocabulary"):
         self.vocabulary = vocabulary
-        self.max_words = max_words
         self._warned_words = set()
 
     def encode(self, caption: str) -> list[int]:
@@ -109,7 +105,7 @@ class Tokenizer:
                 "Describe the picture in the words of the training captions."
             )
         self._warn_of(unknown, caption)
-        return known[: self.max_words]
+        return known
 
     def encode_batch(self, captions: Sequence[str]) -> np.ndarray:
         """Returns the ids of several captions, padded with 0 on the right to the longest.
@@ -121,10 +117,13 @@ class Tokenizer:
             int32 array of shape (captions, words of the longest).
 
         Raises:
-            InputError: If a caption holds no known word, or there is no caption.
+            InputError: If a caption holds no known word or is no string, or there is no caption.
         """
         if isinstance(captions, str) or not len(captions):
             raise InputError(f"Expected a list of captions. Received: {captions!r}.")
+        for caption in captions:
+            if not isinstance(caption, str):
+                raise InputError(f"Expected captions that are strings. Received: {caption!r}.")
         rows = [self.encode(caption) for caption in captions]
         token_ids = np.zeros((len(rows), max(map(len, rows))), np.int32)
         for row, ids in zip(token_ids, rows, strict=True):
@@ -148,8 +147,7 @@ class Tokenizer:
             captions = tf.strings.regex_replace(captions, letter, lowered)
         captions = tf.strings.lower(captions, encoding="utf-8")
         ids = self.table.lookup(tf.strings.split(captions))
-        known = tf.ragged.boolean_mask(ids, ids > 0)
-        return known if self.max_words is None else known[:, : self.max_words]
+        return tf.ragged.boolean_mask(ids, ids > 0)
 
     @functools.cached_property
     def table(self):

@@ -14,8 +14,9 @@ _BAR = "{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{pos
 class Progress(keras.callbacks.Callback):
     """One bar for the whole run, and one line an epoch.
 
-    The speed shown is that of the last steps alone, without validation and saving. Where stderr is
-    no terminal (a log file, a build server) there is no bar, only the lines.
+    The speed shown is that of the last steps; what is done at an epoch's end, such as validation
+    and saving, does not count. Where stderr is no terminal (a log file, a build server) there is
+    no bar, only the lines.
 
     Args:
         total_steps: Steps of the whole run, those before a resumption included.

@@ -9,7 +9,6 @@ import re
 import zipfile
 import zlib
 
-import ml_dtypes
 import numpy as np
 
 from dmgan_tf.errors import InputError
@@ -19,8 +18,6 @@ _FORMAT_VERSION = 1
 _FILE_NAME = re.compile(r"step-(\d{8,})\.npz")
 _VARIABLE_PREFIX = "variables/"
 _METADATA = "metadata"
-# NumPy's file format knows no bfloat16: its bits travel as integers, its name in the metadata.
-_STORED_AS_BITS = {"bfloat16": (ml_dtypes.bfloat16, np.uint16)}
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError, OSError)
 
@@ -92,15 +89,11 @@ class CheckpointStore:
         Raises:
             InputError: If the disk is full; what was there before stays.
         """
-        arrays, dtypes = {}, {}
-        for name, variable in variables.items():
-            array = np.asarray(variable.numpy())
-            dtypes[name] = array.dtype.name
-            if array.dtype.name in _STORED_AS_BITS:
-                array = array.view(_STORED_AS_BITS[array.dtype.name][1])
-            arrays[_VARIABLE_PREFIX + name] = array
-        header = {"format_version": _FORMAT_VERSION, "step": step, "dtypes": dtypes}
-        header["metadata"] = metadata or {}
+        arrays = {
+            _VARIABLE_PREFIX + name: np.asarray(variable.numpy())
+            for name, variable in variables.items()
+        }
+        header = {"format_version": _FORMAT_VERSION, "step": step, "metadata": metadata or {}}
         arrays[_METADATA] = np.frombuffer(json.dumps(header).encode(), np.uint8)
         path = self._path(step)
         try:
@@ -190,20 +183,19 @@ def check_steps_per_epoch(metadata, steps_per_epoch):
     saved = metadata.get("steps_per_epoch", steps_per_epoch)
     if saved != steps_per_epoch:
         raise InputError(
-            f"Expected a run of {steps_per_epoch} steps an epoch, as --batch_size and --data give. "
-            f"Received: one of {saved}. Give the flags in its flags.txt, or another --run."
+            f"Expected {saved} steps an epoch, those of the run. Received: --batch_size and --data "
+            f"that give {steps_per_epoch}. Give those in its flags.txt, or another --run."
         )
 
 
 def _read(path):
     with np.load(path, allow_pickle=False) as file:
         header = json.loads(file[_METADATA].tobytes())
-        arrays = {}
-        for name, dtype in header["dtypes"].items():
-            array = file[_VARIABLE_PREFIX + name]
-            if dtype in _STORED_AS_BITS:
-                array = array.view(_STORED_AS_BITS[dtype][0])
-            arrays[name] = array
+        arrays = {
+            key.removeprefix(_VARIABLE_PREFIX): file[key]
+            for key in file.files
+            if key.startswith(_VARIABLE_PREFIX)
+        }
     return arrays, header
 
 

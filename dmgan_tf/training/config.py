@@ -44,14 +44,15 @@ class Settings:
 
 @dataclasses.dataclass(frozen=True)
 class PretrainingConfig(Settings):
-    """The settings of DAMSM pretraining; the defaults are those of the authors' release.
+    """The settings of DAMSM pretraining; but for the backbone, the release's are the defaults.
 
     Reference: AttnGAN (CVPR 2018), section 3.2 and the authors' release, `pretrain_DAMSM.py`.
 
     Args:
         epochs: Passes over the training images of the whole run.
         batch_size: Images a step, over all devices; at least 2.
-        image_backbone: `"inception_v3"` or `"small_cnn"`.
+        image_backbone: `"inception_v3"`, the release's, which wants trained weights, or
+            `"small_cnn"`, which trains from nothing.
         image_weights: A `.weights.h5` of `inception_v3`, or None.
         backbone_channels: Width of `small_cnn`'s first convolution.
         encoder_input_size: Size in pixels to which the image encoder resizes; None for the
@@ -70,7 +71,7 @@ class PretrainingConfig(Settings):
 
     epochs: int = 600
     batch_size: int = 48
-    image_backbone: str = "inception_v3"
+    image_backbone: str = "small_cnn"
     image_weights: str | None = None
     backbone_channels: int = 32
     encoder_input_size: int | None = None
@@ -139,7 +140,7 @@ class DMGANConfig(Settings):
         precision, strategy, seed: See `Settings`.
     """
 
-    epochs: int = 800
+    epochs: int = 600
     batch_size: int = 10
     objective: str = "paper"
     damsm_weight: float = 5.0

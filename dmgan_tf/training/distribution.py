@@ -5,6 +5,7 @@ examples divided by the *global* batch, and the result is that of one device wit
 """
 
 import functools
+import logging
 
 import tensorflow as tf
 
@@ -27,6 +28,9 @@ def get_strategy(name, devices=None):
         InputError: If the name is not known.
     """
     if name == "default":
+        num_gpus = len(tf.config.list_physical_devices("GPU"))
+        if num_gpus > 1:
+            logging.warning("One of %d GPUs is used; --strategy=mirrored uses all.", num_gpus)
         return tf.distribute.get_strategy()
     if name == "mirrored":
         return _mirrored(devices and tuple(devices))

@@ -4,8 +4,8 @@ import dataclasses
 
 import keras
 
-from dmgan_tf.data.pipeline import evaluation_dataset, steps_per_epoch, training_dataset
-from dmgan_tf.data.records import load_dataset_info
+from dmgan_tf.data.pipeline import some_captions, steps_per_epoch, training_dataset
+from dmgan_tf.data.records import load_dataset_info, reading
 from dmgan_tf.errors import InputError
 from dmgan_tf.models.model_directory import find_model_directory, load_model_directory
 from dmgan_tf.text.tokenizer import Tokenizer
@@ -116,15 +116,16 @@ def train_dmgan(
     ]
     # A run that stopped within an epoch first finishes that one.
     for first, last in _fit_ranges(step, steps, total_steps):
-        dmgan.fit(
-            _dataset(config, data, encoders.vocabulary, first, last),
-            initial_epoch=first // steps,
-            epochs=-(-last // steps),
-            steps_per_epoch=min(steps, last - first),
-            shuffle=False,  # the data set shuffles by itself
-            verbose=0,
-            callbacks=callbacks,
-        )
+        with reading(info):
+            dmgan.fit(
+                _dataset(config, data, encoders.vocabulary, first, last),
+                initial_epoch=first // steps,
+                epochs=-(-last // steps),
+                steps_per_epoch=min(steps, last - first),
+                shuffle=False,  # the data set shuffles by itself
+                verbose=0,
+                callbacks=callbacks,
+            )
     if step >= total_steps:
         save_model()  # an interrupted run may have ended between its last checkpoint and its model
         sheets.draw()
@@ -184,7 +185,9 @@ def _adam(config, learning_rate):
 
 
 def _load_encoders(damsm, info, data):
-    how_to_get_one = f"Train one with `python -m dmgan_tf.pretrain_damsm --data={data}`."
+    how_to_get_one = (
+        f"Train one with `python -m dmgan_tf.pretrain_damsm --data={data} --run=runs/damsm`."
+    )
     try:
         find_model_directory(damsm)
     except InputError as error:
@@ -216,15 +219,9 @@ def _checked_steps(config, info, data):
 
 
 def _held_out_captions(data, info):
-    """Captions of images spread over the test split, or the training split if there is no other."""
-    split = "test" if "test" in info.splits and info.splits["test"].num_images else "train"
-    dataset = evaluation_dataset(
-        data, tokenizer=Tokenizer(info.vocabulary()), image_sizes=(16,), batch_size=1, split=split
-    )
-    num_images = info.split(split).num_images
-    spread = dataset.shard(max(1, num_images // NUM_SAMPLE_CAPTIONS), 0)
-    captions = [batch["captions"][0].numpy().decode() for batch in spread]
-    return captions[:NUM_SAMPLE_CAPTIONS]
+    """Captions of the test split, or of the training split if there is no other."""
+    has_test_split = "test" in info.splits and info.splits["test"].num_images
+    return some_captions(data, "test" if has_test_split else "train", NUM_SAMPLE_CAPTIONS)
 
 
 def _dataset(config, data, vocabulary, start_step, num_steps):

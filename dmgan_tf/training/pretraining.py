@@ -6,7 +6,7 @@ import logging
 import keras
 
 from dmgan_tf.data.pipeline import evaluation_dataset, steps_per_epoch, training_dataset
-from dmgan_tf.data.records import load_dataset_info
+from dmgan_tf.data.records import load_dataset_info, reading
 from dmgan_tf.errors import InputError
 from dmgan_tf.models.image_encoder import ImageEncoder
 from dmgan_tf.models.model_directory import save_model_directory
@@ -83,7 +83,7 @@ def pretrain_damsm(config, data, run, resume=False, flags_text=""):
         validation = RetrievalValidation(
             damsm, evaluation_dataset(data, split="test", crop=config.crop, **pipeline)
         )
-    save_model = _model_saver(run_directory.model, damsm, vocabulary, config, image_size)
+    save_model = _model_saver(run_directory.model, damsm, config, info, image_size)
     dataset = training_dataset(
         data,
         **pipeline,
@@ -95,28 +95,27 @@ def pretrain_damsm(config, data, run, resume=False, flags_text=""):
         num_steps=config.epochs * steps,
     )
     run_directory.prepare(flags_text, resume)
-    if first_epoch < config.epochs:
-        damsm.fit(
-            dataset,
-            epochs=config.epochs,
-            initial_epoch=first_epoch,
-            steps_per_epoch=steps,
-            shuffle=False,  # the data set has its own order
-            verbose=0,
-            callbacks=[
-                *([validation] if validation else []),
-                Progress(config.epochs * steps, config.batch_size, first_step, metrics=["loss"]),
-                ScalarLogger(run_directory.logs, initial_step=first_step),
-                CheckpointSaver(
-                    store,
-                    variables,
-                    initial_step=first_step,
-                    metadata={"steps_per_epoch": steps},
-                ),
-                keras.callbacks.LambdaCallback(on_epoch_end=save_model),
-            ],
-        )
-    accuracy, chance = validation.evaluate() if validation else (None, None)
+    callbacks = [
+        *([validation] if validation else []),
+        Progress(config.epochs * steps, config.batch_size, first_step, metrics=["loss"]),
+        ScalarLogger(run_directory.logs, initial_step=first_step),
+        CheckpointSaver(
+            store, variables, initial_step=first_step, metadata={"steps_per_epoch": steps}
+        ),
+        keras.callbacks.LambdaCallback(on_epoch_end=save_model),
+    ]
+    with reading(info):
+        if first_epoch < config.epochs:
+            damsm.fit(
+                dataset,
+                epochs=config.epochs,
+                initial_epoch=first_epoch,
+                steps_per_epoch=steps,
+                shuffle=False,  # the data set has its own order
+                verbose=0,
+                callbacks=callbacks,
+            )
+        accuracy, chance = validation.evaluate() if validation else (None, None)
     if first_epoch >= config.epochs:  # it may have ended between its last checkpoint and the model
         save_model(logs={"retrieval_accuracy": accuracy, "retrieval_chance": chance})
     return PretrainingResult(str(run_directory.model), accuracy, chance)
@@ -176,12 +175,15 @@ def _state(damsm, optimizer):
     }
 
 
-def _model_saver(directory, damsm, vocabulary, config, image_size):
+def _model_saver(directory, damsm, config, info, image_size):
+    vocabulary = info.vocabulary()
     settings = {**dataclasses.asdict(config), "image_size": image_size}
 
     def save(epoch=None, logs=None):
         figures = {
-            name: value for name, value in (logs or {}).items() if name.startswith("retrieval")
+            name: value
+            for name, value in (logs or {}).items()
+            if name.startswith("retrieval") and value is not None
         }
         save_model_directory(
             directory,
@@ -189,6 +191,26 @@ def _model_saver(directory, damsm, vocabulary, config, image_size):
             text_encoder=damsm.text_encoder,
             image_encoder=damsm.image_encoder,
             extra={"damsm": {**settings, **figures}},
+            readme=_model_card(config, info, vocabulary, figures),
         )
 
     return save
+
+
+def _model_card(config, info, vocabulary, figures):
+    retrieval = "not measured: the data have no test split"
+    if figures:
+        retrieval = "{retrieval_accuracy:.1%} (chance {retrieval_chance:.1%})".format(**figures)
+    return f"""# DAMSM: text and image encoder
+
+A text-image matching model of [AttnGAN](https://arxiv.org/abs/1711.10485), made with `dmgan_tf`.
+
+- data: {info.name}, {info.split("train").num_images} training images
+- image backbone: {config.image_backbone}; shared space of {config.word_dim} dimensions
+- retrieval of the true caption on the test split: {retrieval}
+- vocabulary: {len(vocabulary) - 1} words
+
+```
+python -m dmgan_tf.train --data=DATA --damsm=DIRECTORY --run=RUN
+```
+"""

@@ -1,5 +1,6 @@
 """The directory of a training run, and the rule that two runs never share one."""
 
+import logging
 import pathlib
 
 from dmgan_tf.errors import InputError
@@ -83,6 +84,23 @@ class RunDirectory:
             InputError: See `check`.
         """
         self.check(resume)
+        self._tell_of_changed_flags(flags_text)
         for directory in (self.checkpoints, self.logs, self.samples):
             directory.mkdir(parents=True, exist_ok=True)
         write_text(self.flags_file, flags_text.rstrip("\n") + "\n")
+
+    def _tell_of_changed_flags(self, flags_text):
+        """Names the flags that differ from those the run went on with so far."""
+        if not self.flags_file.exists():
+            return
+        before, now = (
+            set(text.split("\n")) - {""}
+            for text in (self.flags_file.read_text(encoding="utf-8"), flags_text)
+        )
+        if before != now:
+            logging.warning(
+                "%s goes on with other flags: %s, instead of %s",
+                self.path,
+                " ".join(sorted(now - before)) or "none",
+                " ".join(sorted(before - now)) or "none",
+            )

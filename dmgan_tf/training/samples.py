@@ -27,7 +27,7 @@ class CurrentModel:
             config.build_generator(encoders.text_encoder.word_dim, dtype="float32"),
             discriminators=dmgan.discriminators,
             image_encoder=encoders.image_encoder,
-            extra={"training": dataclasses.asdict(config)},
+            extra={**encoders.extra, "training": dataclasses.asdict(config)},
         )
 
     def update(self):

@@ -1,4 +1,6 @@
 import io
+import pathlib
+import shutil
 
 import numpy as np
 import pytest
@@ -154,10 +156,6 @@ def test_evaluation_is_one_pass_in_order(directory, tokenizer):
         assert [image.shape[1:] for image in batch["images"]] == [(10, 10, 3), (20, 20, 3)]
         np.testing.assert_array_equal(batch["token_ids"][0], tokenizer.encode(LONG_CAPTION))
     assert_same(batches, list(dataset.as_numpy_iterator()))
-    short = pipeline.evaluation_dataset(
-        directory, tokenizer=tokenizer, image_sizes=(20,), batch_size=5, max_words=3
-    )
-    assert next(iter(short))["token_ids"].shape == (5, 3)
 
 
 def test_evaluation_crops_the_middle(directory, tokenizer):
@@ -229,3 +227,120 @@ def test_kept_grey_jpeg_has_three_channels(tmp_path):
         tmp_path / "out", Tokenizer(info.vocabulary()), batch_size=1, num_steps=1
     )
     np.testing.assert_allclose(batch["images"][1], 100 / 127.5 - 1, atol=0.02)
+
+
+def test_words_are_chosen_by_a_stream_of_their_own(directory, tokenizer, monkeypatch):
+    """The seed of a batch's words is not that of the draws for its first image."""
+    seeds = {"draws": [], "words": []}
+    uniform, choose = tf.random.stateless_uniform, pipeline.random_words
+
+    def note(kind, seed):
+        tf.py_function(lambda value: seeds[kind].append(tuple(value.numpy())), [seed], [])
+
+    def noted_uniform(shape, seed, **options):
+        if isinstance(shape, list):  # the draws for one image
+            note("draws", seed)
+        return uniform(shape, seed, **options)
+
+    def noted_words(words, max_words, batch_size, seed):
+        note("words", seed)
+        return choose(words, max_words, batch_size, seed)
+
+    monkeypatch.setattr(tf.random, "stateless_uniform", noted_uniform)
+    monkeypatch.setattr(pipeline, "random_words", noted_words)
+    train_batches(directory, tokenizer, num_steps=8, max_words=4, seed=2)
+    assert len(seeds["words"]) >= 8 and len(seeds["draws"]) >= 8 * BATCH
+    assert len(set(seeds["words"])) == len(seeds["words"])
+    assert not set(seeds["words"]) & set(seeds["draws"])
+
+
+def truncate(path):
+    path.write_bytes(path.read_bytes()[:-7])
+
+
+def flip_a_bit(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def lose_records(path):
+    """Cuts a shard between two records, which its checksums cannot tell."""
+    first = next(tf.data.TFRecordDataset(str(path)).as_numpy_iterator())
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        writer.write(first)
+
+
+@pytest.fixture(params=[truncate, flip_a_bit, lose_records])
+def damaged(request, directory, tmp_path):
+    """A copy of the data with one damaged shard in each split, and what its error says."""
+    copy = shutil.copytree(directory, tmp_path / "data")
+    for split in ("train", "test"):
+        request.param(sorted(copy.glob(f"{split}-*.tfrecord"))[-1])
+    received = "1 of them" if request.param is lose_records else "a damaged file"
+    return copy, f"records in .*{{}}.*tfrecord. Received: {received}. Prepare the data set again"
+
+
+def test_a_damaged_shard_held_in_memory(damaged, tokenizer):
+    copy, message = damaged
+    with pytest.raises(InputError, match=message.format("train-00002")):
+        train_batches(copy, tokenizer, cache=True)
+
+
+@pytest.mark.parametrize("read", ["train", "test", "captions"])
+def test_a_damaged_shard_that_is_read_on_the_way(damaged, tokenizer, read):
+    copy, message = damaged
+    settings = {"tokenizer": tokenizer, "image_sizes": (20,), "batch_size": 2}
+    with pytest.raises(InputError, match=message.format("(train|test)-")) as caught:
+        with records.reading(records.load_dataset_info(copy)):
+            if read == "train":
+                train_batches(copy, tokenizer, cache=False)
+            elif read == "test":
+                list(pipeline.evaluation_dataset(copy, **settings))
+            else:
+                pipeline.some_captions(copy, "train", NUM_IMAGES)
+    assert "\n" not in str(caught.value)
+
+
+def test_other_errors_pass_through_reading(directory):
+    info = records.load_dataset_info(directory)
+    for error in (
+        tf.errors.DataLossError(None, None, "of something else"),
+        KeyboardInterrupt(),
+    ):
+        with pytest.raises(type(error)) as caught:
+            with records.reading(info):
+                raise error
+        assert caught.value is error
+
+
+def test_a_shard_that_disappears(directory, tokenizer, tmp_path):
+    copy = shutil.copytree(directory, tmp_path / "data")
+    info = records.load_dataset_info(copy)
+    with pytest.raises(InputError, match="train-00001.*Received: no file"):
+        with records.reading(info):
+            dataset = pipeline.evaluation_dataset(
+                copy, tokenizer=tokenizer, image_sizes=(20,), batch_size=2, split="train"
+            )
+            pathlib.Path(info.shard_paths("train")[1]).unlink()
+            list(dataset)
+
+
+def test_some_captions_are_as_many_as_asked_for(directory):
+    for count in (1, 4, 5, NUM_IMAGES, 100):
+        captions = pipeline.some_captions(directory, "train", count)
+        assert captions == [LONG_CAPTION] * min(count, NUM_IMAGES)
+    with pytest.raises(InputError, match="images in: train, test"):
+        pipeline.some_captions(directory, "validation", 3)
+
+
+def test_some_captions_are_those_of_images_far_apart(tmp_path):
+    path = tmp_path / "a.png"
+    Image.new("RGB", (20, 20)).save(path)
+    images = [CaptionedImage(path, f"{i}.png", (f"number {i}", "other"), i) for i in range(30)]
+    preparation.prepare({"train": images, "test": []}, tmp_path / "out", name="x", image_size=20)
+    stored = [f"number {i}" for i in range(30)]
+    captions = pipeline.some_captions(tmp_path / "out", "train", 5)
+    positions = [stored.index(caption) for caption in captions]
+    assert len(set(positions)) == 5 and max(positions) - min(positions) >= 20
+    assert captions == pipeline.some_captions(tmp_path / "out", "train", 5)

@@ -135,14 +135,9 @@ def test_encode_batch_pads_on_the_right():
     for wrong in ("red", []):
         with pytest.raises(InputError, match="list of captions"):
             tokenizer.encode_batch(wrong)
-
-
-def test_max_words_cuts_known_words_in_both_rules():
-    tokenizer = Tokenizer(Vocabulary(["red", "apple"]), max_words=2)
-    assert tokenizer.encode("a red apple red") == [1, 2]
-    assert tokenizer.in_graph(tf.constant(["a red apple red", "red"])).to_list() == [[1, 2], [1]]
-    with pytest.raises(InputError, match="max_words"):
-        Tokenizer(Vocabulary(["red"]), max_words=0)
+    for wrong in (["red", None], [b"red"], [3]):
+        with pytest.raises(InputError, match="captions that are strings. Received: (None|b'red'|3)"):
+            tokenizer.encode_batch(wrong)
 
 
 def test_in_graph_inside_a_function():

@@ -4,7 +4,6 @@ import sys
 import textwrap
 
 import keras
-import ml_dtypes
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -16,7 +15,6 @@ from dmgan_tf.training.checkpoints import CheckpointStore, named_variables
 def variables(fill=0):
     arrays = {
         "weights/float32": np.full((2, 3), 1.1 + fill, "float32"),
-        "weights/bfloat16": np.full((4,), 0.1 + fill, ml_dtypes.bfloat16),
         "weights/float16": np.full((4,), 0.1 + fill, "float16"),
         "optimizer/iterations": np.array(2**40 + fill, "int64"),
         "seed/state": np.array([2**32 - 1 - fill, 7], "uint32"),

@@ -37,7 +37,9 @@ def test_settings_out_of_range_name_their_flag(setting, message):
 def test_defaults_are_the_papers():
     config = DMGANConfig()
     assert config.image_sizes == (64, 128, 256)
-    assert (config.damsm_weight, config.kl_weight, config.batch_size) == (5.0, 1.0, 10)
+    assert (config.damsm_weight, config.kl_weight) == (5.0, 1.0)
+    assert (config.epochs, config.batch_size) == (600, 10)
+    assert config.generator_learning_rate == config.discriminator_learning_rate == 2e-4
 
 
 def test_networks_are_those_of_the_settings():

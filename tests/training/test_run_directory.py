@@ -5,6 +5,16 @@ from dmgan_tf.errors import InputError
 from dmgan_tf.training.run_directory import RunDirectory
 
 
+def test_changed_flags_are_told(tmp_path, caplog):
+    run = RunDirectory(tmp_path / "run")
+    run.prepare("--epochs=2\n--seed=1\n", resume=False)
+    run.prepare("--epochs=2\n--seed=1\n", resume=True)
+    assert not caplog.records
+    run.prepare("--epochs=3\n--seed=1\n", resume=True)
+    assert "--epochs=3, instead of --epochs=2" in caplog.text and "--seed" not in caplog.text
+    assert run.flags_file.read_text() == "--epochs=3\n--seed=1\n"
+
+
 def test_a_new_run_gets_its_directories(tmp_path):
     run = RunDirectory(tmp_path / "runs" / "first")
     assert not run.holds_a_run()
