@@ -1,9 +1,15 @@
 """Writing files so that a reader never meets half of one."""
 
 import contextlib
+import errno
 import os
 import pathlib
+import re
+import shutil
 from collections.abc import Iterator
+
+_DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_HDF5_ERROR_NUMBER = re.compile(r"\berrno = (\d+)")  # its only trace in what h5py raises
 
 
 @contextlib.contextmanager
@@ -36,3 +42,74 @@ def write_text(path: str | os.PathLike, text: str) -> None:
     """Writes `text` to `path` as UTF-8, whole or not at all."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+@contextlib.contextmanager
+def replacing_directory(directory: str | os.PathLike) -> Iterator[pathlib.Path]:
+    """Yields a temporary directory that takes the place of `directory` if the block succeeds.
+
+    If the block raises, whatever stood at `directory` stays as it was. What a killed process left
+    of the same name is swept away, and put back if it is all that is left.
+
+    Args:
+        directory: The directory that is to exist, whole, once the block has ended.
+
+    Yields:
+        The directory to write into.
+    """
+    directory = pathlib.Path(directory).absolute()
+    temporary = directory.with_name(f".{directory.name}.{os.getpid()}.tmp")
+    retired = temporary.with_suffix(".old")
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    _sweep_leftovers(directory)
+    temporary.mkdir()
+    try:
+        yield temporary
+        if directory.exists():
+            directory.rename(retired)
+        try:
+            temporary.rename(directory)
+        except OSError:
+            if retired.exists():
+                retired.rename(directory)
+            raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+        if directory.exists():
+            shutil.rmtree(retired, ignore_errors=True)
+
+
+def _sweep_leftovers(directory: pathlib.Path) -> None:
+    """Removes what processes that were killed in `replacing_directory` left beside `directory`."""
+    pattern = re.compile(rf"\.{re.escape(directory.name)}\.(\d+)\.(tmp|old)")
+    for path in sorted(directory.parent.iterdir()):
+        match = pattern.fullmatch(path.name)
+        if not match or _runs_elsewhere(int(match.group(1))):
+            continue
+        if match.group(2) == "old" and not directory.exists():
+            path.rename(directory)  # killed between the two renames
+        else:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _runs_elsewhere(process: int) -> bool:
+    """Whether another process of this number is alive; false where that cannot be asked."""
+    if process == os.getpid() or os.name != "posix":
+        return False
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        pass  # it is another user's, so it is there
+    return True
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether an error means that a disk, a quota or a file's largest size is exhausted.
+
+    h5py raises `OSError` or `RuntimeError` with the error number in the message only.
+    """
+    if getattr(error, "errno", None) in _DISK_FULL:
+        return True
+    return any(int(number) in _DISK_FULL for number in _HDF5_ERROR_NUMBER.findall(str(error)))

@@ -24,7 +24,7 @@ import pathlib
 from absl import flags
 
 from dmgan_tf import command
-from dmgan_tf.data import image_folder, preparation, records, stored_image
+from dmgan_tf.data import image_folder
 from dmgan_tf.errors import InputError
 from dmgan_tf.text.vocabulary import Vocabulary
 
@@ -63,7 +63,7 @@ def define_flags() -> None:
     flags.DEFINE_enum(
         "small_images",
         "error",
-        stored_image.SMALL_IMAGE_CHOICES,
+        image_folder.SMALL_IMAGE_CHOICES,
         "What becomes of an image smaller than image_size.",
     )
     flags.DEFINE_float(
@@ -78,6 +78,9 @@ def main() -> None:
     for name in ("source", "output"):
         if not options[name].value:
             raise InputError(f"Expected --{name}=DIR. Received: none. See --help.")
+
+    from dmgan_tf.data import preparation  # slow to import; flags come first
+
     embedded = options.source == "emoji"
     source = image_folder.embedded_dataset_path() if embedded else pathlib.Path(options.source)
     splits = image_folder.read_image_folder(source, options.test_fraction)
@@ -99,7 +102,7 @@ def main() -> None:
     print(_describe(info))
 
 
-def _describe(info: records.DatasetInfo) -> str:
+def _describe(info) -> str:
     lines = [f"{info.directory}: {info.vocabulary_size - 1} words"]
     for name, split in info.splits.items():
         lines.append(

@@ -1,14 +1,14 @@
 r"""Draws pictures from captions: one PNG a sample, and a contact sheet of them all.
 
-python -m dmgan_tf.sample --model=emoji_128 \
+python -m dmgan_tf.sample --model=runs/quickstart/dmgan \
     --caption="a flat drawing of a red apple" --caption="a glossy green apple"
 
 python -m dmgan_tf.sample --model=runs/birds --captions_file=captions.txt \
     --num_samples=8 --seed=1 --stages --output=samples/birds
 
 A model is a shipped name, a model directory, or a run directory. A captions file is UTF-8 text with
-one caption a line. The same model, captions and seed give the same pictures, whatever the batch
-size. Each PNG holds its caption, seed and model as text.
+one caption a line. The same model, captions and seed give the same pictures, and another batch size
+the same to within one level of 255. Each PNG holds its caption, seed and model as text.
 """
 
 import pathlib

@@ -1,6 +1,7 @@
 """The public names of the package, and that reaching for them costs nothing beforehand."""
 
 import inspect
+import pathlib
 import subprocess
 import sys
 
@@ -9,11 +10,13 @@ import pytest
 import dmgan_tf
 from dmgan_tf.models.text_to_image import DMGANTextToImage
 
+COMMANDS = ("prepare_data", "pretrain_damsm", "train", "sample")
 IMPORTS_WITHOUT_A_FRAMEWORK = """
 import sys
-import dmgan_tf, dmgan_tf.sample
+import dmgan_tf, dmgan_tf.{command}
 assert "DMGANTextToImage" in dir(dmgan_tf)
-heavy = {"tensorflow", "keras", "jax", "torch"} & set(sys.modules)
+dmgan_tf.{command}.define_flags()
+heavy = set(["tensorflow", "keras", "jax", "torch"]) & set(sys.modules)
 assert not heavy, heavy
 """
 
@@ -37,5 +40,14 @@ def test_an_unknown_name_is_an_attribute_error():
         _ = dmgan_tf.nothing
 
 
-def test_the_package_and_a_command_import_no_framework():
-    subprocess.run([sys.executable, "-c", IMPORTS_WITHOUT_A_FRAMEWORK], check=True)
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_package_and_the_flags_of_a_command_import_no_framework(command):
+    """So that `--help` answers at once."""
+    program = IMPORTS_WITHOUT_A_FRAMEWORK.format(command=command)
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_these_are_all_commands():
+    modules = pathlib.Path(dmgan_tf.__file__).parent.glob("*.py")
+    commands = [path.stem for path in modules if "define_flags()" in path.read_text("utf-8")]
+    assert sorted(commands) == sorted(COMMANDS)

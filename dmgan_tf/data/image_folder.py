@@ -12,6 +12,7 @@ from dmgan_tf.errors import InputError
 
 METADATA_FILE = "metadata.jsonl"
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
+SMALL_IMAGE_CHOICES = ("error", "skip", "upscale")  # what becomes of one smaller than asked for
 
 _LAYOUTS = (
     f"a {METADATA_FILE} (one JSON object a line: file_name, text, optional class_id), in the "

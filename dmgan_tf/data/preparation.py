@@ -20,8 +20,8 @@ from PIL import Image
 
 from dmgan_tf import files
 from dmgan_tf.data import records
-from dmgan_tf.data.image_folder import CaptionedImage
-from dmgan_tf.data.stored_image import SMALL_IMAGE_CHOICES, Unusable, encode_image
+from dmgan_tf.data.image_folder import SMALL_IMAGE_CHOICES, CaptionedImage
+from dmgan_tf.data.stored_image import Unusable, encode_image
 from dmgan_tf.errors import InputError
 from dmgan_tf.text.tokenizer import split_words
 from dmgan_tf.text.vocabulary import Vocabulary

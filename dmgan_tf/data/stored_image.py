@@ -10,8 +10,6 @@ from PIL import Image, ImageOps
 from dmgan_tf.data import records
 from dmgan_tf.errors import InputError
 
-SMALL_IMAGE_CHOICES = ("error", "skip", "upscale")
-
 _JPEG_QUALITY = 95
 _UPRIGHT = 1
 _EXIF_ORIENTATION = 0x0112

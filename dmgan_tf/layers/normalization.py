@@ -20,6 +20,9 @@ class BatchNorm(layers.BatchNormalization):
     Args:
         momentum: Weight of the old value in the moving averages, in [0, 1).
         epsilon: Added to the variance.
+        gamma_initializer: What the scale starts as; the release's if not given.
+        name, dtype, trainable: As of any Keras layer. One that is not trainable normalises by the
+            moving averages and leaves them alone, whatever `training` is.
 
     Call arguments:
         inputs: Float tensor `(batch, ..., channels)`.
@@ -29,12 +32,30 @@ class BatchNorm(layers.BatchNormalization):
         Float tensor of the shape and type of `inputs`.
     """
 
-    def __init__(self, momentum=0.9, epsilon=1e-5, **kwargs):
-        kwargs.setdefault("gamma_initializer", initializers.RandomNormal(mean=1.0, stddev=0.02))
-        super().__init__(momentum=momentum, epsilon=epsilon, **kwargs)
+    def __init__(
+        self,
+        momentum=0.9,
+        epsilon=1e-5,
+        gamma_initializer=None,
+        *,
+        name=None,
+        dtype=None,
+        trainable=True,
+    ):
+        if gamma_initializer is None:
+            gamma_initializer = initializers.RandomNormal(mean=1.0, stddev=0.02)
+        super().__init__(
+            momentum=momentum,
+            epsilon=epsilon,
+            gamma_initializer=gamma_initializer,
+            name=name,
+            dtype=dtype,
+            trainable=trainable,
+        )
 
     def call(self, inputs, training=False, mask=None):
         kernels = _tensorflow_kernels()
+        training = training and self.trainable
         if training and kernels and kernels.num_replicas() == 1:
             outputs, mean, variance = kernels.normalize_by_batch(
                 inputs, self.gamma, self.beta, self.epsilon
@@ -69,6 +90,11 @@ class BatchNorm(layers.BatchNormalization):
         scale = self.gamma * ops.rsqrt(variance + self.epsilon)
         outputs = (ops.cast(inputs, "float32") - mean) * scale + self.beta
         return ops.cast(outputs, inputs.dtype)
+
+    def get_config(self):
+        config = super().get_config()
+        taken = ("name", "dtype", "trainable", "momentum", "epsilon", "gamma_initializer")
+        return {name: config[name] for name in taken}
 
 
 def _tensorflow_kernels():

@@ -32,7 +32,7 @@ class Discriminator(keras.Model):
         Dict of float32 `(batch,)` tensors: `conditional_logits` and `unconditional_logits`.
 
     Raises:
-        InputError: If `image_size` is not as above.
+        InputError: If `image_size` is not as above, or images or sentences are of another size.
     """
 
     def __init__(self, image_size, channels=32, sentence_dim=256, **kwargs):
@@ -85,6 +85,7 @@ class Discriminator(keras.Model):
 
     def extract_features(self, images, training=False):
         """What both heads look at: `(batch, 4, 4, feature_channels)`."""
+        _check_shape("images", images, (self.image_size, self.image_size, 3))
         x = ops.cast(images, self.compute_dtype)
         for block in self.image_blocks:
             x = block(x, training=training)
@@ -96,6 +97,7 @@ class Discriminator(keras.Model):
 
     def conditional_logits(self, features, sentence_embedding, training=False):
         """Float32 `(batch,)`: how well the images look like what the sentences say."""
+        _check_shape("sentence embeddings", sentence_embedding, (self.sentence_dim,))
         sentence = ops.cast(sentence_embedding, features.dtype)
         sentence = ops.tile(ops.reshape(sentence, (-1, 1, 1, self.sentence_dim)), (1, 4, 4, 1))
         joint = self.joint_block(ops.concatenate([features, sentence], axis=-1), training=training)
@@ -108,6 +110,18 @@ class Discriminator(keras.Model):
             "channels": self.channels,
             "sentence_dim": self.sentence_dim,
         }
+
+
+def _check_shape(what, tensor, expected):
+    """Compares what is known of a shape, behind its batch dimension; reshaping would hide it."""
+    shape = tuple(tensor.shape)
+    if len(shape) != len(expected) + 1 or any(
+        size not in (None, wanted) for size, wanted in zip(shape[1:], expected, strict=True)
+    ):
+        wanted = ", ".join(map(str, expected))
+        raise InputError(
+            f"This discriminator takes {what} of shape (batch, {wanted}). Received: {shape}."
+        )
 
 
 def _logit_head(name):

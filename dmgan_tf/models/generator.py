@@ -1,6 +1,7 @@
 """The generator: an initial image, then refinements of it guided by the words."""
 
 import math
+import numbers
 
 import keras
 from keras import layers, ops
@@ -204,7 +205,7 @@ class Generator(keras.Model):
         `(batch, condition_dim)`.
 
     Raises:
-        InputError: If `base_size` or `num_stages` is not as above.
+        InputError: If a size is not as above.
 
     Example:
         >>> generator = Generator(channels=8, base_size=16, num_stages=2)
@@ -237,20 +238,31 @@ class Generator(keras.Model):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        if base_size < 16 or base_size & (base_size - 1):
+        if not _is_whole(base_size, 16) or base_size & (base_size - 1):
             raise InputError(
                 "The first image's size must be a power of two from 16 up. "
                 f"Received: base_size={base_size}."
             )
-        if num_stages < 1:
-            raise InputError(
-                f"A generator has one stage or more. Received: num_stages={num_stages}."
-            )
+        memory_dim = 2 * channels if memory_dim is None else memory_dim
+        for name, value, lowest in (
+            ("num_stages", num_stages, 1),
+            ("channels", channels, 1),
+            ("noise_dim", noise_dim, 1),
+            ("condition_dim", condition_dim, 1),
+            ("word_dim", word_dim, 1),
+            ("memory_dim", memory_dim, 1),
+            ("num_residual_blocks", num_residual_blocks, 0),
+        ):
+            if not _is_whole(value, lowest):
+                raise InputError(
+                    f"A generator's {name} is a whole number from {lowest} up. "
+                    f"Received: {name}={value!r}."
+                )
         self.channels = channels
         self.noise_dim = noise_dim
         self.condition_dim = condition_dim
         self.word_dim = word_dim
-        self.memory_dim = memory_dim or 2 * channels
+        self.memory_dim = memory_dim
         self.num_residual_blocks = num_residual_blocks
         self.base_size = base_size
         self.num_stages = num_stages
@@ -264,7 +276,7 @@ class Generator(keras.Model):
         self.refinement_stages = [
             RefinementStage(
                 channels,
-                self.memory_dim,
+                memory_dim,
                 num_residual_blocks,
                 refinement,
                 writing_gate,
@@ -338,3 +350,7 @@ class Generator(keras.Model):
             "writing_gate": self.writing_gate,
             "response_gate": self.response_gate,
         }
+
+
+def _is_whole(value, lowest):
+    return isinstance(value, numbers.Integral) and value >= lowest

@@ -2,19 +2,19 @@
 
 import contextlib
 import dataclasses
+import importlib.metadata
 import json
-import os
 import pathlib
-import shutil
 
 import keras
 import numpy as np
 
 from dmgan_tf.errors import InputError
-from dmgan_tf.files import write_text
+from dmgan_tf.files import is_disk_full, replacing_directory, write_text
 from dmgan_tf.models.discriminator import Discriminator
 from dmgan_tf.models.generator import Generator
 from dmgan_tf.models.image_encoder import ImageEncoder
+from dmgan_tf.models.model_card import default_model_card
 from dmgan_tf.models.text_encoder import TextEncoder
 from dmgan_tf.text.vocabulary import Vocabulary
 
@@ -31,6 +31,7 @@ class ModelComponents:
     discriminators: list[Discriminator] = dataclasses.field(default_factory=list)
     image_encoder: ImageEncoder | None = None
     extra: dict = dataclasses.field(default_factory=dict)
+    readme: str | None = None
 
 
 def save_model_directory(
@@ -46,6 +47,8 @@ def save_model_directory(
 ):
     """Writes a model directory, whole or not at all; an older one at that place is replaced.
 
+    Nothing but a model is replaced: not a run directory, whose checkpoints would be lost.
+
     Args:
         directory: Where to write.
         vocabulary: The `Vocabulary` that `text_encoder` was trained with.
@@ -54,10 +57,11 @@ def save_model_directory(
         discriminators: Built `Discriminator`s, smallest image first, if there are any.
         image_encoder: A built `ImageEncoder`, if there is one.
         extra: Further entries for `config.json`, such as the training's settings; JSON values.
-        readme: The model card, Markdown.
+        readme: The model card, Markdown; one with sizes and a first command if not given.
 
     Raises:
-        InputError: If the vocabulary is not of the size that the text encoder expects.
+        InputError: If the vocabulary is not of the size that the text encoder expects, if something
+            else than a model stands at that place, or if the disk is full; what was there stays.
     """
     _check_vocabulary_size(vocabulary, text_encoder)
     config = {
@@ -66,11 +70,16 @@ def save_model_directory(
             "vocabulary_sha256": vocabulary.sha256,
             "vocabulary_size": len(vocabulary),
         },
-        "versions": {"keras": keras.__version__, "backend": keras.backend.backend()},
+        "versions": {
+            "dmgan_tf": _version("dmgan_tf"),
+            "keras": keras.__version__,
+            "backend": keras.backend.backend(),
+            "backend_version": _version(keras.backend.backend()),
+        },
         "text_encoder": _config_of(text_encoder),
         **(extra or {}),
     }
-    with _replacing_directory(directory) as temporary:
+    with _replacing_model(directory) as temporary:
         vocabulary.save(temporary / "vocabulary.txt")
         text_encoder.save_weights(temporary / "text_encoder.weights.h5")
         for name, model in (("generator", generator), ("image_encoder", image_encoder)):
@@ -80,8 +89,8 @@ def save_model_directory(
         if discriminators:
             config["discriminators"] = [_config_of(model) for model in discriminators]
             _Together(discriminators).save_weights(temporary / "discriminators.weights.h5")
-        if readme:
-            write_text(temporary / "README.md", readme)
+        card = readme or default_model_card(vocabulary, text_encoder, generator)
+        write_text(temporary / "README.md", card)
         write_text(temporary / "config.json", json.dumps(config, indent=2) + "\n")
 
 
@@ -123,6 +132,9 @@ def load_model_directory(directory, dtype=None):
             for entry in config["discriminators"]
         ]
         _load_weights(_Together(components.discriminators), directory, "discriminators")
+    card = directory / "README.md"
+    if card.is_file():
+        components.readme = card.read_text(encoding="utf-8", errors="replace")
     known = {field.name for field in dataclasses.fields(ModelComponents)}
     components.extra = {
         key: value
@@ -235,23 +247,44 @@ def _check_vocabulary_size(vocabulary, text_encoder):
 
 
 @contextlib.contextmanager
-def _replacing_directory(directory):
-    """Yields a temporary directory that takes the place of `directory` if the block succeeds."""
+def _replacing_model(directory):
+    """`replacing_directory` for a model: nothing else is replaced, and a full disk is one line."""
     directory = pathlib.Path(directory)
-    temporary = directory.with_name(f".{directory.name}.{os.getpid()}.tmp")
-    retired = directory.with_name(f".{directory.name}.{os.getpid()}.old")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
+    _check_replaceable(directory)
     try:
-        yield temporary
-        if directory.exists():
-            directory.rename(retired)
-        try:
-            temporary.rename(directory)
-        except OSError:
-            if retired.exists():
-                retired.rename(directory)
+        with replacing_directory(directory) as temporary:
+            yield temporary
+    except (OSError, RuntimeError) as error:
+        if not is_disk_full(error):
             raise
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-        shutil.rmtree(retired, ignore_errors=True)
+        kept = "the previous model is still there" if directory.exists() else "no model is there"
+        raise InputError(
+            f"disk full while writing the model {directory}; {kept}. "
+            "Free some space and save again."
+        ) from error
+
+
+def _check_replaceable(directory):
+    """Refuses to write over anything but a model, such as a run directory with its checkpoints."""
+    if not directory.exists():
+        return
+    if directory.is_dir() and not any(directory.iterdir()):
+        return
+    try:
+        content = json.loads((directory / "config.json").read_text(encoding="utf-8"))
+        is_model = "format_version" in content
+    except (OSError, ValueError, TypeError):
+        is_model = False
+    if not is_model:
+        found = "a directory of other things" if directory.is_dir() else "a file"
+        raise InputError(
+            f"Expected a new or empty directory, or a model to replace, at {directory}. "
+            f"Received: {found}, which saving would erase. Choose another directory."
+        )
+
+
+def _version(package):
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown"  # run from a source tree

@@ -1,7 +1,8 @@
 """`DMGANTextToImage`: what a user loads and calls."""
 
+import numbers
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import keras
 import numpy as np
@@ -29,6 +30,7 @@ class DMGANTextToImage:
         discriminators: The generator's `Discriminator`s, smallest image first, if kept.
         image_encoder: The DAMSM's `ImageEncoder`, if kept.
         extra: Further entries of `config.json`, kept when the model is saved again.
+        readme: The model card, Markdown, kept likewise.
 
     Example:
         >>> model = DMGANTextToImage.from_preset("runs/quickstart/dmgan")  # doctest: +SKIP
@@ -43,6 +45,7 @@ class DMGANTextToImage:
         discriminators=None,
         image_encoder=None,
         extra=None,
+        readme=None,
     ):
         self.vocabulary = vocabulary
         self.tokenizer = Tokenizer(vocabulary)
@@ -51,6 +54,7 @@ class DMGANTextToImage:
         self.discriminators = list(discriminators or [])
         self.image_encoder = image_encoder
         self.extra = dict(extra or {})
+        self.readme = readme
         # XLA on a processor is slower than TensorFlow's graphs, and long to compile.
         jit_compile = "auto" if keras.backend.backend() == "jax" else False
         for model in (text_encoder, generator):
@@ -81,7 +85,15 @@ class DMGANTextToImage:
         return cls(**vars(components))
 
     def save_to_preset(self, directory, readme=None):
-        """Writes a model directory that `from_preset` reads; see `save_model_directory`."""
+        """Writes a model directory that `from_preset` reads; see `save_model_directory`.
+
+        Args:
+            directory: Where to write. A model that stands there is replaced, nothing else is.
+            readme: Another model card than the model's own.
+
+        Raises:
+            InputError: If something else stands there, or the disk is full.
+        """
         save_model_directory(
             directory,
             vocabulary=self.vocabulary,
@@ -90,7 +102,7 @@ class DMGANTextToImage:
             discriminators=self.discriminators,
             image_encoder=self.image_encoder,
             extra=self.extra,
-            readme=readme,
+            readme=readme or self.readme,
         )
 
     def generate(
@@ -106,8 +118,8 @@ class DMGANTextToImage:
         """Draws one image for each caption.
 
         The noise of an image depends on `seed` and on the caption's place in the list, on nothing
-        else: the same call gives the same images, at every batch size. Repeat a caption to see
-        it drawn in several ways.
+        else: the same call gives the same images, and another batch size the same to within one
+        level of 255. Repeat a caption to see it drawn in several ways.
 
         Args:
             captions: A caption or several, of any length. Words that the vocabulary does not know
@@ -128,8 +140,11 @@ class DMGANTextToImage:
             caption, in the order of the last axis of the scores.
 
         Raises:
-            InputError: If no caption is given, one has no known word, or a number is out of range.
+            InputError: If no caption is given, one is no string or has no known word, or a number
+                is not whole or out of range.
         """
+        if not isinstance(captions, (str, Iterable)):
+            raise InputError(f"Expected a caption or a list of them. Received: {captions!r}.")
         captions = [captions] if isinstance(captions, str) else list(captions)
         if not captions:
             raise InputError("Expected one caption or more. Received none.")
@@ -138,9 +153,10 @@ class DMGANTextToImage:
             ("first_row", first_row, 0),
             ("batch_size", batch_size, 1),
         ):
-            if not lowest <= value < 2**32:
+            if not isinstance(value, numbers.Integral) or not lowest <= value < 2**32:
                 raise InputError(
-                    f"Expected {name} from {lowest} to {2**32 - 1}. Received: {name}={value}."
+                    f"Expected {name}, a whole number from {lowest} to {2**32 - 1}. "
+                    f"Received: {name}={value!r}."
                 )
         token_ids = self.tokenizer.encode_batch(captions)
         token_ids = np.pad(token_ids, ((0, 0), (0, -token_ids.shape[1] % PADDING_STEP)))

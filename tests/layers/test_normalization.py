@@ -1,5 +1,6 @@
 """Batch normalisation: its two ways of computing are one, and its numbers are the release's."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -92,3 +93,30 @@ def test_the_scale_starts_as_in_the_release():
     layer.build((None, 4000))
     np.testing.assert_allclose(np.mean(layer.gamma), 1.0, atol=2e-3)
     np.testing.assert_allclose(np.std(layer.gamma), 0.02, atol=2e-3)
+
+
+@pytest.mark.parametrize("fused", [True, False])
+def test_one_that_is_frozen_neither_uses_nor_learns_from_the_batch(fused, monkeypatch):
+    """As every batch normalisation of Keras does, so that a frozen network stays as it is."""
+    if not fused:
+        monkeypatch.setattr("dmgan_tf.layers.normalization._tensorflow_kernels", lambda: None)
+    layer = built(4, "float32")
+    expected = layer(batch(4))
+    layer.trainable = False
+    before = [variable.numpy().tobytes() for variable in layer.weights]
+    np.testing.assert_array_equal(layer(batch(4), training=True), expected)
+    assert [variable.numpy().tobytes() for variable in layer.weights] == before
+    layer.trainable = True
+    assert np.abs(layer(batch(4), training=True) - expected).max() > 0.1
+
+
+def test_the_constructor_takes_what_the_layer_honours():
+    for option in ({"scale": False}, {"center": False}, {"axis": 1}, {"synchronized": True}):
+        with pytest.raises(TypeError, match=next(iter(option))):
+            BatchNorm(**option)
+    layer = BatchNorm(0.8, 1e-3, "ones", name="tested", dtype="mixed_bfloat16", trainable=False)
+    copy = BatchNorm.from_config(layer.get_config())
+    assert copy.get_config() == layer.get_config()
+    assert (copy.momentum, copy.epsilon, copy.name, copy.trainable) == (0.8, 1e-3, "tested", False)
+    assert copy.dtype_policy.name == "mixed_bfloat16"
+    assert isinstance(copy.gamma_initializer, keras.initializers.Ones)

@@ -44,6 +44,35 @@ def test_sizes_that_cannot_be_are_refused(image_size):
         Discriminator(image_size)
 
 
+@pytest.mark.parametrize(
+    ("images_shape", "sentence_shape", "message"),
+    [
+        ((2, 32, 32, 3), (2, 6), r"images of shape \(batch, 16, 16, 3\).*\(2, 32, 32, 3\)"),
+        ((2, 16, 16, 1), (2, 6), r"images of shape .*\(2, 16, 16, 1\)"),
+        ((16, 16, 3), (2, 6), r"images of shape .*\(16, 16, 3\)"),
+        # As many values as two sentences have, which a mere reshaping would take.
+        ((2, 16, 16, 3), (1, 12), r"embeddings of shape \(batch, 6\).*\(1, 12\)"),
+        ((2, 16, 16, 3), (2, 3, 2), r"embeddings of shape .*\(2, 3, 2\)"),
+    ],
+)
+def test_inputs_of_another_size_are_refused(images_shape, sentence_shape, message):
+    model = discriminator()
+    images, sentences = np.zeros(images_shape, "float32"), np.zeros(sentence_shape, "float32")
+    with pytest.raises(InputError, match=message):
+        model(images, sentences)
+    with pytest.raises(InputError, match=message):
+        model.conditional_logits(model.extract_features(images), sentences)
+
+
+def test_sizes_may_be_unknown_in_a_graph():
+    model = discriminator()
+    signature = [tf.TensorSpec([None] * 4, tf.float32), tf.TensorSpec([None] * 2, tf.float32)]
+    inputs = example()
+    actual = tf.function(model, input_signature=signature)(*inputs)
+    for name, value in model(*inputs).items():
+        np.testing.assert_allclose(actual[name], value, atol=1e-5)
+
+
 def test_only_the_conditional_head_reads_the_sentence():
     model = discriminator()
     images, sentences = example()

@@ -179,3 +179,23 @@ def test_stages_have_a_configuration(stage_class, arguments):
     config = stage_class(**arguments).get_config()
     assert arguments.items() <= config.items()
     assert stage_class.from_config(config).get_config() == config
+
+
+@pytest.mark.parametrize(
+    ("size", "value"),
+    [
+        ("channels", 0),
+        ("channels", 4.0),
+        ("noise_dim", 0),
+        ("condition_dim", -1),
+        ("word_dim", None),
+        ("memory_dim", 0),
+        ("memory_dim", "8"),
+        ("num_residual_blocks", -1),
+        ("num_stages", 0),
+        ("base_size", 16.0),
+    ],
+)
+def test_sizes_that_cannot_be_are_refused_by_name(size, value):
+    with pytest.raises(InputError, match=f"Received: {size}={value!r}"):
+        generator(**{size: value})

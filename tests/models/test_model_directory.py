@@ -1,7 +1,12 @@
 """Model directories: what was saved comes back, and every damage has its one clear line."""
 
+import importlib.metadata
 import json
+import os
 import shutil
+import subprocess
+import sys
+import textwrap
 
 import keras
 import numpy as np
@@ -72,6 +77,7 @@ def test_everything_comes_back(saved):
         "vocabulary.txt",
     ]
     loaded = load_model_directory(directory)
+    assert loaded.readme == "# A model\n"
     assert loaded.vocabulary == VOCABULARY
     assert loaded.extra == {"training": {"epochs": 3}}
     for name in ("text_encoder", "generator", "image_encoder"):
@@ -96,6 +102,7 @@ def test_a_directory_may_hold_encoders_only(tmp_path):
     loaded = load_model_directory(tmp_path / "damsm")
     assert loaded.generator is None and loaded.image_encoder is None
     assert loaded.discriminators == [] and loaded.extra == {}
+    assert "Encoders" in loaded.readme and "- vocabulary: 4 words" in loaded.readme
 
 
 def test_a_run_directory_leads_to_its_model(saved, tmp_path):
@@ -285,7 +292,8 @@ def test_a_save_that_fails_leaves_the_old_model(copy, monkeypatch, failing):
             return rename(self, target)
 
         monkeypatch.setattr(type(copy), "rename", refused)
-    with pytest.raises(OSError, match="No space|Permission"):
+    expected = (InputError, OSError)[failing == "rename"]
+    with pytest.raises(expected, match="disk full.*previous model is still there|Permission"):
         save_model_directory(copy, **components())
     monkeypatch.undo()
     assert contents(copy) == before
@@ -297,3 +305,124 @@ def test_a_vocabulary_of_another_size_is_not_saved(tmp_path):
     with pytest.raises(InputError, match="5 ids, .*Received one of 3"):
         save_model_directory(tmp_path / "model", **parts)
     assert not (tmp_path / "model").exists()
+
+
+def encoders_only():
+    parts = components()
+    return {name: parts[name] for name in ("vocabulary", "text_encoder")}
+
+
+def test_versions_are_written_down(tmp_path, monkeypatch):
+    save_model_directory(tmp_path / "model", **encoders_only())
+    versions = json.loads((tmp_path / "model/config.json").read_text())["versions"]
+    assert versions["keras"] == keras.__version__
+    assert versions["backend"] == "tensorflow"
+    assert versions["backend_version"] == importlib.metadata.version("tensorflow")
+    assert "dmgan_tf" in versions
+
+    def not_installed(name):
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", not_installed)
+    save_model_directory(tmp_path / "model", **encoders_only())
+    versions = json.loads((tmp_path / "model/config.json").read_text())["versions"]
+    assert versions["dmgan_tf"] == versions["backend_version"] == "unknown"
+
+
+def tree(directory):
+    return {p.relative_to(directory): p.read_bytes() for p in directory.rglob("*") if p.is_file()}
+
+
+def test_a_run_directory_is_not_erased(saved, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(saved[0], run / "model")
+    (run / "checkpoints").mkdir()
+    (run / "checkpoints/step-00000006.npz").write_bytes(b"weeks of work")
+    before = tree(tmp_path)
+    parts = vars(load_model_directory(run))
+    with pytest.raises(InputError, match="run. Received: a directory of other things.*Choose"):
+        save_model_directory(run, **parts)
+    assert tree(tmp_path) == before
+
+
+@pytest.mark.parametrize("content", ["{}", "[]", "3", "{", '{"name": "another program\'s"}'])
+def test_a_directory_with_the_configuration_of_something_else_is_not_erased(tmp_path, content):
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/config.json").write_text(content)
+    with pytest.raises(InputError, match="a directory of other things"):
+        save_model_directory(tmp_path / "other", **encoders_only())
+    assert (tmp_path / "other/config.json").read_text() == content
+
+
+def test_a_file_is_not_replaced_and_an_empty_directory_is_filled(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(InputError, match="Received: a file"):
+        save_model_directory(tmp_path / "file", **encoders_only())
+    assert (tmp_path / "file").read_text() == "mine"
+    (tmp_path / "empty").mkdir()
+    save_model_directory(tmp_path / "empty", **encoders_only())
+    assert load_model_directory(tmp_path / "empty").vocabulary == VOCABULARY
+
+
+# The space ends in the vocabulary, or in one array or another of the weights.
+@pytest.mark.parametrize("limit", [1_000, 100_000])
+def test_a_full_disk_leaves_the_previous_model(saved, tmp_path, limit):
+    directory = shutil.copytree(saved[0], tmp_path / "model")
+    before = tree(tmp_path)
+    script = f"""
+        import resource
+        from dmgan_tf.errors import InputError
+        from dmgan_tf.models.model_directory import save_model_directory
+        from dmgan_tf.models.text_encoder import TextEncoder
+        from dmgan_tf.text.vocabulary import Vocabulary
+
+        vocabulary = Vocabulary([f"word{{i}}" for i in range(2000)])
+        text_encoder = TextEncoder(len(vocabulary), word_dim=64, embedding_dim=200)
+        text_encoder.build()
+        resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))
+        for name in ("model", "other"):
+            try:
+                save_model_directory({str(tmp_path)!r} + "/" + name,
+                                     vocabulary=vocabulary, text_encoder=text_encoder)
+            except InputError as error:
+                print(error)
+        """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=True
+    )
+    first, second = done.stdout.splitlines()
+    assert f"disk full while writing the model {directory}; the previous model is still" in first
+    assert "no model is there" in second
+    assert tree(tmp_path) == before
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+@pytest.fixture
+def dead_process():
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def test_what_killed_processes_left_is_swept_away(tmp_path, dead_process):
+    leftovers = [f".model.{dead_process}.tmp", f".model.{dead_process}.old"]
+    others = [
+        f".model.{os.getppid()}.tmp",  # of one that is alive
+        f".model2.{dead_process}.tmp",
+        f".model.x.{dead_process}.tmp",
+        ".model.notes.tmp",
+    ]
+    for name in [*leftovers, *others]:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "part").write_text("half")
+    save_model_directory(tmp_path / "model", **encoders_only())
+    assert {path.name for path in tmp_path.iterdir()} == {"model", *others}
+
+
+def test_a_model_that_a_killed_process_had_moved_aside_comes_back(saved, tmp_path, dead_process):
+    shutil.copytree(saved[0], tmp_path / f".model.{dead_process}.old")
+    parts = {**encoders_only(), "extra": {"unwritable": object()}}
+    with pytest.raises(TypeError):
+        save_model_directory(tmp_path / "model", **parts)
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+    assert contents(tmp_path / "model") == contents(saved[0])

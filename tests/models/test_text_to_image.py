@@ -114,10 +114,16 @@ def test_captions_of_any_length_and_unknown_words(model, caplog):
         ([], {}, "one caption or more"),
         (["red", "zeppelin"], {}, "zeppelin"),
         ("", {}, "word of the vocabulary"),
-        ("red", {"seed": -1}, "Expected seed from 0 to 4294967295. Received: seed=-1"),
+        ("red", {"seed": -1}, "Expected seed, .* from 0 to 4294967295. Received: seed=-1"),
         ("red", {"seed": 2**32}, "seed=4294967296"),
-        ("red", {"batch_size": 0}, "Expected batch_size from 1 .*batch_size=0"),
+        ("red", {"batch_size": 0}, "Expected batch_size, .* from 1 .*batch_size=0"),
         ("red", {"first_row": -2}, "first_row=-2"),
+        ("red", {"seed": None}, "seed, a whole number .*seed=None"),
+        ("red", {"seed": 1.5}, "seed, a whole number .*seed=1.5"),
+        ("red", {"batch_size": "2"}, "batch_size='2'"),
+        (None, {}, "a caption or a list of them. Received: None"),
+        (["red", 3], {}, "captions that are strings. Received: 3"),
+        (b"red", {}, "captions that are strings"),
     ],
 )
 def test_what_cannot_be_drawn_is_refused(model, captions, options, message):
@@ -132,6 +138,25 @@ def test_saving_keeps_the_images(model, tmp_path):
     half = DMGANTextToImage.from_preset(tmp_path / "model", dtype="mixed_bfloat16")
     difference = half.generate(CAPTIONS).astype(float) - model.generate(CAPTIONS)
     assert 0 < np.abs(difference).mean() < 8
+
+
+def test_saving_again_keeps_the_card(model, tmp_path):
+    model.save_to_preset(tmp_path / "default")
+    card = (tmp_path / "default/README.md").read_text()
+    for part in ("16, 32, 64 pixels", "4 words", "dmgan_tf.sample", "DMGANTextToImage"):
+        assert part in card
+    model.save_to_preset(tmp_path / "first", readme="# Äpfel\n")
+    loaded = DMGANTextToImage.from_preset(tmp_path / "first")
+    loaded.save_to_preset(tmp_path / "second")
+    assert (tmp_path / "second/README.md").read_text(encoding="utf-8") == "# Äpfel\n"
+    loaded.save_to_preset(tmp_path / "second", readme="# Other\n")
+    assert (tmp_path / "second/README.md").read_text() == "# Other\n"
+
+
+def test_numpy_numbers_and_captions_are_as_good(model):
+    captions = np.array(["a red apple", "apple"])
+    expected = model.generate(list(captions), seed=3)
+    np.testing.assert_array_equal(model.generate(captions, seed=np.int64(3)), expected)
 
 
 def test_a_directory_without_a_generator_is_refused(model, tmp_path):

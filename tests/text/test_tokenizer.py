@@ -136,7 +136,9 @@ def test_encode_batch_pads_on_the_right():
         with pytest.raises(InputError, match="list of captions"):
             tokenizer.encode_batch(wrong)
     for wrong in (["red", None], [b"red"], [3]):
-        with pytest.raises(InputError, match="captions that are strings. Received: (None|b'red'|3)"):
+        with pytest.raises(
+            InputError, match="captions that are strings. Received: (None|b'red'|3)"
+        ):
             tokenizer.encode_batch(wrong)
 
 

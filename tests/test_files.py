@@ -1,0 +1,38 @@
+"""Writing files: which errors mean that the disk is full."""
+
+import errno
+
+import pytest
+
+from dmgan_tf.files import is_disk_full, replacing_directory
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), True),
+        (OSError(errno.EFBIG, "File too large"), True),
+        (OSError(errno.EACCES, "Permission denied"), False),
+        # As h5py words what HDF5 tells it.
+        (OSError("Can't write data (file write failed: errno = 28, error message = 'No')"), True),
+        (RuntimeError("Can't decrement id ref count (file write failed: errno = 28)"), True),
+        (RuntimeError("Can't decrement id ref count (file write failed: errno = 5)"), False),
+        (RuntimeError("28 problems"), False),
+    ],
+)
+def test_errors_of_a_full_disk(error, expected):
+    assert is_disk_full(error) is expected
+
+
+def test_a_directory_appears_whole_or_not_at_all(tmp_path):
+    target = tmp_path / "new" / "directory"
+    with pytest.raises(KeyboardInterrupt):
+        with replacing_directory(target) as temporary:
+            (temporary / "part").write_text("half")
+            raise KeyboardInterrupt
+    assert list(target.parent.iterdir()) == []
+    with replacing_directory(target) as temporary:
+        (temporary / "part").write_text("whole")
+        assert not target.exists()
+    assert (target / "part").read_text() == "whole"
+    assert list(target.parent.iterdir()) == [target]
