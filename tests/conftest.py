@@ -20,6 +20,21 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
     os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 
+import tensorflow as tf  # noqa: E402 - it reads the environment above
+
+# Two logical CPUs, on which `MirroredStrategy` can be tested without any GPU. They can be asked for
+# only before TensorFlow computes anything, as test modules do while they are collected.
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
+)
+
+
+@pytest.fixture(scope="session")
+def two_replicas():
+    """A `MirroredStrategy` of two replicas."""
+    devices = [device.name for device in tf.config.list_logical_devices("CPU")]
+    return tf.distribute.MirroredStrategy(devices[:2])
+
 
 @pytest.fixture(scope="session")
 def image_folder(tmp_path_factory):
