@@ -306,7 +306,8 @@ def small_disk(tmp_path):
     if not shutil.which("mount") or subprocess.run(command, capture_output=True).returncode:
         pytest.skip("mounting a file system is not permitted here")
     yield disk
-    subprocess.run(["umount", str(disk)], check=True)
+    # Lazily: the run that ended in an error may not have closed its log yet.
+    subprocess.run(["umount", "--lazy", str(disk)], check=True)
 
 
 def test_a_full_disk(

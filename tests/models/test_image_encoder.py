@@ -108,14 +108,17 @@ def test_shrinking_passes_the_gradient_to_every_pixel_alike():
 
 
 def test_gradient_of_the_small_cnn_has_no_checkerboard():
-    """Averaged over images and channels, no pixel of an 8 x 8 cell gets much less than another."""
-    backbone = SmallCNN(channels=8)
-    images = tf.constant(random_images(64, batch=8))
-    with tf.GradientTape() as tape:
-        tape.watch(images)
-        region_map = backbone(images)["region_map"]
-        total = tf.reduce_sum(tf.square(region_map))
-    energy = tf.square(tape.gradient(total, images)).numpy().mean(axis=(0, 3))
+    """Averaged over networks and images, no pixel of an 8 x 8 cell gets much less than another."""
+    images = tf.constant(random_images(64, batch=4))
+    energy = 0
+    for seed in range(6):
+        keras.utils.set_random_seed(seed)
+        backbone = SmallCNN(channels=8)
+        with tf.GradientTape() as tape:
+            tape.watch(images)
+            region_map = backbone(images)["region_map"]
+            total = tf.reduce_sum(tf.square(region_map))
+        energy += tf.square(tape.gradient(total, images)).numpy().mean(axis=(0, 3))
     inner = energy[8:-8, 8:-8].reshape(6, 8, 6, 8).mean(axis=(0, 2))
     assert inner.min() > 0.4 * inner.max()
 
