@@ -79,7 +79,7 @@ class BatchNorm(layers.BatchNormalization):
         x = ops.cast(inputs, "float32")
         axes = tuple(range(len(inputs.shape) - 1))
         count = ops.cast(ops.size(x) // ops.shape(x)[-1], "float32")
-        sums = (ops.sum(x, axes), ops.sum(ops.square(x), axes), count)
+        sums = [ops.sum(x, axes), ops.sum(ops.square(x), axes), count]
         if _tensorflow_kernels():
             sums = _tensorflow_kernels().sum_over_replicas(sums)
         total, total_of_squares, count = sums

@@ -14,10 +14,10 @@ def num_replicas():
 
 
 def sum_over_replicas(tensors):
-    """The sums of tensors over all replicas; the tensors themselves where there is one."""
+    """The sums of a tensor, or of a list of them, over all replicas; itself where there is one."""
     if num_replicas() == 1:
         return tensors
-    return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, list(tensors))
+    return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, tensors)
 
 
 def normalize_by_batch(inputs, scale, offset, epsilon):

@@ -12,13 +12,12 @@ import zlib
 import numpy as np
 
 from dmgan_tf.errors import InputError
-from dmgan_tf.files import replacing
+from dmgan_tf.files import is_disk_full, replacing
 
 _FORMAT_VERSION = 1
 _FILE_NAME = re.compile(r"step-(\d{8,})\.npz")
 _VARIABLE_PREFIX = "variables/"
 _METADATA = "metadata"
-_DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError, OSError)
 
 
@@ -102,7 +101,7 @@ class CheckpointStore:
                 np.savez(temporary, **arrays)
                 self._verify(temporary)
         except OSError as error:
-            if error.errno not in _DISK_FULL:
+            if not is_disk_full(error):
                 raise
             last = self.latest()
             kept = "there is none yet" if last is None else f"the last good one is step {last}"

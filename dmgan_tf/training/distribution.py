@@ -10,6 +10,7 @@ import logging
 import tensorflow as tf
 
 from dmgan_tf.errors import InputError
+from dmgan_tf.layers.tensorflow_kernels import num_replicas, sum_over_replicas
 
 STRATEGIES = ("default", "mirrored")
 
@@ -57,11 +58,6 @@ def check_batch_size(batch_size, strategy):
         )
 
 
-def num_replicas():
-    """How many replicas share the step that is being traced or run."""
-    return tf.distribute.get_strategy().num_replicas_in_sync
-
-
 def global_batch_mean(per_example, global_batch_size):
     """A replica's share of the mean over the global batch.
 
@@ -90,13 +86,6 @@ def gather(values):
     if num_replicas() == 1:
         return values
     return tf.distribute.get_replica_context().all_gather(values, axis=0)
-
-
-def sum_over_replicas(value):
-    """The sum of a tensor over all replicas; the tensor itself where there is one."""
-    if num_replicas() == 1:
-        return value
-    return tf.distribute.get_replica_context().all_reduce("SUM", value)
 
 
 def replica_index():
