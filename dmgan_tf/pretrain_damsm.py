@@ -27,7 +27,12 @@ def define_flags():
         ["inception_v3", "small_cnn"],
         "Network under the image encoder; small_cnn trains from nothing on a CPU.",
     )
-    flags.DEFINE_string("image_weights", None, "Weights of inception_v3, a .weights.h5 file.")
+    flags.DEFINE_string(
+        "image_weights",
+        None,
+        "Model directory with the weights of inception_v3, made by `convert --inception=SOURCE`, "
+        "or with an image encoder on it, whose backbone is taken.",
+    )
     flags.DEFINE_integer("backbone_channels", 32, "Width of small_cnn's first convolution.")
     flags.DEFINE_integer(
         "encoder_input_size", None, "Pixels that images are resized to; default: the backbone's."
@@ -39,6 +44,9 @@ def define_flags():
     flags.DEFINE_integer("embedding_dim", 300, "Size of the learned embedding of a word.")
     flags.DEFINE_float("dropout", 0.5, "Share of the embedding dropped in training.")
     flags.DEFINE_integer("max_words", 18, "Words of a caption that training reads.")
+    flags.DEFINE_float("gamma1", 4.0, "Sharpness of the attention over regions.")
+    flags.DEFINE_float("gamma2", 5.0, "Sharpness of the soft maximum over words.")
+    flags.DEFINE_float("gamma3", 10.0, "Sharpness of the softmax over the batch.")
     flags.DEFINE_float("learning_rate", 0.002, "Adam's, in the first epoch.")
     flags.DEFINE_float("learning_rate_decay", 0.98, "Factor an epoch, down to a tenth.")
     flags.DEFINE_enum(

@@ -26,6 +26,9 @@ def define_flags():
     flags.DEFINE_string(
         "run", None, "Run directory: checkpoints, logs, samples and model/, always current."
     )
+    flags.DEFINE_string(
+        "init", None, "Run or model directory whose generator and discriminators to start from."
+    )
     flags.DEFINE_bool("resume", False, "Continue the run that stands in --run.")
     flags.DEFINE_multi_string(
         "sample_captions", [], "A caption of the sample sheets; repeatable. Default: held-out ones."
@@ -66,7 +69,9 @@ def define_flags():
     )
     flags.DEFINE_bool("writing_gate", True, "Give the memory its writing gate (Table 3).")
     flags.DEFINE_bool("response_gate", True, "Give the memory its response gate (Table 3).")
-    flags.DEFINE_integer("max_words", 18, "Words of a caption that training reads.")
+    flags.DEFINE_integer(
+        "max_words", None, "Words of a caption that training reads; default: the DAMSM's."
+    )
     flags.DEFINE_bool("flip", True, 'Mirror images at random; not if captions say "left".')
     flags.DEFINE_bool("crop", True, "Crop images at random, to 64/76 of their side.")
     flags.DEFINE_enum(
@@ -96,8 +101,9 @@ def main():
         options.data,
         options.damsm,
         options.run,
+        init=options.init,
         resume=options.resume,
-        flags_text=command.flags_text(["data", "damsm", "run", *_SAMPLES, *settings]),
+        flags_text=command.flags_text(["data", "damsm", "run", "init", *_SAMPLES, *settings]),
         **{name: options[name].value for name in _SAMPLES},
     )
     print(f"model: {result.model}")

@@ -29,6 +29,31 @@ tf.config.set_logical_device_configuration(
 )
 
 
+def pytest_addoption(parser):
+    parser.addoption(
+        "--differences",
+        action="store_true",
+        help="print the largest difference of each part from the published numbers",
+    )
+
+
+def pytest_terminal_summary(terminalreporter):
+    if not terminalreporter.config.getoption("--differences"):
+        return
+    from differences import table
+
+    reports = terminalreporter.stats.get("passed", []) + terminalreporter.stats.get("failed", [])
+    recorded = [
+        value
+        for report in sorted(reports, key=lambda report: report.nodeid)
+        for name, value in report.user_properties
+        if name == "difference"
+    ]
+    terminalreporter.section("differences from the published numbers")
+    for line in table(recorded):
+        terminalreporter.write_line(line)
+
+
 @pytest.fixture(scope="session")
 def two_replicas():
     """A `MirroredStrategy` of two replicas."""

@@ -3,6 +3,8 @@
 import keras
 from keras import layers, ops
 
+from dmgan_tf.layers.initialization import Orthogonal
+
 
 def attend_to_words(image_features, keys, values, padding_mask):
     """Reads, for every pixel, the words' values in proportion to their keys' likeness to it.
@@ -54,7 +56,7 @@ class WordAttention(layers.Layer):
         self.word_projection = layers.Dense(
             image_features_shape[-1],
             use_bias=False,
-            kernel_initializer="orthogonal",
+            kernel_initializer=Orthogonal(),
             dtype=self.dtype_policy,
             name="word_projection",
         )

@@ -3,6 +3,7 @@
 import keras
 from keras import layers, ops
 
+from dmgan_tf.layers.initialization import Orthogonal
 from dmgan_tf.layers.normalization import BatchNorm
 from dmgan_tf.layers.spectral import SpectralConv2D
 
@@ -36,7 +37,7 @@ def convolution_3x3(filters, dtype, name):
         3,
         padding="same",
         use_bias=False,
-        kernel_initializer="orthogonal",
+        kernel_initializer=Orthogonal(),
         dtype=dtype,
         name=name,
     )

@@ -4,6 +4,7 @@ import keras
 from keras import layers, ops
 
 from dmgan_tf.layers.blocks import GLU
+from dmgan_tf.layers.initialization import Orthogonal
 
 
 @keras.saving.register_keras_serializable(package="dmgan_tf")
@@ -32,7 +33,7 @@ class ConditioningAugmentation(layers.Layer):
         self.condition_dim = condition_dim
         self.dense = layers.Dense(
             4 * condition_dim,
-            kernel_initializer="orthogonal",
+            kernel_initializer=Orthogonal(),
             dtype=self.dtype_policy,
             name="dense",
         )

@@ -4,12 +4,20 @@ import keras
 from keras import layers, ops
 
 from dmgan_tf.layers.attention import attend_to_words
+from dmgan_tf.layers.initialization import Orthogonal
 
 
 def _projection(units, dtype, name):
     """A 1x1 convolution followed by ReLU, as the release has M_w, M_r and both phis."""
     return layers.Dense(
-        units, activation="relu", kernel_initializer="orthogonal", dtype=dtype, name=name
+        units, activation="relu", kernel_initializer=Orthogonal(), dtype=dtype, name=name
+    )
+
+
+def _gate(dtype, name, use_bias=True):
+    """A 1x1 convolution to one channel, before its sigmoid."""
+    return layers.Dense(
+        1, use_bias=use_bias, kernel_initializer=Orthogonal(), dtype=dtype, name=name
     )
 
 
@@ -41,9 +49,8 @@ class MemoryWriting(layers.Layer):
         self.word_projection = _projection(memory_dim, self.dtype_policy, "word_projection")
         if gated:
             self.image_projection = _projection(memory_dim, self.dtype_policy, "image_projection")
-            gate = {"use_bias": False, "kernel_initializer": "orthogonal"}
-            self.word_gate = layers.Dense(1, **gate, dtype=self.dtype_policy, name="word_gate")
-            self.image_gate = layers.Dense(1, **gate, dtype=self.dtype_policy, name="image_gate")
+            self.word_gate = _gate(self.dtype_policy, "word_gate", use_bias=False)
+            self.image_gate = _gate(self.dtype_policy, "image_gate", use_bias=False)
 
     def build(self, word_features_shape, image_features_shape):
         self.word_projection.build(word_features_shape)
@@ -121,9 +128,7 @@ class GatedResponse(layers.Layer):
     """
 
     def build(self, image_features_shape, reading_shape=None):
-        self.gate = layers.Dense(
-            1, kernel_initializer="orthogonal", dtype=self.dtype_policy, name="gate"
-        )
+        self.gate = _gate(self.dtype_policy, "gate")
         self.gate.build((*image_features_shape[:-1], 2 * image_features_shape[-1]))
 
     def call(self, image_features, reading):

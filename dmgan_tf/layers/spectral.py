@@ -3,6 +3,8 @@
 import keras
 from keras import initializers, layers, ops
 
+from dmgan_tf.layers.initialization import Orthogonal
+
 
 @keras.saving.register_keras_serializable(package="dmgan_tf")
 class SpectralConv2D(layers.Layer):
@@ -41,7 +43,7 @@ class SpectralConv2D(layers.Layer):
         self.kernel = self.add_weight(
             name="kernel",
             shape=(self.kernel_size, self.kernel_size, input_shape[-1], self.filters),
-            initializer="orthogonal",
+            initializer=Orthogonal(),
             autocast=False,
         )
         self.bias = self.add_weight(name="bias", shape=(self.filters,), initializer="zeros")

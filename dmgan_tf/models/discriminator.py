@@ -5,6 +5,7 @@ from keras import layers, ops
 
 from dmgan_tf.errors import InputError
 from dmgan_tf.layers.blocks import DownsampleBlock
+from dmgan_tf.layers.initialization import Orthogonal
 
 
 @keras.saving.register_keras_serializable(package="dmgan_tf")
@@ -128,5 +129,5 @@ def _logit_head(name):
     # Float32 under every precision: losses need it, and TensorFlow 2.21's half-precision kernels
     # for processors with AMX give wrong sums for a 4x4 map of 16 or 24 channels.
     return layers.Conv2D(
-        1, 4, strides=4, kernel_initializer="orthogonal", dtype="float32", name=name
+        1, 4, strides=4, kernel_initializer=Orthogonal(), dtype="float32", name=name
     )

@@ -10,6 +10,7 @@ from dmgan_tf.errors import InputError
 from dmgan_tf.layers.attention import WordAttention
 from dmgan_tf.layers.blocks import GLU, ResidualBlock, UpsampleBlock, convolution_3x3
 from dmgan_tf.layers.conditioning import ConditioningAugmentation
+from dmgan_tf.layers.initialization import Orthogonal
 from dmgan_tf.layers.memory import DynamicMemory
 from dmgan_tf.layers.normalization import BatchNorm
 
@@ -47,7 +48,7 @@ class InitialStage(layers.Layer):
         self.dense = layers.Dense(
             2 * 16 * self.first_channels,
             use_bias=False,
-            kernel_initializer="orthogonal",
+            kernel_initializer=Orthogonal(),
             dtype=dtype,
             name="dense",
         )

@@ -239,7 +239,7 @@ def _units(branch):
 
 @keras.saving.register_keras_serializable(package="dmgan_tf")
 class InceptionV3(keras.Model):
-    """Inception-v3, able to hold each of three published sets of weights.
+    """Inception-v3, able to hold each of the published sets of weights.
 
     The sets share shapes but not arithmetic; weights put into the wrong network give numbers that
     look right and are not. Attributes bear torchvision's names (`Mixed_5b.branch1x1.conv`), so a
@@ -252,7 +252,7 @@ class InceptionV3(keras.Model):
         variant: `"torchvision"`: average pooling counts padding zeros. `"fid_2015"`, the network
             of FID and Inception Score: it does not, and the last block pools by maximum.
             `"keras_applications"`: average pooling without padding, no learned scale in batch
-            normalisation.
+            normalisation; so is StackGAN's Inception, fine-tuned on birds.
         num_classes: Size of the classifier `fc`, 1000 for ImageNet, 1008 for `fid_2015`; 0 for
             none.
 

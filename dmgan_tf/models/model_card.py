@@ -1,37 +1,43 @@
 """The README.md of a model directory."""
 
 
-def default_model_card(vocabulary, text_encoder, generator=None):
+def default_model_card(vocabulary=None, discriminators=(), **networks):
     """The card of a model whose maker wrote none: what it is, its sizes, and how to use it.
 
     Args:
-        vocabulary: Its `Vocabulary`.
-        text_encoder: Its `TextEncoder`.
-        generator: Its `Generator`; None for a DAMSM, which has none.
+        vocabulary: Its `Vocabulary`; None if it has none.
+        discriminators: Its `Discriminator`s.
+        **networks: Its other networks, by their names in `ModelComponents`; None for what it lacks.
 
     Returns:
         Markdown.
     """
-    if generator is None:
-        return f"""# Encoders of a DM-GAN
+    networks = {name: network for name, network in networks.items() if network is not None}
+    if "generator" in networks:
+        sizes = networks["generator"].image_sizes
+        title = f"DM-GAN, {sizes[-1]} pixels"
+        kind = "A text-to-image model of [DM-GAN](https://arxiv.org/abs/1904.01310)"
+        stages = [f"- stages: {', '.join(map(str, sizes))} pixels"]
+        usage = _GENERATOR_USAGE
+    elif "inception" in networks:
+        title, kind = "Inception-v3", "Published weights of an image classifier"
+        stages = [f"- arithmetic of: {networks['inception'].variant}"]
+        usage = _INCEPTION_USAGE
+    else:
+        title = "Networks of a DM-GAN"
+        kind = "Networks of [DM-GAN](https://arxiv.org/abs/1904.01310)"
+        stages, usage = [], _ENCODERS_USAGE if len(networks) == 2 else ""
+    counted = {name.replace("_", " "): network for name, network in networks.items()}
+    for network in discriminators or ():
+        counted[f"discriminator of {network.image_size} pixels"] = network
+    lines = [f"- {name}: {net.count_params():,} parameters" for name, net in counted.items()]
+    if vocabulary is not None:
+        lines.append(f"- vocabulary: {len(vocabulary) - 1} words")
+    listed = "\n".join([*stages, *lines])
+    return f"# {title}\n\n{kind}, in the format of `dmgan_tf`.\n\n{listed}\n{usage}"
 
-Networks made with `dmgan_tf`, a part of [DM-GAN](https://arxiv.org/abs/1904.01310).
 
-- vocabulary: {len(vocabulary) - 1} words
-- word features: {text_encoder.word_dim} values
-
-```
-python -m dmgan_tf.train --damsm=DIRECTORY --data=DATA --run=RUN
-```
-"""
-    return f"""# DM-GAN, {generator.image_sizes[-1]} pixels
-
-A text-to-image model of [DM-GAN](https://arxiv.org/abs/1904.01310), made with `dmgan_tf`.
-
-- stages: {", ".join(str(size) for size in generator.image_sizes)} pixels
-- generator: {generator.count_params():,} parameters
-- vocabulary: {len(vocabulary) - 1} words
-
+_GENERATOR_USAGE = """
 ```
 python -m dmgan_tf.sample --model=DIRECTORY --caption="..." --output=samples
 ```
@@ -41,5 +47,16 @@ from dmgan_tf import DMGANTextToImage
 
 model = DMGANTextToImage.from_preset("DIRECTORY")
 images = model.generate(["..."], seed=0)  # uint8 (captions, height, width, 3)
+```
+"""
+_ENCODERS_USAGE = """
+```
+python -m dmgan_tf.train --damsm=DIRECTORY --data=DATA --run=RUN
+```
+"""
+_INCEPTION_USAGE = """
+```
+python -m dmgan_tf.pretrain_damsm --image_backbone=inception_v3 --image_weights=DIRECTORY \\
+    --data=DATA --run=RUN
 ```
 """

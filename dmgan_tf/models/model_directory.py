@@ -11,25 +11,38 @@ import numpy as np
 
 from dmgan_tf.errors import InputError
 from dmgan_tf.files import is_disk_full, replacing_directory, write_text
+from dmgan_tf.layers.initialization import without_initial_values
 from dmgan_tf.models.discriminator import Discriminator
 from dmgan_tf.models.generator import Generator
 from dmgan_tf.models.image_encoder import ImageEncoder
+from dmgan_tf.models.inception import InceptionV3
 from dmgan_tf.models.model_card import default_model_card
 from dmgan_tf.models.text_encoder import TextEncoder
 from dmgan_tf.text.vocabulary import Vocabulary
 
 FORMAT_VERSION = 1
+_NETWORKS = {  # those of which there is one; the discriminators are several
+    "text_encoder": TextEncoder,
+    "generator": Generator,
+    "image_encoder": ImageEncoder,
+    "inception": InceptionV3,
+}
 
 
 @dataclasses.dataclass
 class ModelComponents:
-    """What a model directory holds; `None` and an empty list stand for what it does not."""
+    """What a model directory holds; `None` and an empty list stand for what it does not.
 
-    vocabulary: Vocabulary
-    text_encoder: TextEncoder
+    Training writes encoders, or encoders and a generator. Converted weights may be any of these
+    alone, and `inception` the network of a metric or a backbone to train a DAMSM on.
+    """
+
+    vocabulary: Vocabulary | None = None
+    text_encoder: TextEncoder | None = None
     generator: Generator | None = None
     discriminators: list[Discriminator] = dataclasses.field(default_factory=list)
     image_encoder: ImageEncoder | None = None
+    inception: InceptionV3 | None = None
     extra: dict = dataclasses.field(default_factory=dict)
     readme: str | None = None
 
@@ -37,11 +50,12 @@ class ModelComponents:
 def save_model_directory(
     directory,
     *,
-    vocabulary,
-    text_encoder,
+    vocabulary=None,
+    text_encoder=None,
     generator=None,
     discriminators=None,
     image_encoder=None,
+    inception=None,
     extra=None,
     readme=None,
 ):
@@ -51,11 +65,12 @@ def save_model_directory(
 
     Args:
         directory: Where to write.
-        vocabulary: The `Vocabulary` that `text_encoder` was trained with.
-        text_encoder: A built `TextEncoder`.
+        vocabulary: The `Vocabulary` that `text_encoder` was trained with, if known.
+        text_encoder: A built `TextEncoder`, if there is one.
         generator: A built `Generator`, if there is one.
         discriminators: Built `Discriminator`s, smallest image first, if there are any.
         image_encoder: A built `ImageEncoder`, if there is one.
+        inception: A built `InceptionV3`, if there is one.
         extra: Further entries for `config.json`, such as the training's settings; JSON values.
         readme: The model card, Markdown; one with sizes and a first command if not given.
 
@@ -63,33 +78,38 @@ def save_model_directory(
         InputError: If the vocabulary is not of the size that the text encoder expects, if something
             else than a model stands at that place, or if the disk is full; what was there stays.
     """
-    _check_vocabulary_size(vocabulary, text_encoder)
+    check_vocabulary_size(vocabulary, text_encoder)
+    tokenizer = None
+    if vocabulary is not None:
+        tokenizer = {"vocabulary_sha256": vocabulary.sha256, "vocabulary_size": len(vocabulary)}
     config = {
         "format_version": FORMAT_VERSION,
-        "tokenizer": {
-            "vocabulary_sha256": vocabulary.sha256,
-            "vocabulary_size": len(vocabulary),
-        },
+        "tokenizer": tokenizer,
         "versions": {
             "dmgan_tf": _version("dmgan_tf"),
             "keras": keras.__version__,
             "backend": keras.backend.backend(),
             "backend_version": _version(keras.backend.backend()),
         },
-        "text_encoder": _config_of(text_encoder),
         **(extra or {}),
     }
+    networks = {
+        "text_encoder": text_encoder,
+        "generator": generator,
+        "image_encoder": image_encoder,
+        "inception": inception,
+    }
     with _replacing_model(directory) as temporary:
-        vocabulary.save(temporary / "vocabulary.txt")
-        text_encoder.save_weights(temporary / "text_encoder.weights.h5")
-        for name, model in (("generator", generator), ("image_encoder", image_encoder)):
+        if vocabulary is not None:
+            vocabulary.save(temporary / "vocabulary.txt")
+        for name, model in networks.items():
             if model is not None:
                 config[name] = _config_of(model)
                 model.save_weights(temporary / f"{name}.weights.h5")
         if discriminators:
             config["discriminators"] = [_config_of(model) for model in discriminators]
             _Together(discriminators).save_weights(temporary / "discriminators.weights.h5")
-        card = readme or default_model_card(vocabulary, text_encoder, generator)
+        card = readme or default_model_card(vocabulary, discriminators, **networks)
         write_text(temporary / "README.md", card)
         write_text(temporary / "config.json", json.dumps(config, indent=2) + "\n")
 
@@ -109,23 +129,20 @@ def load_model_directory(directory, dtype=None):
     """
     directory = find_model_directory(directory)
     config = _read_config(directory)
-    vocabulary = Vocabulary.load(directory / "vocabulary.txt")
-    expected = config["tokenizer"]["vocabulary_sha256"]
-    if vocabulary.sha256 != expected:
-        raise InputError(
-            f"The vocabulary of {directory} is not the one its text encoder was trained with: "
-            f"expected hash {expected[:12]}, received {vocabulary.sha256[:12]} "
-            f"({len(vocabulary)} ids). Restore the model's own vocabulary.txt."
-        )
-    text_encoder = _load(directory, "text_encoder", TextEncoder, config["text_encoder"], dtype)
-    _check_vocabulary_size(vocabulary, text_encoder)
-    components = ModelComponents(vocabulary, text_encoder)
-    if "generator" in config:
-        components.generator = _load(directory, "generator", Generator, config["generator"], dtype)
-    if "image_encoder" in config:
-        components.image_encoder = _load(
-            directory, "image_encoder", ImageEncoder, config["image_encoder"], dtype
-        )
+    components = ModelComponents()
+    if config["tokenizer"] is not None:
+        components.vocabulary = _load_vocabulary(directory, config)
+    for name, model_class in _NETWORKS.items():
+        if name in config:
+            model = _from_config(directory, model_class, config[name], dtype)
+            _load_weights(model, directory, name)
+            setattr(components, name, model)
+        elif (directory / f"{name}.weights.h5").exists():
+            raise InputError(
+                f"Expected config.json of {directory} to describe its {name}, whose weights are "
+                "there. Received: no such entry. Copy the whole model directory again."
+            )
+    check_vocabulary_size(components.vocabulary, components.text_encoder)
     if "discriminators" in config:
         components.discriminators = [
             _from_config(directory, Discriminator, entry, dtype)
@@ -180,7 +197,8 @@ def _config_of(model):
 def _from_config(directory, model_class, config, dtype):
     try:
         model = model_class(**config, dtype=dtype or "float32")
-        model.build()
+        with without_initial_values():  # they would be replaced at once
+            model.build()
     except (TypeError, ValueError) as error:
         raise InputError(
             f"{directory / 'config.json'} does not describe a {model_class.__name__} that this "
@@ -190,10 +208,16 @@ def _from_config(directory, model_class, config, dtype):
     return model
 
 
-def _load(directory, name, model_class, config, dtype):
-    model = _from_config(directory, model_class, config, dtype)
-    _load_weights(model, directory, name)
-    return model
+def _load_vocabulary(directory, config):
+    vocabulary = Vocabulary.load(directory / "vocabulary.txt")
+    expected = config["tokenizer"]["vocabulary_sha256"]
+    if vocabulary.sha256 != expected:
+        raise InputError(
+            f"The vocabulary of {directory} is not the one its text encoder was trained with: "
+            f"expected hash {expected[:12]}, received {vocabulary.sha256[:12]} "
+            f"({len(vocabulary)} ids). Restore the model's own vocabulary.txt."
+        )
+    return vocabulary
 
 
 def _load_weights(model, directory, name):
@@ -223,7 +247,10 @@ def _read_config(directory):
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
         version = int(config["format_version"])
-        _ = config["tokenizer"]["vocabulary_sha256"], config["text_encoder"]  # both are needed
+        if config["tokenizer"] is not None:
+            _ = config["tokenizer"]["vocabulary_sha256"][:12]
+        if not any(name in config for name in (*_NETWORKS, "discriminators")):
+            raise KeyError("no network")
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"Expected a model's config.json at {path}; it cannot be read as one "
@@ -237,7 +264,10 @@ def _read_config(directory):
     return config
 
 
-def _check_vocabulary_size(vocabulary, text_encoder):
+def check_vocabulary_size(vocabulary, text_encoder):
+    """Raises an error if a vocabulary and a text encoder, where both are there, do not fit."""
+    if vocabulary is None or text_encoder is None:
+        return
     if len(vocabulary) != text_encoder.vocabulary_size:
         raise InputError(
             f"Expected a vocabulary of {text_encoder.vocabulary_size} ids, the text encoder's. "
@@ -250,7 +280,7 @@ def _check_vocabulary_size(vocabulary, text_encoder):
 def _replacing_model(directory):
     """`replacing_directory` for a model: nothing else is replaced, and a full disk is one line."""
     directory = pathlib.Path(directory)
-    _check_replaceable(directory)
+    check_replaceable(directory)
     try:
         with replacing_directory(directory) as temporary:
             yield temporary
@@ -264,8 +294,15 @@ def _replacing_model(directory):
         ) from error
 
 
-def _check_replaceable(directory):
-    """Refuses to write over anything but a model, such as a run directory with its checkpoints."""
+def check_replaceable(directory):
+    """Refuses to write over anything but a model, such as a run directory with its checkpoints.
+
+    Saving checks by itself; a command that works long before it saves asks at once.
+
+    Raises:
+        InputError: If something else stands at `directory`.
+    """
+    directory = pathlib.Path(directory)
     if not directory.exists():
         return
     if directory.is_dir() and not any(directory.iterdir()):

@@ -24,8 +24,9 @@ class DMGANTextToImage:
         Text-to-Image Synthesis. CVPR 2019.
 
     Args:
-        vocabulary: The `Vocabulary` that the text encoder was trained with.
-        text_encoder: A built `TextEncoder`.
+        vocabulary: The `Vocabulary` that the text encoder was trained with. Without one, as
+            converted weights may come, the networks can be called but captions cannot be drawn.
+        text_encoder: A built `TextEncoder`; the same holds without one.
         generator: A built `Generator`.
         discriminators: The generator's `Discriminator`s, smallest image first, if kept.
         image_encoder: The DAMSM's `ImageEncoder`, if kept.
@@ -48,7 +49,7 @@ class DMGANTextToImage:
         readme=None,
     ):
         self.vocabulary = vocabulary
-        self.tokenizer = Tokenizer(vocabulary)
+        self._tokenizer = None if vocabulary is None else Tokenizer(vocabulary)
         self.text_encoder = text_encoder
         self.generator = generator
         self.discriminators = list(discriminators or [])
@@ -58,7 +59,23 @@ class DMGANTextToImage:
         # XLA on a processor is slower than TensorFlow's graphs, and long to compile.
         jit_compile = "auto" if keras.backend.backend() == "jax" else False
         for model in (text_encoder, generator):
-            model.compile(jit_compile=jit_compile)
+            if model is not None:
+                model.compile(jit_compile=jit_compile)
+
+    @property
+    def tokenizer(self):
+        """The `Tokenizer` of the vocabulary.
+
+        Raises:
+            InputError: If the model has no text encoder or no vocabulary.
+        """
+        for part in ("text_encoder", "vocabulary"):
+            if getattr(self, part) is None:
+                raise InputError(
+                    f"Captions need a text encoder and its vocabulary; this model has no "
+                    f"{part.replace('_', ' ')}. Convert its weights again, with --{part}=FILE."
+                )
+        return self._tokenizer
 
     @classmethod
     def from_preset(cls, preset, dtype=None):
@@ -74,15 +91,16 @@ class DMGANTextToImage:
         Raises:
             InputError: If there is no such model, or it is damaged, or has no generator.
         """
-        shipped = pathlib.Path(__file__).parents[1] / "presets" / str(preset)
-        directory = shipped if shipped.is_dir() else pathlib.Path(preset)
+        directory = find_preset(preset)
         components = load_model_directory(directory, dtype=dtype)
         if components.generator is None:
             raise InputError(
                 f"{directory} holds no generator (a DAMSM's model directory has encoders only). "
                 "Give a model directory that `python -m dmgan_tf.train` wrote."
             )
-        return cls(**vars(components))
+        parts = vars(components)
+        del parts["inception"]  # a directory of its own, never beside a generator
+        return cls(**parts)
 
     def save_to_preset(self, directory, readme=None):
         """Writes a model directory that `from_preset` reads; see `save_model_directory`.
@@ -201,6 +219,12 @@ class DMGANTextToImage:
                 "padding_mask": token_ids != 0,
             }
         )
+
+
+def find_preset(preset):
+    """The directory of a shipped model, if `preset` is the name of one; else `preset` as a path."""
+    shipped = pathlib.Path(__file__).parents[1] / "presets" / str(preset)
+    return shipped if shipped.is_dir() else pathlib.Path(preset)
 
 
 def to_uint8(images):

@@ -53,7 +53,8 @@ class PretrainingConfig(Settings):
         batch_size: Images a step, over all devices; at least 2.
         image_backbone: `"inception_v3"`, the release's, which wants trained weights, or
             `"small_cnn"`, which trains from nothing.
-        image_weights: A `.weights.h5` of `inception_v3`, or None.
+        image_weights: A model directory with the weights of `inception_v3`, which also say which
+            of the published networks it is; or None.
         backbone_channels: Width of `small_cnn`'s first convolution.
         encoder_input_size: Size in pixels to which the image encoder resizes; None for the
             backbone's own (299 for `inception_v3`, 64 for `small_cnn`).
@@ -64,6 +65,9 @@ class PretrainingConfig(Settings):
         embedding_dim: Size of the learned embedding of a word.
         dropout: Share of the embedding dropped in training, in [0, 1).
         max_words: Words of a caption that training reads.
+        gamma1: Sharpness of the attention over regions.
+        gamma2: Sharpness of the soft maximum over words.
+        gamma3: Sharpness of the softmax over the batch.
         learning_rate: Adam's, in the first epoch.
         learning_rate_decay: What an epoch multiplies it by, down to a tenth.
         precision, strategy, seed: See `Settings`.
@@ -82,6 +86,9 @@ class PretrainingConfig(Settings):
     embedding_dim: int = 300
     dropout: float = 0.5
     max_words: int = 18
+    gamma1: float = 4.0
+    gamma2: float = 5.0
+    gamma3: float = 10.0
     learning_rate: float = 0.002
     learning_rate_decay: float = 0.98
 
@@ -96,8 +103,9 @@ class PretrainingConfig(Settings):
             size = getattr(self, name)
             self._check(name, size is None or size >= 16, "16 or more")
         self._check("dropout", 0 <= self.dropout < 1, "from 0 up to, not including, 1")
-        rate = self.learning_rate
-        self._check("learning_rate", math.isfinite(rate) and rate > 0, "a positive number")
+        for name in ("learning_rate", "gamma1", "gamma2", "gamma3"):
+            value = getattr(self, name)
+            self._check(name, math.isfinite(value) and value > 0, "a positive number")
         self._check("learning_rate_decay", 0 < self.learning_rate_decay <= 1, "above 0, at most 1")
         if self.image_weights and self.image_backbone != "inception_v3":
             raise InputError(
@@ -134,7 +142,8 @@ class DMGANConfig(Settings):
         refinement: `"memory"`, or `"attention"` for the baseline of Table 3.
         writing_gate: Whether the memory has its writing gate.
         response_gate: Whether the memory has its response gate.
-        max_words: Words of a caption that training reads: 18 (CUB) or 12 (COCO).
+        max_words: Words of a caption that training reads: 18 (CUB) or 12 (COCO); None for as many
+            as the DAMSM read.
         flip: Whether images are mirrored at random; not if captions say "left".
         crop: Whether images are cropped at random, to 64/76 of their side.
         precision, strategy, seed: See `Settings`.
@@ -160,18 +169,19 @@ class DMGANConfig(Settings):
     refinement: str = "memory"
     writing_gate: bool = True
     response_gate: bool = True
-    max_words: int = 18
+    max_words: int | None = None
     flip: bool = True
     crop: bool = True
 
     def __post_init__(self):
         super().__post_init__()
-        for name in ("epochs", "batch_size", "channels", "discriminator_channels", "max_words"):
+        for name in ("epochs", "batch_size", "channels", "discriminator_channels"):
             self._check(name, getattr(self, name) >= 1, "1 or more")
         for name in ("noise_dim", "condition_dim", "num_stages"):
             self._check(name, getattr(self, name) >= 1, "1 or more")
-        if self.memory_dim is not None:
-            self._check("memory_dim", self.memory_dim >= 1, "1 or more")
+        for name in ("memory_dim", "max_words"):
+            value = getattr(self, name)
+            self._check(name, value is None or value >= 1, "1 or more")
         size = self.base_size
         self._check("base_size", size >= 16 and not size & (size - 1), "a power of two from 16 up")
         for name in ("damsm_weight", "kl_weight", "num_residual_blocks"):

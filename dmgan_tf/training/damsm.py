@@ -7,6 +7,7 @@ import tensorflow as tf
 from dmgan_tf.losses import matching_losses
 from dmgan_tf.training import distribution
 
+GAMMAS = ("gamma1", "gamma2", "gamma3")  # they travel in the configuration of a DAMSM's model
 LOSS_NAMES = (
     "word_image_to_text",
     "word_text_to_image",

@@ -30,6 +30,7 @@ class DMGAN(keras.Model):
         image_encoder: A built `ImageEncoder` of the same DAMSM, not trained here.
         objective: `"paper"` (Eq. 11 and 12) or `"release"` (mismatched pairs, other weights).
         damsm_weight: Weight of the DAMSM losses at the last stage (lambda 2).
+        gammas: `gamma1` to `gamma3` that the DAMSM was trained with, those that are not 4, 5, 10.
         kl_weight: Weight of the conditioning divergence (lambda 1).
         ema_decay: Decay of the generator's moving average, in [0, 1).
         ema_warmup: Whether the average forgets its first steps faster.
@@ -45,6 +46,7 @@ class DMGAN(keras.Model):
         image_encoder,
         objective="paper",
         damsm_weight=5.0,
+        gammas=None,
         kl_weight=1.0,
         ema_decay=0.999,
         ema_warmup=False,
@@ -61,6 +63,7 @@ class DMGAN(keras.Model):
             frozen.trainable = False
         self.objective = objective
         self.damsm_weight = damsm_weight
+        self.gammas = dict(gammas or {})
         self.kl_weight = kl_weight
         self.seed = seed
         self.average = ExponentialMovingAverage(generator, average_generator, ema_decay, ema_warmup)
@@ -215,6 +218,7 @@ class DMGAN(keras.Model):
                 text,
                 batch["token_ids"],
                 batch["class_ids"],
+                **self.gammas,
             )
             per_example = tf.add_n(list(losses.values()))
             loss = self.damsm_weight * self._batch_mean(per_example)

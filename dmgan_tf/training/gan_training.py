@@ -12,12 +12,15 @@ from dmgan_tf.text.tokenizer import Tokenizer
 from dmgan_tf.text.vocabulary import check_same_vocabulary
 from dmgan_tf.training.callbacks import CheckpointSaver, EpochMeans, Progress, ScalarLogger
 from dmgan_tf.training.checkpoints import CheckpointStore, check_steps_per_epoch, named_variables
+from dmgan_tf.training.damsm import GAMMAS
 from dmgan_tf.training.distribution import check_batch_size, get_strategy
 from dmgan_tf.training.dmgan import DMGAN
 from dmgan_tf.training.run_directory import RunDirectory
 from dmgan_tf.training.samples import CurrentModel, SampleSheets
+from dmgan_tf.training.starting_point import start_from
 
 NUM_SAMPLE_CAPTIONS = 8
+DEFAULT_MAX_WORDS = 18  # the release's for CUB, for a DAMSM that does not say what it read
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,6 +37,7 @@ def train_dmgan(
     damsm,
     run,
     *,
+    init=None,
     resume=False,
     flags_text="",
     sample_captions=(),
@@ -48,6 +52,8 @@ def train_dmgan(
         damsm: The run or model directory of a DAMSM that was trained with the data's vocabulary.
         run: The run directory: checkpoints, TensorBoard logs, samples, and `model/`, current at
             the end of every epoch.
+        init: A run or model directory whose generator, and discriminators where it has them, the
+            training starts from; it must have the sizes of `config` and the DAMSM's vocabulary.
         resume: Whether to continue a run that stands there.
         flags_text: Flags to keep in the run directory, one a line.
         sample_captions: Captions of the sample sheets; captions of held-out images if empty.
@@ -62,6 +68,9 @@ def train_dmgan(
     """
     info = load_dataset_info(data)
     encoders = _load_encoders(damsm, info, data)
+    if config.max_words is None:
+        max_words = encoders.extra.get("damsm", {}).get("max_words", DEFAULT_MAX_WORDS)
+        config = dataclasses.replace(config, max_words=max_words)
     strategy = get_strategy(config.strategy)
     check_batch_size(config.batch_size, strategy)
     steps = _checked_steps(config, info, data)
@@ -74,6 +83,8 @@ def train_dmgan(
     keras.utils.set_random_seed(config.seed)
     with strategy.scope():
         dmgan = build_dmgan(config, load_model_directory(damsm, dtype=config.dtype_policy))
+        if init is not None:
+            start_from(dmgan, init, encoders.vocabulary)
     store = CheckpointStore(run_directory.checkpoints)
     variables = training_state(dmgan)
     restored = store.restore(variables) or {"step": 0}
@@ -143,6 +154,7 @@ def build_dmgan(config, encoders):
         A built and compiled `DMGAN`.
     """
     word_dim = encoders.text_encoder.word_dim
+    damsm = encoders.extra.get("damsm", {})
     dmgan = DMGAN(
         config.build_generator(word_dim),
         config.build_generator(word_dim),
@@ -151,6 +163,7 @@ def build_dmgan(config, encoders):
         encoders.image_encoder,
         objective=config.objective,
         damsm_weight=config.damsm_weight,
+        gammas={name: damsm[name] for name in GAMMAS if name in damsm},
         kl_weight=config.kl_weight,
         ema_decay=config.ema_decay,
         ema_warmup=config.ema_warmup,
@@ -196,11 +209,12 @@ def _load_encoders(damsm, info, data):
             f"there. {how_to_get_one}"
         ) from error
     encoders = load_model_directory(damsm)
-    if encoders.image_encoder is None:
-        raise InputError(
-            f"Expected a DAMSM, with text and image encoder, at {damsm}. Received: a model without "
-            f"image encoder. {how_to_get_one}"
-        )
+    for part in ("text_encoder", "vocabulary", "image_encoder"):
+        if getattr(encoders, part) is None:
+            raise InputError(
+                f"Expected a DAMSM, with text encoder, vocabulary and image encoder, at {damsm}. "
+                f"Received: a model without {part.replace('_', ' ')}. {how_to_get_one}"
+            )
     check_same_vocabulary(
         info.vocabulary(), f"the data set {data}", encoders.vocabulary, f"the DAMSM {damsm}"
     )

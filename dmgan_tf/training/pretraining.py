@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import pathlib
 
 import keras
 
@@ -9,12 +10,18 @@ from dmgan_tf.data.pipeline import evaluation_dataset, steps_per_epoch, training
 from dmgan_tf.data.records import load_dataset_info, reading
 from dmgan_tf.errors import InputError
 from dmgan_tf.models.image_encoder import ImageEncoder
-from dmgan_tf.models.model_directory import save_model_directory
+from dmgan_tf.models.model_directory import load_model_directory, save_model_directory
 from dmgan_tf.models.text_encoder import TextEncoder
 from dmgan_tf.text.tokenizer import Tokenizer
 from dmgan_tf.training.callbacks import CheckpointSaver, Progress, ScalarLogger
 from dmgan_tf.training.checkpoints import CheckpointStore, check_steps_per_epoch, named_variables
-from dmgan_tf.training.damsm import DAMSM, EpochDecay, RetrievalValidation, create_optimizer
+from dmgan_tf.training.damsm import (
+    DAMSM,
+    GAMMAS,
+    EpochDecay,
+    RetrievalValidation,
+    create_optimizer,
+)
 from dmgan_tf.training.distribution import check_batch_size, get_strategy
 from dmgan_tf.training.run_directory import RunDirectory
 
@@ -133,7 +140,7 @@ def build_damsm(config, vocabulary_size, image_size):
         A built `DAMSM`.
 
     Raises:
-        InputError: If `image_weights` are not those of the backbone.
+        InputError: If `image_weights` hold no Inception.
     """
     dtype = config.dtype_policy
     needs_weights = config.image_backbone == "inception_v3" and not config.image_weights
@@ -143,6 +150,7 @@ def build_damsm(config, vocabulary_size, image_size):
             "trained teaches nothing, so it trains from nothing here, which takes much data and a "
             "GPU. Use --image_backbone=small_cnn, or ImageNet weights."
         )
+    inception = load_image_weights(config.image_weights) if config.image_weights else None
     text_encoder = TextEncoder(
         vocabulary_size, config.word_dim, config.embedding_dim, config.dropout, dtype=dtype
     )
@@ -152,18 +160,51 @@ def build_damsm(config, vocabulary_size, image_size):
         channels=config.backbone_channels,
         input_size=config.encoder_input_size,
         freeze_backbone=False if needs_weights else None,
+        inception_variant=inception.variant if inception else "torchvision",
         dtype=dtype,
     )
-    damsm = DAMSM(text_encoder, image_encoder, image_size)
-    if config.image_weights:
-        try:
-            image_encoder.backbone.load_weights(config.image_weights)
-        except (OSError, ValueError, KeyError) as error:
-            raise InputError(
-                f"Expected --image_weights to hold the weights of {config.image_backbone}. "
-                f"Received: {config.image_weights} ({str(error).splitlines()[0]})."
-            ) from error
+    gammas = {name: getattr(config, name) for name in GAMMAS}
+    damsm = DAMSM(text_encoder, image_encoder, image_size, **gammas)
+    if inception:
+        pairs = zip(
+            image_encoder.backbone.convolution_units(), inception.convolution_units(), strict=True
+        )
+        for (_, ours), (_, loaded) in pairs:
+            ours.set_weights(loaded.get_weights())
     return damsm
+
+
+def load_image_weights(directory):
+    """Reads the network that an image encoder is to be built on.
+
+    Args:
+        directory: A model directory, or a run directory, with an Inception, or with an image
+            encoder on one, whose backbone is taken.
+
+    Returns:
+        An `InceptionV3` with its weights; its variant is the one that the weights are of.
+
+    Raises:
+        InputError: If there is no such model, or it is damaged.
+    """
+    advice = (
+        "Weights of another format become such a directory by "
+        "`python -m dmgan_tf.convert --inception=SOURCE --output=DIR`."
+    )
+    if not pathlib.Path(directory).is_dir():
+        raise InputError(
+            f"Expected --image_weights=DIR, a model directory. Received: {directory}. {advice}"
+        )
+    components = load_model_directory(directory)
+    encoder = components.image_encoder
+    if components.inception is not None:
+        return components.inception
+    if encoder is not None and encoder.backbone_name == "inception_v3":
+        return encoder.backbone
+    raise InputError(
+        "Expected --image_weights to be a model with an Inception-v3, or with an image encoder on "
+        f"one. Received: {directory}, which has neither. {advice}"
+    )
 
 
 def _state(damsm, optimizer):

@@ -1,0 +1,1 @@
+"""Published weights of other frameworks, read into our networks and written back."""

@@ -1,0 +1,23 @@
+"""What a download leaves that did not bring the file."""
+
+
+def failed_download(head: bytes) -> str | None:
+    """Says what a file is that a failed download left, and what to do; None if it looks like none.
+
+    Published weights lie behind pages that ask whether to go on, and in Git repositories that store
+    pointers to large files. Either gives a file of the right name.
+
+    Args:
+        head: The file's first bytes, 512 or more if it has as many.
+
+    Returns:
+        The end of a message, after "Received: ", without its full stop.
+    """
+    start = head[:512].lstrip().lower()
+    if not head:
+        return "an empty file; get it again"
+    if start.startswith((b"<!doctype", b"<html", b"<head", b"<?xml")):
+        return "a web page, as a download that failed leaves it; get the file in a browser"
+    if start.startswith(b"version https://git-lfs"):
+        return "a pointer of Git LFS; get the file itself with `git lfs pull`"
+    return None

@@ -1,0 +1,171 @@
+"""One network's state dict within a PyTorch file, by whatever it is wrapped in."""
+
+import logging
+from collections.abc import Iterable
+
+import numpy as np
+
+from dmgan_tf.conversion.pytorch_file import StoredTensor, read_pytorch_file
+from dmgan_tf.errors import InputError
+
+_logger = logging.getLogger(__name__)
+
+# A tensor that each kind of network has, and none of the others.
+_SIGNS = {
+    "a generator": "ca_net.fc.weight",
+    "a text encoder": "rnn.weight_ih_l0",
+    "a DAMSM image encoder": "emb_cnn_code.weight",
+    "a discriminator": "img_code_s16.0.module.weight_bar",
+    "an Inception-v3": "Mixed_7c.branch1x1.conv.weight",
+}
+_DATA_PARALLEL = "module."  # the prefix that `torch.nn.DataParallel` puts before every name
+_DEEPEST = 3  # wrappers that are looked into, such as {"model": {"state_dict": ...}}
+
+
+class StateDict:
+    """The named tensors of one network, still in their file.
+
+    Args:
+        path: The file, for messages.
+        kind: What network it is, with its article, for messages.
+        tensors: `StoredTensor`s by name.
+    """
+
+    def __init__(self, path, kind: str, tensors: dict[str, StoredTensor]):
+        self.path = path
+        self.kind = kind
+        self._tensors = tensors
+        self._used = set()
+
+    @classmethod
+    def open(cls, path, kind: str) -> "StateDict":
+        """Finds the state dict of a network in a file that `torch.save` wrote.
+
+        It may stand alone or in a checkpoint, beside optimiser states and numbers of epochs, and
+        its names may carry the prefix of data-parallel training.
+
+        Args:
+            path: The file.
+            kind: One of the kinds of network, such as `"a generator"`.
+
+        Raises:
+            InputError: If there is no such network in the file, or more than one.
+        """
+        found = {}
+        kinds = set()
+        for name, tensors in _state_dicts(read_pytorch_file(path)):
+            tensors = _without_prefix(tensors)
+            kinds.update(other for other, sign in _SIGNS.items() if sign in tensors)
+            if _SIGNS[kind] in tensors:
+                found[name] = tensors
+        if len(found) > 1:
+            raise InputError(
+                f"Expected one state dict of {kind} in {path}. Received {len(found)}: "
+                f"{', '.join(found)}. Save the one you want by itself."
+            )
+        if not found:
+            what = " and ".join(sorted(kinds)) or "no network of DM-GAN's"
+            raise InputError(
+                f"Expected {path} to hold {kind}, with a tensor {_SIGNS[kind]!r}. "
+                f"Received: {what}. Give each file to the flag of its network."
+            )
+        return cls(path, kind, found.popitem()[1])
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._tensors
+
+    def shape(self, name: str, rank: int) -> tuple[int, ...]:
+        """The shape of a tensor that has `rank` axes.
+
+        Raises:
+            InputError: If there is no such tensor, or it has another number of axes.
+        """
+        self._require([name])
+        shape = self._tensors[name].shape
+        if len(shape) != rank or 0 in shape:
+            raise InputError(
+                f"Expected {name} in {self.path} to have {rank} axes, none of them empty, as in "
+                f"{self.kind} of the release. Received: shape {shape}."
+            )
+        return shape
+
+    def check_shapes(self, shapes: dict[str, tuple[int, ...]]) -> None:
+        """Raises an error unless every named tensor is there in the shape given."""
+        self._require(shapes)
+        for name, expected in shapes.items():
+            shape = self._tensors[name].shape
+            if shape != tuple(expected):
+                raise InputError(
+                    f"Expected {name} in {self.path} to have shape {tuple(expected)}, as its other "
+                    f"tensors ask for. Received: {shape}. It is not {self.kind} of the release."
+                )
+
+    def read(self, name: str) -> np.ndarray:
+        """Reads a tensor, as float32.
+
+        Raises:
+            InputError: If there is no such tensor, or it holds values that are not finite.
+        """
+        self._require([name])
+        self._used.add(name)
+        with np.errstate(over="ignore"):  # a double too large becomes infinite, and is told of
+            values = np.asarray(self._tensors[name].read(), dtype="float32")
+        if not np.isfinite(values).all():
+            raise InputError(
+                f"Expected finite weights in {self.path}. Received: {name} with values that are "
+                "not. Its training had diverged; take an earlier file."
+            )
+        return values
+
+    def warn_of_unused(self, expected_endings: Iterable[str] = ()) -> None:
+        """Warns of tensors that were not read, but for those that end or start as is known."""
+        unused = [
+            name
+            for name in self._tensors
+            if name not in self._used and not name.endswith(tuple(expected_endings))
+        ]
+        if unused:
+            _logger.warning(
+                "%s has %d tensors that %s of the release has not; they are left out: %s",
+                self.path,
+                len(unused),
+                self.kind,
+                _some(unused),
+            )
+
+    def _require(self, names):
+        missing = [name for name in names if name not in self._tensors]
+        if missing:
+            raise InputError(
+                f"Expected {self.path} to hold all tensors of {self.kind}. Received: a file "
+                f"without {len(missing)} of them: {_some(missing)}. It is damaged, or of another "
+                "network."
+            )
+
+
+def _some(names):
+    shown = ", ".join(names[:4])
+    return shown if len(names) <= 4 else f"{shown}, ..."
+
+
+def _state_dicts(value, name="", depth=0, seen=None):
+    """Yields (name, tensors) of every dict of named tensors within a saved object."""
+    seen = set() if seen is None else seen
+    if not isinstance(value, dict) or depth > _DEEPEST or id(value) in seen:
+        return
+    seen.add(id(value))  # a file may let a dict contain itself, or a thousand times another
+    tensors = {
+        key: item
+        for key, item in value.items()
+        if isinstance(key, str) and isinstance(item, StoredTensor)
+    }
+    if tensors:
+        yield name or "(the file itself)", tensors
+    for key, item in value.items():
+        yield from _state_dicts(item, f"{name}.{key}" if name else str(key), depth + 1, seen)
+
+
+def _without_prefix(tensors):
+    if all(name.startswith(_DATA_PARALLEL) for name in tensors):
+        return {name.removeprefix(_DATA_PARALLEL): tensor for name, tensor in tensors.items()}
+    return tensors

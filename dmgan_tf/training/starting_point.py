@@ -1,0 +1,53 @@
+"""Training that goes on from a model: a published one, or one of another data set."""
+
+import keras
+
+from dmgan_tf.errors import InputError
+from dmgan_tf.models.model_directory import load_model_directory
+from dmgan_tf.text.vocabulary import check_same_vocabulary
+
+
+def start_from(dmgan, directory, vocabulary):
+    """Gives a `DMGAN` the weights of a trained model.
+
+    Discriminators that the model lacks, as published ones do, stay as they are.
+
+    Args:
+        dmgan: The `DMGAN`.
+        directory: A run or model directory.
+        vocabulary: The vocabulary of the DAMSM that training is held to.
+
+    Raises:
+        InputError: If the model has no generator, other words, or networks of other sizes.
+    """
+    start = load_model_directory(directory)
+    if start.generator is None:
+        raise InputError(
+            f"Expected a model with a generator at --init={directory}. Received: one without."
+        )
+    if start.vocabulary is not None:
+        check_same_vocabulary(
+            start.vocabulary, f"the model {directory}", vocabulary, "the DAMSM of this training"
+        )
+    by_size = {network.image_size: network for network in dmgan.discriminators}
+    pairs = [(dmgan.generator, start.generator), (dmgan.average_generator, start.generator)]
+    pairs += [
+        (by_size[network.image_size], network)
+        for network in start.discriminators
+        if network.image_size in by_size
+    ]
+    for mine, theirs in pairs:
+        _check_same_sizes(mine, theirs, directory)
+        for variable, value in zip(mine.weights, theirs.weights, strict=True):
+            variable.assign(keras.ops.convert_to_numpy(value))
+
+
+def _check_same_sizes(mine, theirs, directory):
+    ours, given = mine.get_config(), theirs.get_config()
+    for name in ours:
+        if name not in ("name", "dtype", "trainable") and ours[name] != given[name]:
+            raise InputError(
+                f"Expected networks of the sizes that the flags give at --init={directory}. "
+                f"Received: a {type(theirs).__name__.lower()} with {name}={given[name]}, where the "
+                f"flags say {ours[name]}. Give the model's sizes."
+            )

@@ -1,0 +1,55 @@
+"""`train --init`: training goes on from a model's networks."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from tiny_training import CONFIG, make_dmgan, values_of
+
+from dmgan_tf.errors import InputError
+from dmgan_tf.models.model_directory import load_model_directory
+from dmgan_tf.text.vocabulary import Vocabulary
+from dmgan_tf.training.gan_training import train_dmgan
+from dmgan_tf.training.starting_point import start_from
+
+
+def assert_equal_weights(mine, theirs):
+    pairs = zip(values_of(mine.weights), values_of(theirs.weights), strict=True)
+    for a, b in pairs:
+        np.testing.assert_array_equal(a, b)
+
+
+def test_generator_average_and_discriminators_are_taken_over(finished_run):
+    model, dmgan = load_model_directory(finished_run), make_dmgan()
+    start_from(dmgan, finished_run, model.vocabulary)
+    assert_equal_weights(dmgan.generator, model.generator)
+    assert_equal_weights(dmgan.average_generator, model.generator)
+    for mine, theirs in zip(dmgan.discriminators, model.discriminators, strict=True):
+        assert_equal_weights(mine, theirs)
+
+
+def test_a_run_starts_there(finished_run, prepared_data, damsm_directory, tmp_path):
+    still = dataclasses.replace(CONFIG, epochs=1, generator_learning_rate=1e-9)
+    train_dmgan(still, prepared_data, damsm_directory, tmp_path / "run", init=finished_run)
+    after, before = load_model_directory(tmp_path / "run"), load_model_directory(finished_run)
+    # All but the statistics of batch normalisation, which a learning rate does not hold still.
+    pairs = zip(after.generator.trainable_weights, before.generator.trainable_weights, strict=True)
+    for a, b in pairs:
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-6)
+
+
+def test_networks_of_other_sizes_are_refused(finished_run):
+    vocabulary = load_model_directory(finished_run).vocabulary
+    with pytest.raises(InputError, match="num_residual_blocks=1, where the flags say 2"):
+        start_from(make_dmgan(num_residual_blocks=2), finished_run, vocabulary)
+
+
+def test_a_model_without_generator_is_refused(damsm_directory):
+    vocabulary = load_model_directory(damsm_directory).vocabulary
+    with pytest.raises(InputError, match="Expected a model with a generator at --init"):
+        start_from(make_dmgan(), damsm_directory, vocabulary)
+
+
+def test_a_generator_that_knows_other_words_is_refused(finished_run):
+    with pytest.raises(InputError, match="first differ at id 1"):
+        start_from(make_dmgan(), finished_run, Vocabulary(["zebra", "yak"]))
