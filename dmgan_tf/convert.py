@@ -17,6 +17,7 @@ nothing in a file is run: it may hold tensors and plain values only.
 """
 
 import hashlib
+import math
 import pathlib
 
 from absl import flags
@@ -26,6 +27,7 @@ from dmgan_tf.errors import InputError
 
 _NETWORKS = ("text_encoder", "image_encoder", "generator", "discriminators")
 _RELEASE = (*_NETWORKS, "vocabulary")
+_GAMMAS = ("gamma1", "gamma2", "gamma3")
 
 
 def define_flags():
@@ -44,7 +46,9 @@ def define_flags():
         "slim checkpoint, keras.applications' .h5 file, or 'imagenet' to fetch that one.",
     )
     flags.DEFINE_string("model", None, "A model of ours, to be written in the release's format.")
-    flags.DEFINE_string("output", None, "Directory to write.")
+    flags.DEFINE_string(
+        "output", None, "Directory to write; a model that stands there is replaced."
+    )
     flags.DEFINE_float("gamma1", 4.0, "Of the DAMSM's training: attention over regions.")
     flags.DEFINE_float("gamma2", 5.0, "Of the DAMSM's training: soft maximum over words.")
     flags.DEFINE_float("gamma3", 10.0, "Of the DAMSM's training: softmax over the batch.")
@@ -69,10 +73,17 @@ def main():
     if alone and len(given) > 1:
         raise InputError(
             f"Expected --{alone[0]} by itself. Received with it: "
-            f"--{', --'.join(name for name in given if name != alone[0])}. Run the command twice."
+            f"--{', --'.join(name for name in given if name != alone[0])}. Convert each by a "
+            "command, and into an --output, of its own."
         )
     if not options.output:
         raise InputError("Expected --output=DIR. Received: nothing. See --help.")
+    of_encoders = [name for name in (*_GAMMAS, "sequence_length") if options[name].present]
+    if of_encoders and not options.text_encoder:
+        raise InputError(
+            f"Expected --{of_encoders[0]} with --text_encoder, whose training it is of. Received: "
+            "no text encoder. Leave it out."
+        )
     if options.model:
         _to_release(options.model, options.output)
     elif options.inception:
@@ -86,6 +97,11 @@ def _from_release(options):
     from dmgan_tf.conversion.release import read_release
     from dmgan_tf.models.model_directory import check_replaceable, save_model_directory
 
+    for name in _GAMMAS:
+        if not (math.isfinite(options[name].value) and options[name].value > 0):
+            raise InputError(
+                f"Expected --{name}, a positive number. Received: {options[name].value}."
+            )
     if not any(options[name].value for name in _NETWORKS):
         raise InputError(
             "Expected a network to convert beside --vocabulary, such as --text_encoder=F.pth. "
@@ -94,18 +110,29 @@ def _from_release(options):
     check_replaceable(options.output)
     vocabulary = read_vocabulary(options.vocabulary) if options.vocabulary else None
     parts = read_release(**{name: options[name].value for name in _NETWORKS})
+    _check_vocabulary(vocabulary, parts, options)
     files = {name: options[name].value for name in _RELEASE if options[name].value}
     extra = {"converted_from": _provenance(files)}
     if "text_encoder" in parts:
         extra["damsm"] = {
-            "gamma1": options.gamma1,
-            "gamma2": options.gamma2,
-            "gamma3": options.gamma3,
+            **{name: options[name].value for name in _GAMMAS},
             "max_words": options.sequence_length,
         }
     save_model_directory(options.output, vocabulary=vocabulary, extra=extra, **parts)
     _report(parts, vocabulary)
     print(f"model: {options.output}")
+
+
+def _check_vocabulary(vocabulary, parts, options):
+    if vocabulary is None or "text_encoder" not in parts:
+        return
+    expected = parts["text_encoder"].vocabulary_size
+    if len(vocabulary) != expected:
+        raise InputError(
+            f"Expected a vocabulary of {expected} ids, those of {options.text_encoder}. Received: "
+            f"{options.vocabulary} with {len(vocabulary)}. Give the captions.pickle that the text "
+            "encoder was trained on."
+        )
 
 
 def _from_inception(source, output):
@@ -114,10 +141,11 @@ def _from_inception(source, output):
 
     check_replaceable(output)
     inception = load_inception(source)
-    extra = {}
+    # A TensorFlow checkpoint is several files, and "imagenet" none.
+    origin = {"inception": {"file": pathlib.Path(source).name}}
     if pathlib.Path(source).is_file():
-        extra["converted_from"] = _provenance({"inception": source})
-    save_model_directory(output, inception=inception, extra=extra)
+        origin = _provenance({"inception": source})
+    save_model_directory(output, inception=inception, extra={"converted_from": origin})
     classes = f"{inception.num_classes} classes" if inception.num_classes else "no classifier"
     print(f"inception: arithmetic of {inception.variant}, {classes}")
     print(f"model: {output}")

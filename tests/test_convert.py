@@ -1,20 +1,28 @@
 """`convert`: published weights in, a model directory out, and back again."""
 
+import dataclasses
 import json
 import pathlib
 
 import numpy as np
 import pytest
+from inception_recipe import recipe_state, state_shapes
+from tiny_training import CONFIG
 
 from dmgan_tf import DMGANTextToImage
 from dmgan_tf.conversion.pytorch_file import read_pytorch_file
-from dmgan_tf.conversion.release import read_release
+from dmgan_tf.conversion.pytorch_writer import write_pytorch_file
+from dmgan_tf.conversion.release import read_generator, read_release, write_release
 from dmgan_tf.errors import InputError
+from dmgan_tf.models.generator import Generator
 from dmgan_tf.models.model_directory import (
+    ModelComponents,
+    load_inception_directory,
     load_model_directory,
     save_model_directory,
 )
 from dmgan_tf.text.vocabulary import Vocabulary
+from dmgan_tf.training.gan_training import build_dmgan, train_dmgan
 
 PARITY = pathlib.Path(__file__).parent / "conversion" / "parity"
 ODD, SMALL = PARITY / "odd", PARITY / "small"
@@ -39,18 +47,6 @@ def convert(run_command, tmp_path):
         status, output, stderr = run_command("convert", *flags, f"--output={tmp_path}/model")
         assert status == 0, stderr
         return tmp_path / "model", output
-
-    return run
-
-
-@pytest.fixture
-def convert_line(error_line, tmp_path):
-    """The one line that it fails with; nothing is left behind."""
-
-    def run(*flags):
-        line = error_line("convert", *flags, f"--output={tmp_path}/model")
-        assert not (tmp_path / "model").exists()
-        return line
 
     return run
 
@@ -98,33 +94,48 @@ def test_a_vocabulary_of_ours_will_do(convert, tmp_path):
     assert load_model_directory(directory).vocabulary.id_of("word7") == 7
 
 
-def test_training_stands_on_converted_encoders(
-    prepared_data, run_command, tmp_path, convert, error_line
-):
-    """The release's image encoder is too large for a test: its absence is told of."""
+def test_training_says_what_a_converted_model_lacks(prepared_data, tmp_path, convert, error_line):
     directory, _ = convert(*ODD_FILES)
     flags = (f"--data={prepared_data}", f"--damsm={directory}", f"--run={tmp_path}/run")
     assert "Received: a model without image encoder" in error_line("train", *flags)
 
 
 def test_gammas_and_words_of_the_damsm_reach_training(prepared_data, damsm_directory, tmp_path):
-    import dataclasses
-
-    from tiny_training import CONFIG
-
-    from dmgan_tf.training.gan_training import build_dmgan, train_dmgan
-
     parts = load_model_directory(damsm_directory)
     parts.extra["damsm"] = {"gamma1": 2.0, "gamma2": 3.0, "gamma3": 4.0, "max_words": 2}
-    dmgan = build_dmgan(CONFIG, parts)
-    assert dmgan.gammas == {"gamma1": 2.0, "gamma2": 3.0, "gamma3": 4.0}
+    parts.extra["converted_from"] = {"text_encoder": {"file": "text_encoder.pth"}}
+    assert build_dmgan(CONFIG, parts).gammas == {"gamma1": 2.0, "gamma2": 3.0, "gamma3": 4.0}
 
     save_model_directory(tmp_path / "damsm", **vars(parts))
     config = dataclasses.replace(CONFIG, epochs=1, max_words=None)
     result = train_dmgan(config, prepared_data, tmp_path / "damsm", tmp_path / "run")
     trained = load_model_directory(result.model).extra
-    assert trained["training"]["max_words"] == 2
-    assert trained["damsm"]["gamma3"] == 4.0
+    assert trained["training"]["max_words"] == 2 and trained["damsm"]["gamma3"] == 4.0
+    assert "converted_from" not in trained  # the generator is of this training
+
+
+def test_an_inception_becomes_a_directory_of_its_own(convert, tmp_path):
+    """Through the command, so that its answer and its model card are looked at once."""
+    state = recipe_state("test:", state_shapes(num_classes=1008))
+    write_pytorch_file(tmp_path / "weights.pth", state)
+    directory, output = convert(f"--inception={tmp_path}/weights.pth")
+    assert "arithmetic of fid_2015, 1008 classes" in output
+    network = load_inception_directory(directory)
+    assert (network.variant, network.num_classes) == ("fid_2015", 1008)
+    np.testing.assert_array_equal(network.fc.bias, state["fc.bias"])
+    card = (directory / "README.md").read_text(encoding="utf-8")
+    assert "Inception-v3" in card and "--image_weights" in card
+
+
+def test_attngans_generator_is_the_baseline(tmp_path):
+    baseline = Generator(channels=3, word_dim=6, num_stages=2, refinement="attention")
+    baseline.build()
+    write_release(ModelComponents(generator=baseline), tmp_path)
+    assert "h_net2.att.conv_context.weight" in tensors_of(tmp_path / "netG.pth")
+    again = read_generator(tmp_path / "netG.pth")
+    assert again.refinement == "attention"
+    for a, b in zip(again.weights, baseline.weights, strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 @pytest.mark.parametrize("family", [SMALL, ODD], ids=lambda path: path.name)

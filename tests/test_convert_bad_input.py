@@ -52,6 +52,8 @@ def test_what_is_given_is_checked_first(line, error_line):
     text = line("--inception=imagenet", "--generator=F.pth")
     assert "Expected --inception by itself. Received with it: --generator" in text
     assert "--output=DIR" in error_line("convert", "--generator=F.pth")
+    assert "--gamma2, a positive number" in line("--text_encoder=F.pth", "--gamma2=nan")
+    assert "Received: no text encoder" in line("--generator=F.pth", "--gamma1=3")
 
 
 def test_a_place_that_holds_something_else_is_kept(error_line, tmp_path):
@@ -113,9 +115,9 @@ def test_a_pickle_that_tries_to_run_something(line, tmp_path):
 
 def test_files_given_to_the_wrong_flag(line):
     text = line(f"--generator={SMALL / 'text_encoder.pth'}")
-    assert "to hold a generator" in text and "Received: a text encoder." in text
+    assert "to hold a generator" in text and "Received: a text encoder of the release." in text
     text = line(f"--image_encoder={SMALL / 'netD0.pth'}")
-    assert "Received: a discriminator." in text
+    assert "Received: a discriminator of the release." in text
 
 
 def test_networks_of_two_trainings(line):
@@ -131,7 +133,7 @@ def test_a_vocabulary_of_another_encoder(line):
         f"--generator={SMALL / 'netG.pth'}",
         f"--vocabulary={ODD / 'captions.pickle'}",
     )
-    assert "vocabulary of 31 ids" in text and "Received one of 43" in text
+    assert "vocabulary of 31 ids" in text and "captions.pickle with 43" in text
 
 
 def test_discriminators_that_do_not_belong(line, tmp_path):
@@ -153,6 +155,16 @@ def test_discriminators_that_do_not_belong(line, tmp_path):
             "netG",
             {"h_net2__A__weight": [[np.nan] * 16]},
             "h_net2.A.weight with values",
+        ),
+        ("generator", "netG", {"h_net2__upsample__1__weight": None}, "none of the size"),
+        ("generator", "netG", {"h_net3__residual__1__block__0__weight": None}, "without 1 of them"),
+        ("generator", "netG", {"h_net2__residual__1__block__0__weight": None}, "none of the size"),
+        ("generator", "netG", {"h_net1__upsample4__1__weight": None}, "to have shape"),
+        (
+            "discriminators",
+            "netD1",
+            {"img_code_s32__0__module__weight_bar": None},
+            "none of the size",
         ),
         ("generator", "netG", {"h_net1__fc__1__bias": np.ones(3)}, "shape (2048,)"),
         ("generator", "netG", {"h_net1__fc__0__weight": np.ones((64, 5))}, "5 columns"),
@@ -194,7 +206,7 @@ def test_tensors_that_nobody_knows_are_named(tmp_path, caplog):
     path = changed(SMALL / "text_encoder.pth", tmp_path / "more.pth", projection__weight=np.ones(3))
     with caplog.at_level(logging.WARNING):
         read_text_encoder(path)
-    assert "more.pth has 1 tensors" in caplog.text and "projection.weight" in caplog.text
+    assert "more.pth has 1 tensor(s)" in caplog.text and "projection.weight" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -211,3 +223,20 @@ def test_a_generator_that_the_release_cannot_hold(options, expected, tmp_path):
     with pytest.raises(InputError, match=expected):
         write_release(ModelComponents(generator=generator), tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_nothing_is_written_over_the_authors_files(error_line, run_command, tmp_path):
+    status, _, _ = run_command(
+        "convert", f"--text_encoder={SMALL / 'text_encoder.pth'}", f"--output={tmp_path}/model"
+    )
+    assert status == 0
+    (tmp_path / "birds").mkdir()
+    (tmp_path / "birds" / "text_encoder.pth").write_bytes(b"the authors'")
+    text = error_line("convert", f"--model={tmp_path}/model", f"--output={tmp_path}/birds")
+    assert "text_encoder.pth" in text and "would be lost" in text
+    assert (tmp_path / "birds" / "text_encoder.pth").read_bytes() == b"the authors'"
+
+
+def test_a_model_of_which_nothing_can_be_written(tmp_path):
+    with pytest.raises(InputError, match="Received: one without"):
+        write_release(ModelComponents(), tmp_path)

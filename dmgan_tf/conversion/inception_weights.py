@@ -9,10 +9,10 @@ import keras
 from dmgan_tf.conversion.failed_download import failed_download
 from dmgan_tf.conversion.release_layout import inception_entries, load
 from dmgan_tf.conversion.slim_checkpoint import find_checkpoint, load_slim_checkpoint
-from dmgan_tf.conversion.state_dict import StateDict
-from dmgan_tf.errors import InputError
+from dmgan_tf.conversion.state_dict import INCEPTION, StateDict
+from dmgan_tf.errors import InputError, first_line
 from dmgan_tf.models.inception import InceptionV3
-from dmgan_tf.models.model_directory import load_model_directory
+from dmgan_tf.models.model_directory import load_inception_directory
 
 IMAGENET = "imagenet"
 _IMAGENET_URL = (
@@ -85,7 +85,7 @@ def _reader_of(source):
     if str(source) == IMAGENET and not path.exists():
         return _download_imagenet
     if any((path / part / "config.json").is_file() for part in ("", "model")):
-        return _read_model_directory
+        return load_inception_directory
     found = "a directory of something else" if path.is_dir() else "nothing is there"
     if path.is_file():
         with path.open("rb") as file:
@@ -105,7 +105,7 @@ def _reader_of(source):
 
 
 def _read_pytorch(path, variant):
-    state = StateDict.open(path, "an Inception-v3")
+    state = StateDict.open(path, INCEPTION)
     num_classes = state.shape("fc.weight", rank=2)[0] if "fc.weight" in state else 0
     if num_classes:  # before memory is taken for the classifier
         state.check_shapes({"fc.weight": (num_classes, 2048)})
@@ -113,17 +113,7 @@ def _read_pytorch(path, variant):
         variant = "fid_2015" if num_classes == _CLASSES_2015 else "torchvision"
     network = _built(variant, num_classes)
     load(inception_entries(network), state)
-    state.warn_of_unused(_EXPECTED_BESIDE)
-    return network
-
-
-def _read_model_directory(directory):
-    network = load_model_directory(directory).inception
-    if network is None:
-        raise InputError(
-            "Expected a model directory with an Inception, which `python -m dmgan_tf.convert "
-            f"--inception=SOURCE` writes. Received: {directory}, a model without one."
-        )
+    state.check_all_used(_EXPECTED_BESIDE)
     return network
 
 
@@ -169,7 +159,7 @@ def _keras_network(path):
                 network.load_weights(path)
             return network
         except (OSError, RuntimeError, ValueError, KeyError) as error:
-            reason = reason or str(error).strip().splitlines()[0]
+            reason = reason or first_line(error)
             if isinstance(error, OSError):
                 break  # it cannot be read at all
     raise InputError(

@@ -1,8 +1,8 @@
 """The authors' released weights as our networks, and ours in the release's format.
 
 Every size is read off the shapes, so any width, number of stages, residual blocks and words that
-the authors' code can be set to is converted. What the shapes depend on is checked before a network
-is built: a file cannot ask for more memory than it has bytes.
+the authors' code can be set to is converted. The large tensors' shapes are checked against one
+another before a network is built: a network takes no more memory than its file has bytes for.
 """
 
 import itertools
@@ -12,7 +12,13 @@ import pathlib
 from dmgan_tf.conversion import release_layout
 from dmgan_tf.conversion.caption_pickle import write_vocabulary
 from dmgan_tf.conversion.pytorch_writer import write_pytorch_file
-from dmgan_tf.conversion.state_dict import StateDict
+from dmgan_tf.conversion.state_dict import (
+    DISCRIMINATOR,
+    GENERATOR,
+    IMAGE_ENCODER,
+    TEXT_ENCODER,
+    StateDict,
+)
 from dmgan_tf.errors import InputError
 from dmgan_tf.layers.initialization import without_initial_values
 from dmgan_tf.models.discriminator import Discriminator
@@ -24,6 +30,7 @@ _logger = logging.getLogger(__name__)
 
 # What PyTorch and the release store besides weights, or what follows from the weights.
 _KNOWN_EXTRAS = ("num_batches_tracked", "weight_v")
+_MOST_OF_A_KIND = 16  # stages, blocks or doublings; a file may claim any number
 
 
 def read_text_encoder(path) -> TextEncoder:
@@ -38,7 +45,7 @@ def read_text_encoder(path) -> TextEncoder:
     Raises:
         InputError: If the file holds none, or one of another kind (a GRU, several layers).
     """
-    state = StateDict.open(path, "a text encoder")
+    state = StateDict.open(path, TEXT_ENCODER)
     vocabulary_size, embedding_dim = state.shape("encoder.weight", 2)
     gates, units = state.shape("rnn.weight_hh_l0", 2)
     if gates == 3 * units or "rnn.weight_ih_l1" in state:
@@ -70,7 +77,7 @@ def read_image_encoder(path) -> ImageEncoder:
     Raises:
         InputError: If the file holds none.
     """
-    state = StateDict.open(path, "a DAMSM image encoder")
+    state = StateDict.open(path, IMAGE_ENCODER)
     embedding_dim = state.shape("emb_cnn_code.weight", 2)[0]
     state.check_shapes(
         {
@@ -79,12 +86,7 @@ def read_image_encoder(path) -> ImageEncoder:
         }
     )
     encoder = ImageEncoder(embedding_dim, "inception_v3")
-    return _filled(
-        encoder,
-        release_layout.image_encoder_entries,
-        state,
-        (*_KNOWN_EXTRAS, "fc.weight", "fc.bias"),
-    )
+    return _filled(encoder, release_layout.image_encoder_entries, state)
 
 
 def read_generator(path) -> Generator:
@@ -99,7 +101,7 @@ def read_generator(path) -> Generator:
     Raises:
         InputError: If the file holds none, or its tensors do not fit one another.
     """
-    state = StateDict.open(path, "a generator")
+    state = StateDict.open(path, GENERATOR)
     channels = state.shape("img_net1.img.0.weight", 4)[1]
     rows, word_dim = state.shape("ca_net.fc.weight", 2)
     condition_dim = rows // 4
@@ -126,7 +128,9 @@ def read_generator(path) -> Generator:
         width = channels * 2 ** (doublings - i)
         expected[f"h_net1.upsample{i + 1}.1.weight"] = (width, width, 3, 3)
     if refinements:
-        sizes.update(_refinement_sizes(state))
+        sizes |= _refinement_sizes(state)
+        for stage in range(2, refinements + 2):
+            expected |= _word_reader_shapes(sizes, f"h_net{stage}")
         blocks = sizes["num_residual_blocks"]
         for stage, block in itertools.product(range(2, refinements + 2), range(blocks)):
             inside = f"h_net{stage}.residual.{block}.block"
@@ -134,6 +138,18 @@ def read_generator(path) -> Generator:
             expected[f"{inside}.3.weight"] = (2 * channels, 2 * channels, 3, 3)
     state.check_shapes(expected)
     return _filled(Generator(**sizes), release_layout.generator_entries, state)
+
+
+def _word_reader_shapes(sizes, name):
+    channels, word_dim, memory_dim = (sizes.get(n) for n in ("channels", "word_dim", "memory_dim"))
+    if sizes.get("refinement") == "attention":
+        return {f"{name}.att.conv_context.weight": (channels, word_dim, 1, 1)}
+    return {
+        f"{name}.M_w.0.weight": (memory_dim, word_dim, 1),
+        f"{name}.M_r.0.weight": (memory_dim, channels, 1),
+        f"{name}.key.0.weight": (channels, memory_dim, 1),
+        f"{name}.value.0.weight": (channels, memory_dim, 1),
+    }
 
 
 def _refinement_sizes(state):
@@ -155,7 +171,7 @@ def read_discriminator(path) -> Discriminator:
     Raises:
         InputError: If the file holds none, or its tensors do not fit one another.
     """
-    state = StateDict.open(path, "a discriminator")
+    state = StateDict.open(path, DISCRIMINATOR)
     channels = state.shape("img_code_s16.0.module.weight_bar", 4)[0]
     image_size = 64
     while f"img_code_s{image_size // 2}.0.module.weight_bar" in state:
@@ -258,7 +274,8 @@ def write_release(components, directory) -> list[pathlib.Path]:
         The paths written.
 
     Raises:
-        InputError: If a network is one that the authors' code cannot hold.
+        InputError: If a network is one that the authors' code cannot hold, if there is nothing to
+            write, or if a file of that name is there.
     """
     tables = {}
     if components.text_encoder is not None:
@@ -276,14 +293,32 @@ def write_release(components, directory) -> list[pathlib.Path]:
                 "Inception-v3, this one on another network (%s).",
                 encoder.backbone_name,
             )
-    directory = pathlib.Path(directory)
-    for name, entries in tables.items():
-        write_pytorch_file(directory / name, release_layout.dump(entries))
-    written = [directory / name for name in tables]
+    if components.discriminators:
+        _logger.warning("The discriminators are left out: drawing does not need them.")
+    if not tables:
+        raise InputError(
+            "Expected a model with a text encoder, a generator, or an image encoder on "
+            "torchvision's Inception-v3, which the release's tools read. Received: one without."
+        )
+    paths = [pathlib.Path(directory) / name for name in tables]
     if components.vocabulary is not None:
-        written.append(directory / "captions.pickle")
-        write_vocabulary(written[-1], components.vocabulary)
-    return written
+        paths.append(pathlib.Path(directory) / "captions.pickle")
+    _check_none_exists(paths)
+    for path, entries in zip(paths, tables.values(), strict=False):
+        write_pytorch_file(path, release_layout.dump(entries))
+    if components.vocabulary is not None:
+        write_vocabulary(paths[-1], components.vocabulary)
+    return paths
+
+
+def _check_none_exists(paths):
+    """The release's folders have files of the same names, with captions that ours does not have."""
+    existing = next((path for path in paths if path.exists()), None)
+    if existing is not None:
+        raise InputError(
+            f"Expected a directory without {existing.name} to write to. Received: {existing}, "
+            "which would be lost. Choose another --output."
+        )
 
 
 def _check_release_can_hold(generator):
@@ -309,15 +344,16 @@ def _check_release_can_hold(generator):
             )
 
 
-def _filled(network, table, state, known_extras=_KNOWN_EXTRAS):
+def _filled(network, table, state):
     """The network, built, with the values that its table finds in the state dict."""
     with without_initial_values():
         network.build()
     release_layout.load(table(network), state)
-    state.warn_of_unused(known_extras)
+    state.check_all_used(_KNOWN_EXTRAS)
     return network
 
 
 def _count(state, name, first=1):
     """How many tensors there are whose names count up from `first`."""
-    return next(n for n in itertools.count() if name.format(first + n) not in state)
+    numbers = range(_MOST_OF_A_KIND + 1)
+    return next((n for n in numbers if name.format(first + n) not in state), _MOST_OF_A_KIND)

@@ -29,7 +29,7 @@ class Entry:
     @property
     def release_shape(self) -> tuple[int, ...]:
         """The shape of each of the release's tensors."""
-        # A view of one element: of the right shape, and no memory.
+        # A view of one element: of the right shape, and (but where rows change places) no memory.
         ours = np.broadcast_to(np.float32(0), tuple(self.variable.shape))
         return self.to_release(ours).shape
 

@@ -7,6 +7,8 @@ in TensorFlow's old models repository. Its layers have other names than those of
 
 import collections
 import dataclasses
+import glob
+import math
 import os
 import pathlib
 import re
@@ -16,8 +18,8 @@ import numpy as np
 import tensorflow as tf
 
 from dmgan_tf.conversion.release_layout import Entry, load
-from dmgan_tf.conversion.state_dict import StateDict
-from dmgan_tf.errors import InputError
+from dmgan_tf.conversion.state_dict import NetworkKind, StateDict
+from dmgan_tf.errors import InputError, first_line
 from dmgan_tf.models.inception import InceptionV3
 
 _STEM = {
@@ -41,6 +43,7 @@ _BLOCKS = {
     "Mixed_7c": "mixed_8x8x2048b",
 }
 _CLASSIFIER = "logits/logits"
+_KIND = NetworkKind("StackGAN's Inception", f"{_CLASSIFIER}/weights")
 _AVERAGE = "/ExponentialMovingAverage"
 _PART_OF_CHECKPOINT = re.compile(r"\.(index|meta|data-\d{5}-of-\d{5})$")
 _TABLE_END = bytes.fromhex("57fb808b247547db")  # of TensorFlow's and LevelDB's sorted tables
@@ -114,7 +117,7 @@ def load_slim_checkpoint(source: str | os.PathLike) -> InceptionV3:
         InputError: If it is no checkpoint, cannot be read, or holds another network.
     """
     prefix = find_checkpoint(source) or source
-    state = StateDict(prefix, "StackGAN's Inception", _read_checkpoint(prefix))
+    state = StateDict(prefix, _KIND, _read_checkpoint(prefix))
     num_classes = state.shape(f"{_CLASSIFIER}/weights", rank=2)[1]
     state.check_shapes({f"{_CLASSIFIER}/weights": (2048, num_classes)})
     network = InceptionV3("keras_applications", num_classes, dtype="float32")
@@ -168,6 +171,7 @@ def _read_checkpoint(prefix):
     try:
         reader = tf.train.load_checkpoint(os.fspath(prefix))
         shapes = reader.get_variable_to_shape_map()
+        _check_sizes(prefix, shapes)
     except _UNREADABLE as error:
         raise InputError(_unreadable(prefix, error)) from error
 
@@ -189,8 +193,21 @@ def _read_checkpoint(prefix):
     return {**tensors, **averages}
 
 
+def _check_sizes(prefix, shapes):
+    """The index claims shapes; they must not take more memory than the files have bytes for."""
+    claimed = sum(math.prod(shape) for shape in shapes.values())
+    prefix = pathlib.Path(prefix)
+    files = [prefix, *prefix.parent.glob(f"{glob.escape(prefix.name)}.data-*")]
+    stored = sum(path.stat().st_size for path in files if path.is_file())
+    if claimed > stored:
+        raise InputError(
+            f"Expected at least {claimed} bytes of values in the checkpoint {prefix}. Received: "
+            f"{stored}; it is damaged or cut off. Copy all its files again."
+        )
+
+
 def _unreadable(prefix, error):
-    reason = str(error).strip().splitlines()[0]
+    reason = first_line(error)
     return (
         f"Expected a TensorFlow checkpoint at {prefix}; it cannot be read ({reason}). "
         "Copy all its files again: model.ckpt.index and model.ckpt.data-00000-of-00001."

@@ -1,6 +1,8 @@
 """One network's state dict within a PyTorch file, by whatever it is wrapped in."""
 
+import dataclasses
 import logging
+import re
 from collections.abc import Iterable
 
 import numpy as np
@@ -10,14 +12,27 @@ from dmgan_tf.errors import InputError
 
 _logger = logging.getLogger(__name__)
 
-# A tensor that each kind of network has, and none of the others.
-_SIGNS = {
-    "a generator": "ca_net.fc.weight",
-    "a text encoder": "rnn.weight_ih_l0",
-    "a DAMSM image encoder": "emb_cnn_code.weight",
-    "a discriminator": "img_code_s16.0.module.weight_bar",
-    "an Inception-v3": "Mixed_7c.branch1x1.conv.weight",
-}
+
+@dataclasses.dataclass(frozen=True)
+class NetworkKind:
+    """A kind of network that a file may hold.
+
+    Args:
+        phrase: How messages name one, with its article.
+        sign: A tensor that it has, and the other kinds have not.
+    """
+
+    phrase: str
+    sign: str
+
+
+GENERATOR = NetworkKind("a generator of the release", "ca_net.fc.weight")
+TEXT_ENCODER = NetworkKind("a text encoder of the release", "rnn.weight_ih_l0")
+IMAGE_ENCODER = NetworkKind("an image encoder of the release", "emb_cnn_code.weight")
+DISCRIMINATOR = NetworkKind("a discriminator of the release", "img_code_s16.0.module.weight_bar")
+INCEPTION = NetworkKind("a PyTorch Inception-v3", "Mixed_7c.branch1x1.conv.weight")
+_KINDS = (GENERATOR, TEXT_ENCODER, IMAGE_ENCODER, DISCRIMINATOR, INCEPTION)
+
 _DATA_PARALLEL = "module."  # the prefix that `torch.nn.DataParallel` puts before every name
 _DEEPEST = 3  # wrappers that are looked into, such as {"model": {"state_dict": ...}}
 
@@ -27,18 +42,18 @@ class StateDict:
 
     Args:
         path: The file, for messages.
-        kind: What network it is, with its article, for messages.
-        tensors: `StoredTensor`s by name.
+        kind: What network it is.
+        tensors: By name, `StoredTensor`s or others with a `shape` and a method `read`.
     """
 
-    def __init__(self, path, kind: str, tensors: dict[str, StoredTensor]):
+    def __init__(self, path, kind: NetworkKind, tensors: dict[str, StoredTensor]):
         self.path = path
         self.kind = kind
         self._tensors = tensors
         self._used = set()
 
     @classmethod
-    def open(cls, path, kind: str) -> "StateDict":
+    def open(cls, path, kind: NetworkKind) -> "StateDict":
         """Finds the state dict of a network in a file that `torch.save` wrote.
 
         It may stand alone or in a checkpoint, beside optimiser states and numbers of epochs, and
@@ -46,7 +61,7 @@ class StateDict:
 
         Args:
             path: The file.
-            kind: One of the kinds of network, such as `"a generator"`.
+            kind: The kind of network that is wanted.
 
         Raises:
             InputError: If there is no such network in the file, or more than one.
@@ -55,18 +70,18 @@ class StateDict:
         kinds = set()
         for name, tensors in _state_dicts(read_pytorch_file(path)):
             tensors = _without_prefix(tensors)
-            kinds.update(other for other, sign in _SIGNS.items() if sign in tensors)
-            if _SIGNS[kind] in tensors:
+            kinds.update(other.phrase for other in _KINDS if other.sign in tensors)
+            if kind.sign in tensors:
                 found[name] = tensors
         if len(found) > 1:
             raise InputError(
-                f"Expected one state dict of {kind} in {path}. Received {len(found)}: "
+                f"Expected one state dict of {kind.phrase} in {path}. Received {len(found)}: "
                 f"{', '.join(found)}. Save the one you want by itself."
             )
         if not found:
             what = " and ".join(sorted(kinds)) or "no network of DM-GAN's"
             raise InputError(
-                f"Expected {path} to hold {kind}, with a tensor {_SIGNS[kind]!r}. "
+                f"Expected {path} to hold {kind.phrase}, with a tensor {kind.sign!r}. "
                 f"Received: {what}. Give each file to the flag of its network."
             )
         return cls(path, kind, found.popitem()[1])
@@ -85,7 +100,7 @@ class StateDict:
         if len(shape) != rank or 0 in shape:
             raise InputError(
                 f"Expected {name} in {self.path} to have {rank} axes, none of them empty, as in "
-                f"{self.kind} of the release. Received: shape {shape}."
+                f"{self.kind.phrase}. Received: shape {shape}."
             )
         return shape
 
@@ -97,7 +112,7 @@ class StateDict:
             if shape != tuple(expected):
                 raise InputError(
                     f"Expected {name} in {self.path} to have shape {tuple(expected)}, as its other "
-                    f"tensors ask for. Received: {shape}. It is not {self.kind} of the release."
+                    f"tensors ask for. Received: {shape}. It is not {self.kind.phrase}."
                 )
 
     def read(self, name: str) -> np.ndarray:
@@ -117,19 +132,37 @@ class StateDict:
             )
         return values
 
-    def warn_of_unused(self, expected_endings: Iterable[str] = ()) -> None:
-        """Warns of tensors that were not read, but for those that end or start as is known."""
+    def check_all_used(self, known_endings: Iterable[str] = ()) -> None:
+        """Takes notice of tensors that were not read.
+
+        One among the network's own names was left out because the file lacks another, which would
+        make it another network. The rest is somebody's addition, and is warned of.
+
+        Args:
+            known_endings: Of names that need no mention.
+
+        Raises:
+            InputError: If a tensor of the network's own was left out.
+        """
         unused = [
             name
             for name in self._tensors
-            if name not in self._used and not name.endswith(tuple(expected_endings))
+            if name not in self._used and not name.endswith(tuple(known_endings))
         ]
+        families = {_family(name) for name in self._used}
+        own = [name for name in unused if _family(name) in families]
+        if own:
+            raise InputError(
+                f"Expected {self.path} to hold all tensors of {self.kind.phrase}. Received: "
+                f"{len(own)} that belong to none of the size that the others make: {_some(own)}. "
+                "It is damaged, or of another network."
+            )
         if unused:
             _logger.warning(
-                "%s has %d tensors that %s of the release has not; they are left out: %s",
+                "%s has %d tensor(s) that are no part of %s and are left out: %s",
                 self.path,
                 len(unused),
-                self.kind,
+                self.kind.phrase,
                 _some(unused),
             )
 
@@ -137,10 +170,15 @@ class StateDict:
         missing = [name for name in names if name not in self._tensors]
         if missing:
             raise InputError(
-                f"Expected {self.path} to hold all tensors of {self.kind}. Received: a file "
+                f"Expected {self.path} to hold all tensors of {self.kind.phrase}. Received: a file "
                 f"without {len(missing)} of them: {_some(missing)}. It is damaged, or of another "
                 "network."
             )
+
+
+def _family(name):
+    """What a name begins with, up to a number: `h_net` of `h_net2.A.weight`."""
+    return re.match(r"[^.\d]*", name).group()
 
 
 def _some(names):

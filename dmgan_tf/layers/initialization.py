@@ -17,10 +17,10 @@ def without_initial_values():
     next throws them away. Only for that: a network left with these zeros does not work.
 
     Example:
-        >>> generator = Generator()
-        >>> with without_initial_values():
+        >>> generator = Generator()  # doctest: +SKIP
+        >>> with without_initial_values():  # doctest: +SKIP
         ...     generator.build()
-        >>> generator.load_weights("generator.weights.h5")
+        >>> generator.load_weights("generator.weights.h5")  # doctest: +SKIP
     """
     token = _are_drawn.set(False)
     try:

@@ -18,7 +18,7 @@ def default_model_card(vocabulary=None, discriminators=(), **networks):
         title = f"DM-GAN, {sizes[-1]} pixels"
         kind = "A text-to-image model of [DM-GAN](https://arxiv.org/abs/1904.01310)"
         stages = [f"- stages: {', '.join(map(str, sizes))} pixels"]
-        usage = _GENERATOR_USAGE
+        usage = _GENERATOR_USAGE if "text_encoder" in networks and vocabulary else ""
     elif "inception" in networks:
         title, kind = "Inception-v3", "Published weights of an image classifier"
         stages = [f"- arithmetic of: {networks['inception'].variant}"]
@@ -26,7 +26,7 @@ def default_model_card(vocabulary=None, discriminators=(), **networks):
     else:
         title = "Networks of a DM-GAN"
         kind = "Networks of [DM-GAN](https://arxiv.org/abs/1904.01310)"
-        stages, usage = [], _ENCODERS_USAGE if len(networks) == 2 else ""
+        stages, usage = [], _ENCODERS_USAGE if len(networks) == 2 and vocabulary else ""
     counted = {name.replace("_", " "): network for name, network in networks.items()}
     for network in discriminators or ():
         counted[f"discriminator of {network.image_size} pixels"] = network

@@ -9,7 +9,7 @@ import pathlib
 import keras
 import numpy as np
 
-from dmgan_tf.errors import InputError
+from dmgan_tf.errors import InputError, first_line
 from dmgan_tf.files import is_disk_full, replacing_directory, write_text
 from dmgan_tf.layers.initialization import without_initial_values
 from dmgan_tf.models.discriminator import Discriminator
@@ -79,6 +79,11 @@ def save_model_directory(
             else than a model stands at that place, or if the disk is full; what was there stays.
     """
     check_vocabulary_size(vocabulary, text_encoder)
+    if inception is not None and generator is not None:
+        raise InputError(
+            "Expected a generator, or an Inception, in a model directory. Received: both. Save "
+            "each in a directory of its own."
+        )
     tokenizer = None
     if vocabulary is not None:
         tokenizer = {"vocabulary_sha256": vocabulary.sha256, "vocabulary_size": len(vocabulary)}
@@ -161,6 +166,31 @@ def load_model_directory(directory, dtype=None):
     return components
 
 
+def load_inception_directory(directory):
+    """Reads the Inception-v3 of a model directory, or the one that its image encoder stands on.
+
+    Args:
+        directory: A model directory, or a run directory.
+
+    Returns:
+        An `InceptionV3` with its weights; its variant is the one that the weights are of.
+
+    Raises:
+        InputError: If there is no such model, or it has neither.
+    """
+    components = load_model_directory(directory)
+    encoder = components.image_encoder
+    if components.inception is not None:
+        return components.inception
+    if encoder is not None and encoder.backbone_name == "inception_v3":
+        return encoder.backbone
+    raise InputError(
+        "Expected a model with an Inception-v3, or with an image encoder on one. Received: "
+        f"{directory}, which has neither. Make one with `python -m dmgan_tf.convert "
+        "--inception=SOURCE --output=DIR`."
+    )
+
+
 def find_model_directory(directory):
     """The model directory that `directory` is, or, if it is a run directory, the one it holds.
 
@@ -202,7 +232,7 @@ def _from_config(directory, model_class, config, dtype):
     except (TypeError, ValueError) as error:
         raise InputError(
             f"{directory / 'config.json'} does not describe a {model_class.__name__} that this "
-            f"version of dmgan_tf knows ({str(error).strip().splitlines()[0]}). Update dmgan_tf, "
+            f"version of dmgan_tf knows ({first_line(error)}). Update dmgan_tf, "
             "or copy the whole model directory again."
         ) from error
     return model
@@ -232,7 +262,7 @@ def _load_weights(model, directory, name):
     except (OSError, ValueError, KeyError) as error:
         raise InputError(
             f"{path} does not hold the weights of the {name} that config.json describes "
-            f"({str(error).splitlines()[0]}). Copy the whole model directory again."
+            f"({first_line(error)}). Copy the whole model directory again."
         ) from error
     for variable in model.weights:
         if not np.all(np.isfinite(keras.ops.convert_to_numpy(variable))):

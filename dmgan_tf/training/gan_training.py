@@ -54,6 +54,7 @@ def train_dmgan(
             the end of every epoch.
         init: A run or model directory whose generator, and discriminators where it has them, the
             training starts from; it must have the sizes of `config` and the DAMSM's vocabulary.
+            A run that goes on from its own checkpoint does not read it.
         resume: Whether to continue a run that stands there.
         flags_text: Flags to keep in the run directory, one a line.
         sample_captions: Captions of the sample sheets; captions of held-out images if empty.
@@ -79,13 +80,15 @@ def train_dmgan(
     Tokenizer(encoders.vocabulary).encode_batch(captions)
     run_directory = RunDirectory(run)
     run_directory.check(resume)
+    store = CheckpointStore(run_directory.checkpoints)
+    if init is not None and store.latest() is None:
+        find_model_directory(init)  # what is not there is told of before the networks are built
 
     keras.utils.set_random_seed(config.seed)
     with strategy.scope():
         dmgan = build_dmgan(config, load_model_directory(damsm, dtype=config.dtype_policy))
-        if init is not None:
+        if init is not None and store.latest() is None:
             start_from(dmgan, init, encoders.vocabulary)
-    store = CheckpointStore(run_directory.checkpoints)
     variables = training_state(dmgan)
     restored = store.restore(variables) or {"step": 0}
     check_steps_per_epoch(restored, steps)
@@ -94,7 +97,7 @@ def train_dmgan(
     dmgan.optimizer.learning_rate = config.generator_learning_rate
     dmgan.discriminator_optimizer.learning_rate = config.discriminator_learning_rate
     run_directory.prepare(flags_text, resume)
-    current_model = CurrentModel(dmgan, config, encoders.vocabulary, encoders)
+    current_model = CurrentModel(dmgan, config, encoders.vocabulary, encoders, init)
     sheets = SampleSheets(
         current_model, run_directory.samples, captions, sample_every, initial_step=step
     )

@@ -10,7 +10,7 @@ from dmgan_tf.data.pipeline import evaluation_dataset, steps_per_epoch, training
 from dmgan_tf.data.records import load_dataset_info, reading
 from dmgan_tf.errors import InputError
 from dmgan_tf.models.image_encoder import ImageEncoder
-from dmgan_tf.models.model_directory import load_model_directory, save_model_directory
+from dmgan_tf.models.model_directory import load_inception_directory, save_model_directory
 from dmgan_tf.models.text_encoder import TextEncoder
 from dmgan_tf.text.tokenizer import Tokenizer
 from dmgan_tf.training.callbacks import CheckpointSaver, Progress, ScalarLogger
@@ -150,7 +150,7 @@ def build_damsm(config, vocabulary_size, image_size):
             "trained teaches nothing, so it trains from nothing here, which takes much data and a "
             "GPU. Use --image_backbone=small_cnn, or ImageNet weights."
         )
-    inception = load_image_weights(config.image_weights) if config.image_weights else None
+    inception = _load_image_weights(config.image_weights) if config.image_weights else None
     text_encoder = TextEncoder(
         vocabulary_size, config.word_dim, config.embedding_dim, config.dropout, dtype=dtype
     )
@@ -174,37 +174,14 @@ def build_damsm(config, vocabulary_size, image_size):
     return damsm
 
 
-def load_image_weights(directory):
-    """Reads the network that an image encoder is to be built on.
-
-    Args:
-        directory: A model directory, or a run directory, with an Inception, or with an image
-            encoder on one, whose backbone is taken.
-
-    Returns:
-        An `InceptionV3` with its weights; its variant is the one that the weights are of.
-
-    Raises:
-        InputError: If there is no such model, or it is damaged.
-    """
-    advice = (
-        "Weights of another format become such a directory by "
-        "`python -m dmgan_tf.convert --inception=SOURCE --output=DIR`."
-    )
+def _load_image_weights(directory):
     if not pathlib.Path(directory).is_dir():
         raise InputError(
-            f"Expected --image_weights=DIR, a model directory. Received: {directory}. {advice}"
+            f"Expected --image_weights=DIR, a model directory. Received: {directory}. Weights of "
+            "another format become one by `python -m dmgan_tf.convert --inception=SOURCE "
+            "--output=DIR`."
         )
-    components = load_model_directory(directory)
-    encoder = components.image_encoder
-    if components.inception is not None:
-        return components.inception
-    if encoder is not None and encoder.backbone_name == "inception_v3":
-        return encoder.backbone
-    raise InputError(
-        "Expected --image_weights to be a model with an Inception-v3, or with an image encoder on "
-        f"one. Received: {directory}, which has neither. {advice}"
-    )
+    return load_inception_directory(directory)
 
 
 def _state(damsm, optimizer):

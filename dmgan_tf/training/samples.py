@@ -16,9 +16,10 @@ class CurrentModel:
         config: Its `DMGANConfig`.
         vocabulary: The text encoder's `Vocabulary`.
         encoders: The DAMSM's `ModelComponents`, loaded outside the distribution strategy.
+        init: The model that training started from, if from one.
     """
 
-    def __init__(self, dmgan, config, vocabulary, encoders):
+    def __init__(self, dmgan, config, vocabulary, encoders, init=None):
         self.dmgan = dmgan
         self.model = DMGANTextToImage(
             vocabulary,
@@ -27,7 +28,12 @@ class CurrentModel:
             config.build_generator(encoders.text_encoder.word_dim, dtype="float32"),
             discriminators=dmgan.discriminators,
             image_encoder=encoders.image_encoder,
-            extra={**encoders.extra, "training": dataclasses.asdict(config)},
+            # Of the DAMSM's own entries, those that say how to use it; not where it came from.
+            extra={
+                **{name: value for name, value in encoders.extra.items() if name == "damsm"},
+                "training": dataclasses.asdict(config),
+                **({"started_from": str(init)} if init else {}),
+            },
         )
 
     def update(self):

@@ -1,14 +1,18 @@
 """Training that goes on from a model: a published one, or one of another data set."""
 
+import logging
+
 import keras
 
 from dmgan_tf.errors import InputError
 from dmgan_tf.models.model_directory import load_model_directory
 from dmgan_tf.text.vocabulary import check_same_vocabulary
 
+_logger = logging.getLogger(__name__)
+
 
 def start_from(dmgan, directory, vocabulary):
-    """Gives a `DMGAN` the weights of a trained model.
+    """Gives a `DMGAN` the weights of a trained model; optimizers and steps begin anew.
 
     Discriminators that the model lacks, as published ones do, stay as they are.
 
@@ -36,6 +40,12 @@ def start_from(dmgan, directory, vocabulary):
         for network in start.discriminators
         if network.image_size in by_size
     ]
+    _logger.info(
+        "Started from %s: the generator and %d of %d discriminators.",
+        directory,
+        len(pairs) - 2,
+        len(by_size),
+    )
     for mine, theirs in pairs:
         _check_same_sizes(mine, theirs, directory)
         for variable, value in zip(mine.weights, theirs.weights, strict=True):
@@ -47,7 +57,8 @@ def _check_same_sizes(mine, theirs, directory):
     for name in ours:
         if name not in ("name", "dtype", "trainable") and ours[name] != given[name]:
             raise InputError(
-                f"Expected networks of the sizes that the flags give at --init={directory}. "
-                f"Received: a {type(theirs).__name__.lower()} with {name}={given[name]}, where the "
-                f"flags say {ours[name]}. Give the model's sizes."
+                f"Expected networks of this training's sizes at --init={directory}. "
+                f"Received: a {type(theirs).__name__.lower()} with {name}={given[name]}, where "
+                f"this training has {ours[name]}. Give the model's sizes, and the DAMSM that it "
+                "was trained with."
             )

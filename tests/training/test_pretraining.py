@@ -7,9 +7,9 @@ import pytest
 from dmgan_tf.errors import InputError
 from dmgan_tf.models.image_encoder import ImageEncoder
 from dmgan_tf.models.inception import InceptionV3
-from dmgan_tf.models.model_directory import save_model_directory
+from dmgan_tf.models.model_directory import load_inception_directory, save_model_directory
 from dmgan_tf.training.config import PretrainingConfig
-from dmgan_tf.training.pretraining import build_damsm, load_image_weights
+from dmgan_tf.training.pretraining import build_damsm
 
 
 def config_with(directory):
@@ -36,7 +36,7 @@ def test_the_backbone_of_another_encoder_can_be_taken(tmp_path):
     encoder = ImageEncoder(8, "inception_v3", inception_variant="fid_2015")
     encoder.build()
     save_model_directory(tmp_path / "model", image_encoder=encoder)
-    loaded = load_image_weights(tmp_path)  # a run directory, too
+    loaded = load_inception_directory(tmp_path)  # a run directory, too
     assert loaded.variant == "fid_2015"
     kernel = keras.ops.convert_to_numpy(loaded.Mixed_7c.branch_pool.conv.kernel)
     np.testing.assert_array_equal(kernel, encoder.backbone.Mixed_7c.branch_pool.conv.kernel)
@@ -46,7 +46,7 @@ def test_the_backbone_of_another_encoder_can_be_taken(tmp_path):
 def test_other_files_go_through_convert_first(tmp_path, source):
     (tmp_path / "weights.pth").write_bytes(b"\x80")
     with pytest.raises(InputError, match=rf"{source}.*dmgan_tf.convert --inception"):
-        load_image_weights(tmp_path / source)
+        build_damsm(config_with(tmp_path / source), 5, image_size=32)
 
 
 def test_a_model_without_inception_is_refused(damsm_directory):

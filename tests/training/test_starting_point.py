@@ -1,6 +1,7 @@
 """`train --init`: training goes on from a model's networks."""
 
 import dataclasses
+import shutil
 
 import numpy as np
 import pytest
@@ -38,9 +39,25 @@ def test_a_run_starts_there(finished_run, prepared_data, damsm_directory, tmp_pa
         np.testing.assert_allclose(a, b, rtol=0, atol=1e-6)
 
 
+def test_a_run_that_goes_on_needs_it_no_more(
+    finished_run, prepared_data, damsm_directory, tmp_path
+):
+    shutil.copytree(finished_run, tmp_path / "start")
+    config = dataclasses.replace(CONFIG, epochs=1)
+    arguments = (config, prepared_data, damsm_directory, tmp_path / "run")
+    result = train_dmgan(*arguments, init=tmp_path / "start")
+    recorded = load_model_directory(result.model).extra["started_from"]
+    assert recorded == str(tmp_path / "start")
+    shutil.rmtree(tmp_path / "start")
+    train_dmgan(*arguments, init=tmp_path / "start", resume=True)
+    arguments = (config, prepared_data, damsm_directory, tmp_path / "another")
+    with pytest.raises(InputError, match="start. Received: nothing there"):
+        train_dmgan(*arguments, init=tmp_path / "start")
+
+
 def test_networks_of_other_sizes_are_refused(finished_run):
     vocabulary = load_model_directory(finished_run).vocabulary
-    with pytest.raises(InputError, match="num_residual_blocks=1, where the flags say 2"):
+    with pytest.raises(InputError, match="num_residual_blocks=1, where this training has 2"):
         start_from(make_dmgan(num_residual_blocks=2), finished_run, vocabulary)
 
 
