@@ -45,6 +45,12 @@ def define_flags():
         "Inception-v3: a PyTorch file (torchvision's or the 2015 network of FID), a TensorFlow 1 "
         "slim checkpoint, keras.applications' .h5 file, or 'imagenet' to fetch that one.",
     )
+    flags.DEFINE_enum(
+        "inception_variant",
+        None,
+        ["torchvision", "fid_2015"],
+        "Of a PyTorch Inception-v3 whose number of classes, 1000 or 1008, does not tell.",
+    )
     flags.DEFINE_string("model", None, "A model of ours, to be written in the release's format.")
     flags.DEFINE_string(
         "output", None, "Directory to write; a model that stands there is replaced."
@@ -87,7 +93,7 @@ def main():
     if options.model:
         _to_release(options.model, options.output)
     elif options.inception:
-        _from_inception(options.inception, options.output)
+        _from_inception(options.inception, options.inception_variant, options.output)
     else:
         _from_release(options)
 
@@ -135,12 +141,12 @@ def _check_vocabulary(vocabulary, parts, options):
         )
 
 
-def _from_inception(source, output):
+def _from_inception(source, variant, output):
     from dmgan_tf.conversion.inception_weights import load_inception  # slow to import
     from dmgan_tf.models.model_directory import check_replaceable, save_model_directory
 
     check_replaceable(output)
-    inception = load_inception(source)
+    inception = load_inception(source, variant)
     # A TensorFlow checkpoint is several files, and "imagenet" none.
     origin = {"inception": {"file": pathlib.Path(source).name}}
     if pathlib.Path(source).is_file():

@@ -57,7 +57,7 @@ def replacing_directory(directory: str | os.PathLike) -> Iterator[pathlib.Path]:
     Yields:
         The directory to write into.
     """
-    directory = pathlib.Path(directory).absolute()
+    directory = pathlib.Path(directory).resolve()  # behind a link, so that the link stays one
     temporary = directory.with_name(f".{directory.name}.{os.getpid()}.tmp")
     retired = temporary.with_suffix(".old")
     directory.parent.mkdir(parents=True, exist_ok=True)

@@ -15,7 +15,8 @@ from typing import NoReturn
 
 from dmgan_tf.errors import InputError
 
-_KEY_TYPES = frozenset({str, bytes, int, float, bool, type(None)})
+_KEY_TYPES = frozenset({str, bytes, bool, type(None)})
+_LARGEST_INTEGER_KEY = 2**32  # integers that share a hash begin far above; they can stop a machine
 _DICT_TYPES = (dict, collections.OrderedDict)
 _HIGHEST_PROTOCOL = 5
 _LONGEST_INTEGER = 1_000  # bytes or digits; more would not be printable in a message
@@ -45,8 +46,8 @@ def load(
     """Reads one pickle of None, booleans, numbers, strings, lists, tuples and dicts.
 
     Byte strings of Python 2 become `str`: as UTF-8, or as Latin-1 if they are not that. Keys of
-    dicts are limited to strings, numbers and None. What comes back can be nested a million deep or
-    contain itself: check types before printing, comparing or walking it.
+    dicts are limited to strings, small integers and None. What comes back can be nested a million
+    deep or contain itself: check types before printing, comparing or walking it.
 
     Args:
         data: The bytes: `bytes`, a `memoryview` of bytes or an `mmap`.
@@ -95,7 +96,7 @@ def ordered_dict(pairs=()) -> collections.OrderedDict:
         The dict.
 
     Raises:
-        TypeError: If `pairs` is something else, or a key is neither string nor number nor None.
+        TypeError: If `pairs` is something else, or a key is not what `load` allows.
     """
     result = collections.OrderedDict()
     if pairs != ():
@@ -347,10 +348,11 @@ class _Machine:
 
 
 def _checked_key(key):
-    # Not a tuple: one nested a million deep overflows the C stack when it is hashed.
-    if type(key) not in _KEY_TYPES:
-        raise TypeError("expected a key that is a string, a number or None")
-    return key
+    # Not a tuple: one nested a million deep overflows the C stack when it is hashed. Hashes of
+    # strings are salted, those of numbers are not: thousands can be made to collide.
+    if type(key) in _KEY_TYPES or (type(key) is int and abs(key) < _LARGEST_INTEGER_KEY):
+        return key
+    raise TypeError("expected a key that is a string, a small integer or None")
 
 
 def _python2_text(data: bytes) -> str:

@@ -10,6 +10,7 @@ from inception_recipe import recipe_state, state_shapes
 from tiny_training import CONFIG
 
 from dmgan_tf import DMGANTextToImage
+from dmgan_tf.conversion.caption_pickle import write_vocabulary
 from dmgan_tf.conversion.pytorch_file import read_pytorch_file
 from dmgan_tf.conversion.pytorch_writer import write_pytorch_file
 from dmgan_tf.conversion.release import read_generator, read_release, write_release
@@ -21,6 +22,7 @@ from dmgan_tf.models.model_directory import (
     load_model_directory,
     save_model_directory,
 )
+from dmgan_tf.models.text_encoder import TextEncoder
 from dmgan_tf.text.vocabulary import Vocabulary
 from dmgan_tf.training.gan_training import build_dmgan, train_dmgan
 
@@ -98,6 +100,31 @@ def test_training_says_what_a_converted_model_lacks(prepared_data, tmp_path, con
     directory, _ = convert(*ODD_FILES)
     flags = (f"--data={prepared_data}", f"--damsm={directory}", f"--run={tmp_path}/run")
     assert "Received: a model without image encoder" in error_line("train", *flags)
+
+
+@pytest.mark.slow
+def test_training_stands_on_converted_encoders(prepared_data, convert, run_command, tmp_path):
+    """A DAMSM in the release's files, with the words of the data, carries a training step."""
+    vocabulary = Vocabulary.load(prepared_data / "vocabulary.txt")
+    write_vocabulary(tmp_path / "captions.pickle", vocabulary)
+    encoder = TextEncoder(len(vocabulary), word_dim=8, embedding_dim=6)
+    encoder.build()
+    write_release(ModelComponents(text_encoder=encoder), tmp_path)
+    state = recipe_state("test:", state_shapes(num_classes=0, embedding_dim=8))
+    write_pytorch_file(tmp_path / "image_encoder.pth", state)
+    damsm, _ = convert(
+        f"--text_encoder={tmp_path / 'text_encoder.pth'}",
+        f"--image_encoder={tmp_path / 'image_encoder.pth'}",
+        f"--vocabulary={tmp_path / 'captions.pickle'}",
+    )
+    flags = ("--epochs=1", "--batch_size=14", "--channels=4", "--discriminator_channels=4")
+    sizes = ("--base_size=16", "--num_stages=2", "--noise_dim=5", "--condition_dim=4")
+    directories = (f"--data={prepared_data}", f"--damsm={damsm}", f"--run={tmp_path}/run")
+    status, _, stderr = run_command("train", *directories, *flags, *sizes)
+    assert status == 0, stderr
+    trained = DMGANTextToImage.from_preset(tmp_path / "run")
+    assert trained.image_encoder.backbone_name == "inception_v3"
+    assert trained.generate(["a red disc"]).shape == (1, 32, 32, 3)
 
 
 def test_gammas_and_words_of_the_damsm_reach_training(prepared_data, damsm_directory, tmp_path):

@@ -225,6 +225,21 @@ def test_a_generator_that_the_release_cannot_hold(options, expected, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "module.module.", "netE."])
+def test_whatever_prefix_all_names_have_is_taken_off(prefix, tmp_path):
+    tensors = {
+        f"{prefix}{name}": tensor.read()
+        for name, tensor in read_pytorch_file(SMALL / "text_encoder.pth").items()
+    }
+    write_pytorch_file(tmp_path / "prefixed.pth", tensors)
+    assert read_text_encoder(tmp_path / "prefixed.pth").vocabulary_size == 31
+
+
+def test_names_that_nobody_knows_are_shown(line, tmp_path):
+    write_pytorch_file(tmp_path / "other.pth", {"backbone.conv1": np.ones(3, "float32")})
+    assert "tensors of other names: backbone.conv1" in line(f"--generator={tmp_path}/other.pth")
+
+
 def test_nothing_is_written_over_the_authors_files(error_line, run_command, tmp_path):
     status, _, _ = run_command(
         "convert", f"--text_encoder={SMALL / 'text_encoder.pth'}", f"--output={tmp_path}/model"

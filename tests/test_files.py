@@ -36,3 +36,12 @@ def test_a_directory_appears_whole_or_not_at_all(tmp_path):
         assert not target.exists()
     assert (target / "part").read_text() == "whole"
     assert list(target.parent.iterdir()) == [target]
+
+
+def test_a_link_to_a_directory_stays_one(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    with replacing_directory(tmp_path / "link") as temporary:
+        (temporary / "a.txt").write_text("new")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real" / "a.txt").read_text() == "new"

@@ -64,15 +64,20 @@ def write_vocabulary(path: str | os.PathLike, vocabulary: Vocabulary) -> None:
     Raises:
         InputError: If `<end>` is one of the words.
     """
+    check_can_be_written(vocabulary, path)
+    words = [_END_WORD, *vocabulary.words[1:]]
+    content = [[], [], dict(enumerate(words)), {word: index for index, word in enumerate(words)}]
+    with files.replacing(path) as temporary:
+        temporary.write_bytes(pickle.dumps(content, _PICKLE_PROTOCOL))
+
+
+def check_can_be_written(vocabulary: Vocabulary, path: str | os.PathLike) -> None:
+    """Raises an `InputError` if `write_vocabulary` would."""
     if vocabulary.id_of(_END_WORD) is not None:
         raise InputError(
             f"Expected a vocabulary without the word {_END_WORD}, which is the padding in "
             f"{path}. Received: one that has it with id {vocabulary.id_of(_END_WORD)}."
         )
-    words = [_END_WORD, *vocabulary.words[1:]]
-    content = [[], [], dict(enumerate(words)), {word: index for index, word in enumerate(words)}]
-    with files.replacing(path) as temporary:
-        temporary.write_bytes(pickle.dumps(content, _PICKLE_PROTOCOL))
 
 
 def _load_pickle(path, data):

@@ -3,13 +3,14 @@
 import os
 import pathlib
 import warnings
+import zipfile
 
 import keras
 
 from dmgan_tf.conversion.failed_download import failed_download
 from dmgan_tf.conversion.release_layout import inception_entries, load
 from dmgan_tf.conversion.slim_checkpoint import find_checkpoint, load_slim_checkpoint
-from dmgan_tf.conversion.state_dict import INCEPTION, StateDict
+from dmgan_tf.conversion.state_dict import IMAGE_ENCODER, INCEPTION, StateDict
 from dmgan_tf.errors import InputError, first_line
 from dmgan_tf.models.inception import InceptionV3
 from dmgan_tf.models.model_directory import load_inception_directory
@@ -20,8 +21,8 @@ _IMAGENET_URL = (
     "inception_v3_weights_tf_dim_ordering_tf_kernels.h5"
 )
 _IMAGENET_MD5 = "9a0d58056eeedaa3f26cb7ebd46da564"
-_CLASSES_2015 = 1008  # of the network of 2015; ImageNet's later networks have 1000 or 1001
-_PYTORCH_VARIANTS = ("torchvision", "fid_2015")
+_VARIANT_OF_CLASSES = {1000: "torchvision", 1008: "fid_2015"}
+_PYTORCH_VARIANTS = tuple(_VARIANT_OF_CLASSES.values())
 # What a PyTorch file may hold beside the network: a training aid and the heads of the DAMSM.
 _EXPECTED_BESIDE = (
     "num_batches_tracked",
@@ -54,7 +55,7 @@ def load_inception(source: str | os.PathLike, variant: str | None = None) -> Inc
               `.weights.h5` file, with or without classifier;
             - a model directory with an Inception, which `convert --inception` writes.
         variant: For PyTorch files: `"torchvision"` or `"fid_2015"`, where the number of classes
-            would mislead.
+            does not tell.
 
     Returns:
         A built float32 `InceptionV3` with its weights; `num_classes` is 0 if the source has no
@@ -92,6 +93,11 @@ def _reader_of(source):
             head = file.read(512)
         if head.startswith(_HDF5):
             return _read_keras
+        if head.startswith(_ZIP) and _is_keras_model(path):
+            raise InputError(
+                f"Expected weights alone in {path}. Received: a .keras model. Load it with Keras "
+                "and give what its save_weights('inception.weights.h5') writes."
+            )
         if head.startswith((_ZIP, _PICKLE)):
             return _read_pytorch
         found = failed_download(head) or "a file of something else, or damaged"
@@ -104,13 +110,29 @@ def _reader_of(source):
     )
 
 
+def _is_keras_model(path):
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return "model.weights.h5" in archive.namelist()
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+        return False  # who reads it as PyTorch's says what is wrong
+
+
 def _read_pytorch(path, variant):
     state = StateDict.open(path, INCEPTION)
     num_classes = state.shape("fc.weight", rank=2)[0] if "fc.weight" in state else 0
     if num_classes:  # before memory is taken for the classifier
         state.check_shapes({"fc.weight": (num_classes, 2048)})
+    if variant is None and IMAGE_ENCODER.sign in state:
+        variant = "torchvision"  # on which the DAMSM stands
+    variant = variant or _VARIANT_OF_CLASSES.get(num_classes)
     if variant is None:
-        variant = "fid_2015" if num_classes == _CLASSES_2015 else "torchvision"
+        found = f"{num_classes} classes" if num_classes else "no classifier"
+        raise InputError(
+            f"Expected 1000 classes (torchvision's network) or 1008 (that of FID) in {path}, to "
+            f"tell the two by. Received: {found}. Say which it is: --inception_variant="
+            f"{' or '.join(_PYTORCH_VARIANTS)}."
+        )
     network = _built(variant, num_classes)
     load(inception_entries(network), state)
     state.check_all_used(_EXPECTED_BESIDE)

@@ -190,7 +190,7 @@ class PyTorchObjects:
             <= max(view.num_elements, _MOST_EMPTY_ELEMENTS)
         )
         if not fits:
-            raise self._damage("a tensor that is larger than its storage")
+            raise self._damage("a tensor that is larger than its storage, maybe an expanded one")
         return StoredTensor(self.path, view.storage, view.offset + offset, shape, strides)
 
     def _parameter(self, data, *_) -> StoredTensor:

@@ -10,7 +10,7 @@ import logging
 import pathlib
 
 from dmgan_tf.conversion import release_layout
-from dmgan_tf.conversion.caption_pickle import write_vocabulary
+from dmgan_tf.conversion.caption_pickle import check_can_be_written, write_vocabulary
 from dmgan_tf.conversion.pytorch_writer import write_pytorch_file
 from dmgan_tf.conversion.state_dict import (
     DISCRIMINATOR,
@@ -225,7 +225,7 @@ def read_release(
         networks["generator"] = read_generator(generator)
         word_sizes.append((networks["generator"].word_dim, "generator", generator))
     read = sorted(
-        ((read_discriminator(path), path) for path in discriminators),
+        ((read_discriminator(path), path) for path in discriminators if path),
         key=lambda pair: pair[0].image_size,
     )
     if read:
@@ -285,13 +285,14 @@ def write_release(components, directory) -> list[pathlib.Path]:
         tables["netG.pth"] = release_layout.generator_entries(components.generator)
     encoder = components.image_encoder
     if encoder is not None:
-        if encoder.backbone_name == "inception_v3" and encoder.inception_variant == "torchvision":
+        kind = (encoder.backbone_name, encoder.inception_variant, encoder.input_size)
+        if kind == ("inception_v3", "torchvision", 299):
             tables["image_encoder.pth"] = release_layout.image_encoder_entries(encoder)
         else:
             _logger.warning(
                 "The image encoder is left out: the release's stands on torchvision's "
-                "Inception-v3, this one on another network (%s).",
-                encoder.backbone_name,
+                "Inception-v3 at 299 pixels, this one on %s (%s) at %d.",
+                *kind,
             )
     if components.discriminators:
         _logger.warning("The discriminators are left out: drawing does not need them.")
@@ -303,6 +304,7 @@ def write_release(components, directory) -> list[pathlib.Path]:
     paths = [pathlib.Path(directory) / name for name in tables]
     if components.vocabulary is not None:
         paths.append(pathlib.Path(directory) / "captions.pickle")
+        check_can_be_written(components.vocabulary, paths[-1])
     _check_none_exists(paths)
     for path, entries in zip(paths, tables.values(), strict=False):
         write_pytorch_file(path, release_layout.dump(entries))

@@ -33,7 +33,6 @@ DISCRIMINATOR = NetworkKind("a discriminator of the release", "img_code_s16.0.mo
 INCEPTION = NetworkKind("a PyTorch Inception-v3", "Mixed_7c.branch1x1.conv.weight")
 _KINDS = (GENERATOR, TEXT_ENCODER, IMAGE_ENCODER, DISCRIMINATOR, INCEPTION)
 
-_DATA_PARALLEL = "module."  # the prefix that `torch.nn.DataParallel` puts before every name
 _DEEPEST = 3  # wrappers that are looked into, such as {"model": {"state_dict": ...}}
 
 
@@ -57,7 +56,7 @@ class StateDict:
         """Finds the state dict of a network in a file that `torch.save` wrote.
 
         It may stand alone or in a checkpoint, beside optimiser states and numbers of epochs, and
-        its names may carry the prefix of data-parallel training.
+        its names may all carry a prefix, as after data-parallel training.
 
         Args:
             path: The file.
@@ -66,20 +65,23 @@ class StateDict:
         Raises:
             InputError: If there is no such network in the file, or more than one.
         """
-        found = {}
-        kinds = set()
-        for name, tensors in _state_dicts(read_pytorch_file(path)):
-            tensors = _without_prefix(tensors)
-            kinds.update(other.phrase for other in _KINDS if other.sign in tensors)
-            if kind.sign in tensors:
-                found[name] = tensors
+        found, kinds, names = {}, set(), []
+        for where, tensors in _state_dicts(read_pytorch_file(path)):
+            names += tensors
+            for name in tensors:
+                kinds.update(other.phrase for other in _KINDS if _is_sign(name, other.sign))
+                if _is_sign(name, kind.sign):
+                    prefix = name.removesuffix(kind.sign)
+                    found[f"{where} {prefix}".strip()] = _within(prefix, tensors)
         if len(found) > 1:
             raise InputError(
                 f"Expected one state dict of {kind.phrase} in {path}. Received {len(found)}: "
                 f"{', '.join(found)}. Save the one you want by itself."
             )
         if not found:
-            what = " and ".join(sorted(kinds)) or "no network of DM-GAN's"
+            what = " and ".join(sorted(kinds))
+            if not what:
+                what = f"tensors of other names: {_some(names)}" if names else "no named tensors"
             raise InputError(
                 f"Expected {path} to hold {kind.phrase}, with a tensor {kind.sign!r}. "
                 f"Received: {what}. Give each file to the flag of its network."
@@ -186,24 +188,32 @@ def _some(names):
     return shown if len(names) <= 4 else f"{shown}, ..."
 
 
-def _state_dicts(value, name="", depth=0, seen=None):
-    """Yields (name, tensors) of every dict of named tensors within a saved object."""
+def _state_dicts(value, where="", depth=0, seen=None):
+    """Yields (place, tensors) of every dict of named tensors within a saved object."""
     seen = set() if seen is None else seen
-    if not isinstance(value, dict) or depth > _DEEPEST or id(value) in seen:
+    if not isinstance(value, (dict, list, tuple)) or depth > _DEEPEST or id(value) in seen:
         return
     seen.add(id(value))  # a file may let a dict contain itself, or a thousand times another
+    items = value.items() if isinstance(value, dict) else enumerate(value)
     tensors = {
-        key: item
-        for key, item in value.items()
-        if isinstance(key, str) and isinstance(item, StoredTensor)
+        key: item for key, item in items if isinstance(key, str) and isinstance(item, StoredTensor)
     }
     if tensors:
-        yield name or "(the file itself)", tensors
-    for key, item in value.items():
-        yield from _state_dicts(item, f"{name}.{key}" if name else str(key), depth + 1, seen)
+        yield where or "(the file itself)", tensors
+    items = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, item in items:
+        yield from _state_dicts(item, f"{where}.{key}" if where else str(key), depth + 1, seen)
 
 
-def _without_prefix(tensors):
-    if all(name.startswith(_DATA_PARALLEL) for name in tensors):
-        return {name.removeprefix(_DATA_PARALLEL): tensor for name, tensor in tensors.items()}
-    return tensors
+def _is_sign(name, sign):
+    """Whether a tensor is the sign of a network, under whatever prefix the names have."""
+    return name == sign or name.endswith(f".{sign}")
+
+
+def _within(prefix, tensors):
+    """`torch.nn.DataParallel`, `torch.compile` and modules of modules put prefixes before names."""
+    return {
+        name.removeprefix(prefix): tensor
+        for name, tensor in tensors.items()
+        if name.startswith(prefix)
+    }

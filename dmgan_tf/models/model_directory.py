@@ -333,6 +333,12 @@ def check_replaceable(directory):
         InputError: If something else stands at `directory`.
     """
     directory = pathlib.Path(directory)
+    above = next((parent for parent in directory.parents if parent.exists()), directory.parent)
+    if not above.is_dir():
+        raise InputError(
+            f"Expected a directory to write {directory.name} into. Received: {above}, a file. "
+            "Choose another directory."
+        )
     if not directory.exists():
         return
     if directory.is_dir() and not any(directory.iterdir()):

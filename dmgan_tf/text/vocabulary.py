@@ -43,6 +43,11 @@ class Vocabulary:
                 raise InputError(
                     f"Expected the word with id {index} to be text on one line. Received: {word!r}."
                 )
+            if not word.isprintable() and not _is_unicode(word):
+                raise InputError(
+                    f"Expected the word with id {index} to be Unicode text. Received: {word!r}, "
+                    "half of a pair of code units."
+                )
             if word in self._ids:
                 raise InputError(
                     f"Expected every word of a vocabulary once. Received: {word!r} with the ids "
@@ -123,6 +128,15 @@ class Vocabulary:
 
     def _file_text(self) -> str:
         return "".join(f"{word}\n" for word in self.words)
+
+
+def _is_unicode(word: str) -> bool:
+    """Whether a file in UTF-8 can hold the word; halves of surrogate pairs it cannot."""
+    try:
+        word.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def check_same_vocabulary(a: Vocabulary, a_name: str, b: Vocabulary, b_name: str) -> None:

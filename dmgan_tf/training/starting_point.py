@@ -54,11 +54,14 @@ def start_from(dmgan, directory, vocabulary):
 
 def _check_same_sizes(mine, theirs, directory):
     ours, given = mine.get_config(), theirs.get_config()
-    for name in ours:
-        if name not in ("name", "dtype", "trainable") and ours[name] != given[name]:
-            raise InputError(
-                f"Expected networks of this training's sizes at --init={directory}. "
-                f"Received: a {type(theirs).__name__.lower()} with {name}={given[name]}, where "
-                f"this training has {ours[name]}. Give the model's sizes, and the DAMSM that it "
-                "was trained with."
-            )
+    differing = [
+        f"{name}={given[name]} (here {ours[name]})"
+        for name in ours
+        if name not in ("name", "dtype", "trainable") and ours[name] != given[name]
+    ]
+    if differing:
+        raise InputError(
+            f"Expected networks of this training's sizes at --init={directory}. Received: a "
+            f"{type(theirs).__name__.lower()} with {', '.join(differing)}. Give the model's sizes, "
+            "and the DAMSM that it was trained with."
+        )

@@ -1,4 +1,5 @@
 import logging
+import zipfile
 
 import keras
 import numpy as np
@@ -82,13 +83,27 @@ def test_missing_and_unknown_tensors_are_named(backbone, tmp_path, caplog):
     for name in ("Mixed_5b.branch1x1.conv.weight", "Mixed_6e.branch_pool.bn.running_mean"):
         del lacking[name]
     write_pytorch_file(tmp_path / "lacking.pth", lacking)
-    line = line_of(tmp_path / "lacking.pth")
+    line = line_of(tmp_path / "lacking.pth", "torchvision")
     assert "Mixed_5b.branch1x1.conv.weight, Mixed_6e.branch_pool.bn.running_mean" in line
 
     write_pytorch_file(tmp_path / "more.pth", {**backbone, "extra.weight": np.ones(3, "float32")})
     with caplog.at_level(logging.WARNING):
-        load_inception(tmp_path / "more.pth")
+        load_inception(tmp_path / "more.pth", "torchvision")
     assert "extra.weight" in caplog.text
+
+
+def test_a_network_that_does_not_tell_which_it_is_must_be_named(backbone, tmp_path):
+    write_pytorch_file(tmp_path / "trunk.pth", backbone)
+    assert "Received: no classifier. Say which it is" in line_of(tmp_path / "trunk.pth")
+    assert load_inception(tmp_path / "trunk.pth", "fid_2015").variant == "fid_2015"
+    write_pytorch_file(tmp_path / "ten.pth", {**backbone, **classifier(10)})
+    assert "Received: 10 classes" in line_of(tmp_path / "ten.pth")
+
+
+def test_a_keras_model_is_told_from_a_pytorch_file(tmp_path):
+    with zipfile.ZipFile(tmp_path / "inception.keras", "w") as archive:
+        archive.writestr("model.weights.h5", b"")
+    assert "a .keras model" in line_of(tmp_path / "inception.keras")
 
 
 def test_a_classifier_of_another_network_is_refused(backbone, tmp_path):

@@ -46,6 +46,11 @@ def test_load_refuses_what_is_no_vocabulary(tmp_path, content, message):
         Vocabulary.load(path)
 
 
+def test_half_a_pair_of_code_units_is_no_word():
+    with pytest.raises(InputError, match="id 2 to be Unicode text"):
+        Vocabulary(["red", "\ud83d"])
+
+
 def test_load_of_no_file_and_of_no_text(tmp_path):
     with pytest.raises(InputError, match="no file"):
         Vocabulary.load(tmp_path / "none.txt")

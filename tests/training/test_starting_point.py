@@ -57,7 +57,7 @@ def test_a_run_that_goes_on_needs_it_no_more(
 
 def test_networks_of_other_sizes_are_refused(finished_run):
     vocabulary = load_model_directory(finished_run).vocabulary
-    with pytest.raises(InputError, match="num_residual_blocks=1, where this training has 2"):
+    with pytest.raises(InputError, match=r"num_residual_blocks=1 \(here 2\)"):
         start_from(make_dmgan(num_residual_blocks=2), finished_run, vocabulary)
 
 
