@@ -1,9 +1,21 @@
 r"""Turns captioned images into sharded TFRecords and a vocabulary.
 
-The source is an image folder: a metadata.jsonl, one JSON object a line with "file_name", "text" (a
-caption or a list of them) and, optionally, "class_id", in the folder itself or in each of its
-train/ and test/; or a NAME.txt beside each NAME.jpg, one caption a line. Without train/ and test/,
-a fixed part of the classes is held out for testing. Class ids say which images show the same thing.
+The source is one of:
+
+image_folder: a metadata.jsonl, one JSON object a line with "file_name", "text" (a caption or a list
+of them) and, optionally, "class_id", in the folder itself or in each of its train/ and test/; or a
+NAME.txt beside each NAME.jpg, one caption a line. Without train/ and test/, a fixed part of the
+classes is held out for testing. Class ids say which images show the same thing.
+
+cub: CUB-200-2011 with the captions and the split of AttnGAN and DM-GAN: their archive birds/, with
+text/, train/ and test/, and CUB_200_2011/, with images/, images.txt and bounding_boxes.txt, in it;
+or the other way round. Images are cropped around the bird.
+
+coco: MS-COCO 2014: annotations/ with captions_train2014.json and captions_val2014.json, or text/,
+train/ and test/ of the archive of AttnGAN and DM-GAN; images in train2014/ and val2014/ or images/.
+
+A captions.pickle that lies with the lists of cub or coco gives the vocabulary, word for word, since
+an encoder of the release means nothing with another one.
 
 An interrupted preparation goes on where it stopped when the same command is given again.
 
@@ -17,6 +29,10 @@ Examples:
   # New images for encoders that are trained already:
   python -m dmgan_tf.prepare_data --source=DIR --output=data/new --image_size=256 \
       --vocabulary=runs/damsm/model/vocabulary.txt
+
+  # The data sets of the paper:
+  python -m dmgan_tf.prepare_data --dataset=cub --source=birds --output=data/cub
+  python -m dmgan_tf.prepare_data --dataset=coco --source=coco --output=data/coco
 """
 
 import pathlib
@@ -24,14 +40,19 @@ import pathlib
 from absl import flags
 
 from dmgan_tf import command
-from dmgan_tf.data import image_folder
+from dmgan_tf.conversion import caption_pickle
+from dmgan_tf.data import coco, cub, image_folder, release_metadata
 from dmgan_tf.errors import InputError
 from dmgan_tf.text.vocabulary import Vocabulary
+
+_PUBLISHED = {"cub": cub.PUBLISHED_COUNTS, "coco": coco.PUBLISHED_COUNTS}
 
 
 def define_flags() -> None:
     """Declares the flags of this command."""
-    flags.DEFINE_enum("dataset", "image_folder", ["image_folder"], "How the source is laid out.")
+    flags.DEFINE_enum(
+        "dataset", "image_folder", ["image_folder", *_PUBLISHED], "How the source is laid out."
+    )
     flags.DEFINE_string(
         "source", None, "The folder of captioned images, or `emoji` for the embedded data set."
     )
@@ -55,19 +76,24 @@ def define_flags() -> None:
     flags.DEFINE_string(
         "vocabulary",
         None,
-        "A vocabulary.txt to use as it is, an encoder's; by default that of the training captions.",
+        "A vocabulary.txt, an encoder's, or a captions.pickle to use as it is; by default that of "
+        "the training captions, or the captions.pickle in the source.",
     )
     flags.DEFINE_integer(
         "min_word_count", 1, "Words rarer than this in the training captions are left out.", 1
     )
     flags.DEFINE_enum(
         "small_images",
-        "error",
+        None,
         image_folder.SMALL_IMAGE_CHOICES,
-        "What becomes of an image smaller than image_size.",
+        "What becomes of an image smaller than image_size; by default error for an image_folder, "
+        "else upscale, as the release does.",
     )
     flags.DEFINE_float(
-        "max_skipped_fraction", 0.1, "More unusable images than this fraction are an error."
+        "max_skipped_fraction",
+        None,
+        "More unusable images than this fraction are an error; by default 0.1 for an "
+        "image_folder, else 0.",
     )
     flags.DEFINE_boolean("overwrite", False, "Replace a data set that the output already holds.")
 
@@ -81,25 +107,80 @@ def main() -> None:
 
     from dmgan_tf.data import preparation  # slow to import; flags come first
 
-    embedded = options.source == "emoji"
-    source = image_folder.embedded_dataset_path() if embedded else pathlib.Path(options.source)
-    splits = image_folder.read_image_folder(source, options.test_fraction)
+    published = options.dataset in _PUBLISHED
+    name, splits, vocabulary = _read_published() if published else _read_image_folder()
+    max_skipped_fraction = options.max_skipped_fraction
+    if max_skipped_fraction is None:
+        max_skipped_fraction = 0.0 if published else 0.1
     if options.overwrite:
         preparation.remove_dataset(options.output)
     info = preparation.prepare(
         splits,
         options.output,
-        name=source.resolve().name,
+        name=name,
         image_size=options.image_size,
-        vocabulary=Vocabulary.load(options.vocabulary) if options.vocabulary else None,
+        vocabulary=vocabulary,
         min_word_count=options.min_word_count,
-        small_images=options.small_images,
-        max_skipped_fraction=options.max_skipped_fraction,
+        small_images=options.small_images or ("upscale" if published else "error"),
+        max_skipped_fraction=max_skipped_fraction,
         num_shards=options.shards,
         num_workers=options.workers,
         show_progress=True,
     )
     print(_describe(info))
+    if published:
+        print(_compare_counts(info, splits, _PUBLISHED[options.dataset]))
+
+
+def _read_image_folder() -> tuple[str, dict, Vocabulary | None]:
+    """Returns the data set's name, its images by split and the vocabulary to use."""
+    options = flags.FLAGS
+    embedded = options.source == "emoji"
+    source = image_folder.embedded_dataset_path() if embedded else pathlib.Path(options.source)
+    splits = image_folder.read_image_folder(source, options.test_fraction)
+    path = options.vocabulary
+    return source.resolve().name, splits, caption_pickle.read_vocabulary(path) if path else None
+
+
+def _read_published() -> tuple[str, dict, Vocabulary | None]:
+    """Returns what `_read_image_folder` does, for CUB or COCO."""
+    options = flags.FLAGS
+    source = {"cub": cub.read_cub, "coco": coco.read_coco}[options.dataset](options.source)
+    path = options.vocabulary or source.captions_pickle
+    if path is None:
+        return options.dataset, source.splits, None
+    vocabulary = caption_pickle.read_vocabulary(path)
+    print(f"The vocabulary is that of {path}: {len(vocabulary) - 1} words.")
+    if all(word.isascii() for word in vocabulary.words):  # the release's always are
+        source = source._replace(splits=release_metadata.with_released_words(source.splits))
+    if release_metadata.is_pickle(path):
+        release_metadata.check_captions_pickle(path, source, vocabulary)
+    return options.dataset, source.splits, vocabulary
+
+
+def _compare_counts(info, splits, published) -> str:
+    """Says where the data set differs in number from the published one, and what makes it so."""
+    lines = []
+    for name, (num_images, num_classes) in published.items():
+        split, listed = info.splits[name], len(splits[name])
+        reasons = []
+        if listed != num_images:
+            reasons.append(f"the source lists {listed:,}")
+        if split.num_images != listed:
+            reasons.append(f"{listed - split.num_images:,} were skipped")
+        if num_classes is not None and split.num_classes != num_classes:
+            reasons.append(f"they are of {split.num_classes:,} classes instead of {num_classes:,}")
+        what = "differs: " + ", and ".join(reasons) if reasons else "as here"
+        lines.append(f"  {name}: {num_images:,} images are published; {what}")
+    both = {image.class_id for image in splits["train"]} & {
+        image.class_id for image in splits["test"]
+    }
+    if both:
+        lines.append(
+            f"  {len(both)} classes are in both splits, which are disjoint in the paper: scores "
+            "will not be comparable"
+        )
+    return "\n".join(lines)
 
 
 def _describe(info) -> str:

@@ -34,7 +34,12 @@ def python_files(*directories: str) -> list[str]:
 def module_file(module: str) -> str | None:
     """The project file that holds `module`, relative to the root; None if there is none."""
     base = module.replace(".", "/")
-    for candidate in (f"{base}.py", f"{base}/__init__.py", f"tests/{base}.py"):
+    for candidate in (
+        f"{base}.py",
+        f"{base}/__init__.py",
+        f"tests/{base}.py",
+        f"benchmarks/{base}.py",
+    ):
         if (ROOT / candidate).is_file():
             return candidate
     return None

@@ -30,12 +30,15 @@ class CaptionedImage:
         captions: Its captions as found; possibly empty ones.
         class_id: What the image shows, 0 or more; images of one class match one another's
             captions. None if the source does not say.
+        box: The bounding box of what the image shows: left, top, width and height in whole pixels.
+            The image is cropped around it. None to keep all of the image.
     """
 
     path: pathlib.Path
     file_name: str
     captions: tuple[str, ...]
     class_id: int | None
+    box: tuple[int, int, int, int] | None = None
 
 
 def embedded_dataset_path() -> pathlib.Path:

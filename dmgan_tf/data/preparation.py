@@ -80,7 +80,8 @@ def prepare(
             captions.
         min_word_count: Words that occur less often in the training captions are left out.
         small_images: See `encode_image`.
-        max_skipped_fraction: More skipped images than this fraction are an error, in [0, 1].
+        max_skipped_fraction: More skipped images than this fraction are an error, in [0, 1]; more
+            missing ones are one before anything is written.
         num_shards: Files of the training split; None for one for every 1,024 images.
         num_workers: Threads that read and encode images; None for one a processor.
         show_progress: Whether to draw a progress bar on the terminal.
@@ -98,7 +99,9 @@ def prepare(
         vocabulary = Vocabulary.from_captions(texts, min_word_count)
     settings = {"name": name, "image_size": image_size, "small_images": small_images}
     plans = _plan_shards(splits, num_shards)
-    fingerprint = _fingerprint(plans, vocabulary, settings)
+    sizes = _file_sizes(splits)
+    _check_present(sizes, max_skipped_fraction)
+    fingerprint = _fingerprint(plans, sizes, vocabulary, settings)
     finished = _open_output(output, fingerprint)
     if finished is not None:
         _logger.info("%s already holds this data set, whole: nothing to do.", output)
@@ -174,8 +177,8 @@ def _plan_shards(
     return plans
 
 
-def _fingerprint(plans: Sequence[_ShardPlan], vocabulary: Vocabulary, settings: Mapping) -> str:
-    """Hashes what the output depends on; a source's images go in by their size in bytes."""
+def _file_sizes(splits) -> dict[pathlib.Path, int | None]:
+    """Returns the size of every image file in bytes, None if there is no such file."""
 
     def size_of(path):
         try:
@@ -183,17 +186,31 @@ def _fingerprint(plans: Sequence[_ShardPlan], vocabulary: Vocabulary, settings: 
         except OSError:
             return None
 
+    return {image.path: size_of(image.path) for images in splits.values() for image in images}
+
+
+def _check_present(sizes: Mapping[pathlib.Path, int | None], max_fraction: float) -> None:
+    missing = [path for path, size in sizes.items() if size is None]
+    if len(missing) > max_fraction * len(sizes):
+        raise InputError(
+            f"Expected the image {missing[0]}, which the source lists. Received: no such file; "
+            f"{len(missing)} of {len(sizes)} images are missing. Get them, or leave them out with "
+            f"--max_skipped_fraction={-(-len(missing) * 1000 // len(sizes)) / 1000}."
+        )
+
+
+def _fingerprint(plans: Sequence[_ShardPlan], sizes, vocabulary, settings: Mapping) -> str:
+    """Hashes what the output depends on; a source's images go in by their size in bytes."""
+
+    def entry_of(image):
+        entry = [image.file_name, sizes[image.path], image.captions, image.class_id]
+        return entry if image.box is None else [*entry, image.box]
+
     content = {
         "format_version": records.FORMAT_VERSION,
         "vocabulary": vocabulary.sha256,
         **settings,
-        "shards": {
-            plan.file: [
-                [image.file_name, size_of(image.path), image.captions, image.class_id]
-                for image in plan.images
-            ]
-            for plan in plans
-        },
+        "shards": {plan.file: [entry_of(image) for image in plan.images] for plan in plans},
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
@@ -233,7 +250,7 @@ def _write_shards(
     progress = tqdm.tqdm(total=total, unit=" images", disable=not show_progress)
 
     def encode(image):
-        return encode_image(image.path, image_size, small_images)
+        return encode_image(image.path, image_size, small_images, image.box)
 
     results = []
     try:

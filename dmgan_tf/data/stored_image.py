@@ -13,6 +13,8 @@ from dmgan_tf.errors import InputError
 _JPEG_QUALITY = 95
 _UPRIGHT = 1
 _EXIF_ORIENTATION = 0x0112
+_CROP_MARGIN = 0.75  # half the side of a crop, by the longer side of its bounding box
+_BOX_TOLERANCE = 0.05  # of the image's side: boxes drawn by hand stick out a little
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,7 +31,10 @@ class Unusable:
 
 
 def encode_image(
-    path: pathlib.Path, image_size: int, small_images: str = "error"
+    path: pathlib.Path,
+    image_size: int,
+    small_images: str = "error",
+    box: tuple[int, int, int, int] | None = None,
 ) -> bytes | Unusable:
     """Reads an image, whole, and returns it as JPEG of the size to store.
 
@@ -42,12 +47,16 @@ def encode_image(
         image_size: The size, in pixels, that crops of it are to have.
         small_images: What becomes of an image whose shorter side is below `image_size`: `error`,
             `skip`, or `upscale` (to `image_size`, bilinearly).
+        box: Left, top, width and height, in pixels, of what to crop the image around, as the
+            authors' release does: a square of 1.5 times the longer side about the middle, as far
+            as the image goes. None to keep all of it.
 
     Returns:
         JPEG bytes, or why there are none.
 
     Raises:
-        InputError: If the image is too small and `small_images` is `error`.
+        InputError: If the image is too small and `small_images` is `error`, or if the box lies
+            outside of the image.
     """
     try:
         content = path.read_bytes()
@@ -60,15 +69,17 @@ def encode_image(
         width, height = image.size
         if Image.MAX_IMAGE_PIXELS is not None and width * height > Image.MAX_IMAGE_PIXELS:
             raise Image.DecompressionBombError(f"{width}x{height} pixels")
-        if min(width, height) < image_size and small_images != "upscale":
-            return _small_image(path, image.size, image_size, small_images)
+        crop = (0, 0, width, height) if box is None else _crop_around(box, image.size, path)
+        size = (crop[2] - crop[0], crop[3] - crop[1])
+        if min(size) < image_size and small_images != "upscale":
+            return _small_image(path, size, image_size, small_images)
         image.load()
-        if _is_plain_jpeg(image) and min(image.size) <= records.stored_size(image_size):
-            if min(image.size) >= image_size:
-                # TensorFlow reads it in training, so it is TensorFlow that must be able to.
-                tf.io.decode_jpeg(content, channels=3)
-                return content
-        image = _upright_rgb(image)
+        fits = image_size <= min(size) <= records.stored_size(image_size)
+        if fits and size == image.size and _is_plain_jpeg(image):
+            # TensorFlow reads it in training, so it is TensorFlow that must be able to.
+            tf.io.decode_jpeg(content, channels=3)
+            return content
+        image = _upright_rgb(image if size == image.size else image.crop(crop))
     except Image.DecompressionBombError as error:
         return Unusable("too many pixels", str(error))
     except InputError:
@@ -78,6 +89,30 @@ def encode_image(
     if isinstance(image, Unusable):
         return image
     return _to_jpeg(_resized(image, image_size))
+
+
+def _crop_around(box, size, path: pathlib.Path) -> tuple[int, int, int, int]:
+    """Returns left, top, right and bottom; in whole numbers as the release rounds them."""
+    left, top, width, height = box
+    tolerance = max(_BOX_TOLERANCE * max(size), 2)
+    half = int(max(width, height) * _CROP_MARGIN)
+    middle_x, middle_y = int((2 * left + width) / 2), int((2 * top + height) / 2)
+    right, bottom = min(size[0], middle_x + half), min(size[1], middle_y + half)
+    crop = (max(0, middle_x - half), max(0, middle_y - half), right, bottom)
+    if (
+        min(width, height) < 1
+        or right <= crop[0]
+        or bottom <= crop[1]
+        or min(left, top) < -tolerance
+        or left + width > size[0] + tolerance
+        or top + height > size[1] + tolerance
+    ):
+        raise InputError(
+            f"Expected a bounding box inside of the image {path} of {size[0]}x{size[1]} pixels. "
+            f"Received: left {left}, top {top}, width {width}, height {height}. Take images and "
+            "bounding boxes from one archive."
+        )
+    return crop
 
 
 def _small_image(path, size, image_size, small_images) -> Unusable:
@@ -91,22 +126,23 @@ def _small_image(path, size, image_size, small_images) -> Unusable:
 
 
 def _is_plain_jpeg(image: Image.Image) -> bool:
-    return (
-        image.format == "JPEG"
-        and image.mode in ("RGB", "L")
-        and image.getexif().get(_EXIF_ORIENTATION, _UPRIGHT) == _UPRIGHT
-    )
+    return image.format == "JPEG" and image.mode in ("RGB", "L") and _is_upright(image)
+
+
+def _is_upright(image: Image.Image) -> bool:
+    return image.getexif().get(_EXIF_ORIENTATION, _UPRIGHT) == _UPRIGHT
 
 
 def _upright_rgb(image: Image.Image) -> Image.Image | Unusable:
-    image = ImageOps.exif_transpose(image)
+    if not _is_upright(image):
+        image = ImageOps.exif_transpose(image)  # which copies even those that are
     if image.mode.startswith(("I", "F")):
         return Unusable("unsupported pixels", f"more than 8 bits a channel (mode {image.mode})")
     if image.has_transparency_data:
         image = image.convert("RGBA")
         ground = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(ground, image)
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _resized(image: Image.Image, image_size: int) -> Image.Image:

@@ -1,3 +1,4 @@
+import dataclasses
 import hashlib
 import json
 import logging
@@ -236,8 +237,35 @@ def test_settings_are_checked(splits, tmp_path, settings, message):
 
 
 def test_progress_marks_are_json_that_names_what_was_skipped(splits, tmp_path):
-    (tmp_path / "source/3.png").unlink()
-    with pytest.raises(InputError):
+    Image.new("I;16", (20, 20)).save(tmp_path / "source/3.png")
+    with pytest.raises(InputError, match="1 of 14"):
         prepare(splits, tmp_path / "out", max_skipped_fraction=0.0)
     (report,) = (tmp_path / "out/.preparing").glob("train-*.json")
-    assert json.loads(report.read_text())["skipped"] == [["3.png", "missing image", "no such file"]]
+    ((name, reason, _),) = json.loads(report.read_text())["skipped"]
+    assert (name, reason) == ("3.png", "unsupported pixels")
+
+
+def test_too_many_missing_images_are_an_error_before_anything_is_written(splits, tmp_path):
+    for number in (3, 12):
+        (tmp_path / f"source/{number}.png").unlink()
+    with pytest.raises(InputError, match="image .*3.png, .* 2 of 14 .* --max_.*=0.143") as caught:
+        prepare(splits, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    fraction = float(str(caught.value).rpartition("=")[2].rstrip("."))
+    info = prepare(splits, tmp_path / "out", max_skipped_fraction=fraction)
+    assert info.skipped == {"missing image": 2}
+
+
+def test_images_are_cropped_around_their_boxes(splits, tmp_path):
+    first = prepare(splits, tmp_path / "out").fingerprint
+    box = (2, 2, 11, 6)
+    boxed = [dataclasses.replace(image, box=box) for image in splits["train"]]
+    info = prepare({**splits, "train": boxed}, tmp_path / "boxed", small_images="upscale")
+    # The middle is (7, 5), half the side 8: from 0 to 15 across, and to 13 down.
+    assert all(
+        tf.io.decode_jpeg(row["image"]).shape == (16, 18, 3) for row in read_all(info, "train")
+    )
+    assert all(
+        tf.io.decode_jpeg(row["image"]).shape == (19, 19, 3) for row in read_all(info, "test")
+    )
+    assert info.fingerprint != first

@@ -101,3 +101,61 @@ def test_decompression_bomb_is_not_decoded(tmp_path, monkeypatch, limit):
         pytest.warns(Image.DecompressionBombWarning) if limit == 3000 else contextlib.nullcontext()
     ):
         assert encode_image(tmp_path / "a.png", 64).reason == "too many pixels"
+
+
+@pytest.mark.parametrize(
+    "box, crop",
+    [
+        ((20, 14, 30, 20), (13, 2, 57, 46)),  # the middle is (35, 24), half the side 22
+        ((21, 15, 29, 21), (14, 4, 56, 46)),  # (35.5, 25.5) and 21.75 are rounded down
+        ((2, 3, 77, 55), (0, 0, 80, 60)),  # as far as the image goes
+        ((60, 40, 19, 19), (55, 35, 80, 60)),
+        ((-2, 0, 84, 62), (0, 0, 80, 60)),  # drawn a little too wide
+        ((0, 0, 2, 2), (0, 0, 2, 2)),
+    ],
+)
+def test_image_is_cropped_around_its_box(tmp_path, box, crop):
+    picture(80, 60).save(tmp_path / "a.png")
+    expected = picture(80, 60).crop(crop)
+    size = tuple(round(side * 16 / min(expected.size)) for side in expected.size)
+    if min(expected.size) > 16:
+        size = tuple(round(side * 19 / min(expected.size)) for side in expected.size)
+    expected = expected.resize(size, Image.Resampling.BILINEAR)
+    result = decoded(encode_image(tmp_path / "a.png", 16, "upscale", box))
+    assert result.shape[:2] == size[::-1]
+    assert np.abs(result - np.asarray(expected, np.float32)).mean() < 2
+
+
+def test_a_jpeg_that_is_cropped_is_not_kept_but_one_that_is_not_is(tmp_path):
+    picture(76, 76).save(tmp_path / "a.jpg")
+    content = (tmp_path / "a.jpg").read_bytes()
+    assert encode_image(tmp_path / "a.jpg", 64, "error", (10, 10, 60, 60)) == content
+    cropped = encode_image(tmp_path / "a.jpg", 32, "error", (20, 20, 24, 24))
+    assert cropped != content and decoded(cropped).shape == (36, 36, 3)
+
+
+def test_the_crop_and_not_the_image_may_be_too_small(tmp_path):
+    picture(80, 60).save(tmp_path / "a.png")
+    with pytest.raises(InputError, match="40 pixels or more. Received: .*a.png of 30x30"):
+        encode_image(tmp_path / "a.png", 40, "error", (20, 20, 20, 20))
+
+
+@pytest.mark.parametrize(
+    "box",
+    [
+        (80, 10, 20, 20),
+        (10, 60, 20, 20),
+        (60, 10, 30, 20),
+        (10, -30, 20, 40),
+        (10, 10, 0, 20),
+        (10, 10, 20, -5),
+        (10, 10, 1, 1),  # nothing is left of it
+        (-2, 10, 1, 2),
+    ],
+)
+def test_a_box_outside_of_its_image_is_named(tmp_path, box):
+    picture(80, 60).save(tmp_path / "a.png")
+    sides = "left {}, top {}, width {}, height {}".format(*box)
+    with pytest.raises(InputError, match=f"a.png of 80x60 pixels. Received: {sides}") as caught:
+        encode_image(tmp_path / "a.png", 16, "upscale", box)
+    assert "\n" not in str(caught.value)

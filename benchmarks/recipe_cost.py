@@ -1,0 +1,154 @@
+r"""Measures what one training step of each published recipe costs at its full size and batch.
+
+Each recipe runs in a process of its own, on made-up images and captions, so that the peak of its
+memory is its own. Floating-point operations are counted in the step's graph (a multiplication and
+an addition are two); from them follows the time of a whole run on a device that sustains
+--teraflops a second, which no measurement here backs.
+
+  python benchmarks/recipe_cost.py
+  python benchmarks/recipe_cost.py --recipes=cub_dmgan --steps=5
+"""
+
+import json
+import pathlib
+import resource
+import subprocess
+import sys
+import time
+
+import numpy as np
+import tensorflow as tf
+from absl import flags
+
+from dmgan_tf import command
+from dmgan_tf.errors import InputError
+from dmgan_tf.models.image_encoder import ImageEncoder
+from dmgan_tf.models.model_directory import ModelComponents
+from dmgan_tf.models.text_encoder import TextEncoder
+from dmgan_tf.training.config import DMGANConfig, PretrainingConfig
+from dmgan_tf.training.damsm import create_optimizer
+from dmgan_tf.training.gan_training import build_dmgan
+from dmgan_tf.training.pretraining import build_damsm
+
+CONFIGS = pathlib.Path(__file__).parents[1] / "configs"
+IMAGE_SIZE = 256
+TRAINING_IMAGES = {"cub": 8_855, "coco": 82_783}
+VOCABULARY_SIZES = {"cub": 5_450, "coco": 27_297}
+RECIPES = (
+    *("cub_damsm", "cub_dmgan", "cub_dmgan_release"),
+    *("coco_damsm", "coco_dmgan", "coco_dmgan_release"),
+)
+
+
+def define_flags():
+    """Declares the flags of this benchmark."""
+    flags.DEFINE_list("recipes", list(RECIPES), "Which to measure.")
+    flags.DEFINE_integer("steps", 2, "Steps to time, after a first one.", lower_bound=1)
+    flags.DEFINE_float("teraflops", 20.0, "What a GPU is taken to sustain, for the hours.")
+    flags.DEFINE_string("measure", None, "Measure this one recipe here and print it as JSON.")
+
+
+def main():
+    """Measures the recipes one after the other, and prints a table."""
+    options = flags.FLAGS
+    unknown = {*options.recipes, *filter(None, [options.measure])} - set(RECIPES)
+    if unknown:
+        raise InputError(f"Expected recipes among {RECIPES}. Received: {sorted(unknown)}.")
+    if options.measure:
+        print(json.dumps(measure(options.measure, options.steps)))
+        return
+    print(
+        "| recipe | batch | s a step | images a second | peak memory | TFLOP a step | steps | GPU |"
+    )
+    print("|---|---|---|---|---|---|---|---|")
+    for recipe in options.recipes:
+        program = [sys.executable, __file__, f"--measure={recipe}", f"--steps={options.steps}"]
+        output = subprocess.run(program, check=True, stdout=subprocess.PIPE, text=True).stdout
+        cost = json.loads(output.splitlines()[-1])
+        hours = cost["total_steps"] * cost["flop"] / (options.teraflops * 1e12) / 3600
+        print(
+            f"| {recipe} | {cost['batch_size']} | {cost['seconds']:.1f} s | "
+            f"{cost['batch_size'] / cost['seconds']:.2f} | {cost['peak_gib']:.1f} GiB | "
+            f"{cost['flop'] / 1e12:.2f} | {cost['total_steps']:,} | {hours:.0f} h |",
+            flush=True,
+        )
+
+
+def measure(recipe, steps):
+    """Seconds, peak memory and floating-point operations of one step of a recipe."""
+    data = recipe.partition("_")[0]
+    if recipe.endswith("damsm"):
+        config = read_recipe(recipe, PretrainingConfig)
+        step, sizes = damsm_step(config, VOCABULARY_SIZES[data])
+    else:
+        config = read_recipe(recipe, DMGANConfig)
+        step, sizes = dmgan_step(config, VOCABULARY_SIZES[data])
+    batch = made_up_batch(config, sizes, VOCABULARY_SIZES[data])
+    function = tf.function(step)
+    graph = function.get_concrete_function(batch).graph
+    tf.nest.map_structure(np.asarray, function(batch))
+    start = time.perf_counter()
+    for _ in range(steps):
+        tf.nest.map_structure(np.asarray, function(batch))
+    return {
+        "batch_size": config.batch_size,
+        "seconds": (time.perf_counter() - start) / steps,
+        "peak_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+        "flop": operations(graph),
+        "total_steps": config.epochs * (TRAINING_IMAGES[data] // config.batch_size),
+    }
+
+
+def read_recipe(recipe, config_class):
+    """The settings of a recipe's flag file, whose lines are all `--name=value`."""
+    lines = (CONFIGS / f"{recipe}.flags").read_text(encoding="utf-8").splitlines()
+    given = dict(line[2:].split("=", 1) for line in lines if line.startswith("--"))
+    defaults = config_class()
+    kinds = {name: type(getattr(defaults, name)) for name in given}
+    kinds["max_words"] = int  # without a default
+    return config_class(**{name: kinds[name](value) for name, value in given.items()})
+
+
+def dmgan_step(config, vocabulary_size):
+    """A step of DM-GAN against the release's DAMSM, with weights of no training."""
+    text_encoder, image_encoder = TextEncoder(vocabulary_size), ImageEncoder()
+    for network in (text_encoder, image_encoder):
+        network.build()
+    encoders = ModelComponents(None, text_encoder, image_encoder=image_encoder)
+    return build_dmgan(config, encoders).train_step, config.image_sizes
+
+
+def damsm_step(config, vocabulary_size):
+    """A step of the DAMSM; its Inception is frozen, as one with weights is."""
+    damsm = build_damsm(config, vocabulary_size, IMAGE_SIZE)
+    damsm.image_encoder.backbone.trainable = False
+    damsm.image_encoder.freeze_backbone = True
+    damsm.compile(optimizer=create_optimizer(damsm, config.learning_rate), jit_compile=False)
+    return damsm.train_step, (IMAGE_SIZE,)
+
+
+def made_up_batch(config, sizes, vocabulary_size):
+    """A batch of random images and captions, as the input pipeline gives them."""
+    random = np.random.default_rng(0)
+    batch = config.batch_size
+    token_ids = random.integers(1, vocabulary_size, (batch, config.max_words))
+    return {
+        "images": tuple(
+            tf.constant(random.uniform(-1, 1, (batch, size, size, 3)), tf.float32) for size in sizes
+        ),
+        "token_ids": tf.constant(token_ids, tf.int32),
+        "class_ids": tf.range(batch),
+    }
+
+
+def operations(graph):
+    """Floating-point operations of a graph, by TensorFlow's own count."""
+    profiler = tf.compat.v1.profiler
+    options = profiler.ProfileOptionBuilder(profiler.ProfileOptionBuilder.float_operation())
+    counted = profiler.profile(graph, options=options.with_empty_output().build())
+    return counted.total_float_ops
+
+
+if __name__ == "__main__":
+    define_flags()
+    command.run(main)

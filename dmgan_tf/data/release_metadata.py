@@ -1,0 +1,307 @@
+r"""The files that AttnGAN and DM-GAN keep beside the images of CUB and COCO.
+
+Their archives hold, for each split, the names of its images and their classes as pickles of
+Python 2, and the captions as one text file an image. `captions.pickle` holds the vocabulary and the
+same captions again as ids. Words there are runs of `\w`, of which only ASCII is kept.
+"""
+
+import collections
+import dataclasses
+import logging
+import os
+import pathlib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from dmgan_tf import restricted_pickle
+from dmgan_tf.data.image_folder import CaptionedImage
+from dmgan_tf.errors import InputError
+from dmgan_tf.text.tokenizer import split_words
+from dmgan_tf.text.vocabulary import Vocabulary
+
+SPLITS = ("train", "test")
+FILE_NAMES = "filenames.pickle"
+CLASS_IDS = "class_info.pickle"
+CAPTIONS_PICKLE = "captions.pickle"
+
+_logger = logging.getLogger(__name__)
+_UNREADABLE_BYTES = "\ufffd\ufffd"  # what some editor left of a character in the captions of birds
+_DIFFERING_CAPTIONS = 0.01  # the fraction that may be due to another version of Unicode, or an edit
+_UNKNOWN_WORDS = 0.05
+
+
+class PublishedSource(NamedTuple):
+    """One of the paper's data sets on disk.
+
+    Args:
+        splits: The images of `train` and of `test`, in the order of their lists.
+        captions_pickle: The release's vocabulary, if it lies there.
+        in_release_order: Whether images and captions come in the order of `captions_pickle`.
+        origin: What the lists were read from, for messages.
+    """
+
+    splits: dict[str, list[CaptionedImage]]
+    captions_pickle: pathlib.Path | None
+    in_release_order: bool
+    origin: str
+
+
+def split_as_released(caption: str) -> list[str]:
+    r"""Splits a caption into the words that AttnGAN's and DM-GAN's code makes of it.
+
+    Lower case; runs of `\w` in the Unicode sense; other characters than ASCII are then dropped.
+    Joined by spaces, these words are what our tokenizer makes of them again.
+
+    Args:
+        caption: Any text.
+
+    Returns:
+        The words in order; empty if there is none.
+
+    Example:
+
+    >>> split_as_released("A fa\u00e7ade\ufffd\ufffds BIRD.")
+    ['a', 'faade', 's', 'bird']
+    """
+    words = re.findall(r"\w+", caption.replace(_UNREADABLE_BYTES, " ").lower())
+    kept = (word.encode("ascii", "ignore").decode("ascii") for word in words)
+    return [word for word in kept if word]
+
+
+def with_released_words(
+    splits: Mapping[str, Sequence[CaptionedImage]],
+) -> dict[str, list[CaptionedImage]]:
+    """Replaces every caption by its released words, joined by spaces."""
+    return {
+        split: [
+            dataclasses.replace(
+                image, captions=tuple(" ".join(split_as_released(text)) for text in image.captions)
+            )
+            for image in images
+        ]
+        for split, images in splits.items()
+    }
+
+
+def usable_captions(texts: Iterable[str], count: int, where: str) -> tuple[str, ...]:
+    """Returns the first `count` captions that have a word, as the release chooses them.
+
+    Args:
+        texts: The captions in order.
+        count: How many an image has.
+        where: The file or the image, for the message.
+
+    Raises:
+        InputError: If there are fewer.
+    """
+    # JSON may hold halves of surrogate pairs, which no UTF-8 can.
+    texts = (text.encode("utf-8", "replace").decode("utf-8") for text in texts)
+    texts = (text.replace(_UNREADABLE_BYTES, " ").strip() for text in texts)
+    captions = tuple(text for text in texts if re.search(r"\w", text))[:count]
+    if len(captions) < count:
+        raise InputError(
+            f"Expected {count} captions in {where}. Received: {len(captions)}. Get the captions "
+            "again: the published ones are complete."
+        )
+    return captions
+
+
+def read_caption_file(path: pathlib.Path, count: int) -> tuple[str, ...]:
+    """Reads the captions of one image, one a line.
+
+    Args:
+        path: The text file.
+        count: How many to return; the release leaves further ones unused.
+
+    Raises:
+        InputError: If there is no such file, it is not UTF-8, or it has fewer captions.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except FileNotFoundError:
+        raise InputError(
+            f"Expected the captions of an image in {path}. Received: no such file. Unpack the "
+            "archive's texts, whole, into the folder text/."
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"Expected captions in UTF-8 in {path}: {error}.") from error
+    return usable_captions(text.split("\n"), count, str(path))
+
+
+def read_file_names(path: pathlib.Path) -> list[str]:
+    """Reads the names of a split's images, without `.jpg`, in the release's order.
+
+    Args:
+        path: A `filenames.pickle`. Nothing in it is run.
+
+    Raises:
+        InputError: If there is no such file, or it holds something else.
+    """
+    names = _load_pickle(path)
+    if type(names) is not list or not names or not all(type(name) is str for name in names):
+        raise InputError(f"Expected a list of image names in {path}. Received: {_kind(names)}.")
+    for name in names:
+        if pathlib.PurePosixPath(name).is_absolute() or ".." in name.split("/") or "\0" in name:
+            raise InputError(
+                f"Expected names of images, relative to their folder, in {path}. Received: "
+                f"{name[:80]!r}."
+            )
+    twice = next((name for name, count in collections.Counter(names).items() if count > 1), None)
+    if twice is not None:
+        raise InputError(f"Expected every image once in {path}. Received: {twice!r} twice.")
+    return names
+
+
+def read_class_ids(path: pathlib.Path, count: int) -> list[int]:
+    """Reads the classes of a split's images, in the order of its `filenames.pickle`.
+
+    Args:
+        path: A `class_info.pickle`: integers, or NumPy's as the published file has them.
+        count: The number of images.
+
+    Raises:
+        InputError: If it holds something else, or another number of classes.
+    """
+    ids = _load_pickle(path, _NUMPY_CONSTRUCTORS)
+    valid = type(ids) is list and all(type(item) is int and 0 <= item < 2**31 for item in ids)
+    if not valid:
+        raise InputError(f"Expected a list of class ids in {path}. Received: {_kind(ids)}.")
+    if len(ids) != count:
+        raise InputError(
+            f"Expected a class for each of the {count} images of {path.with_name(FILE_NAMES)} in "
+            f"{path}. Received: {len(ids)} classes. Take both files from one archive, or remove "
+            f"{CLASS_IDS}, which is not needed."
+        )
+    return ids
+
+
+def check_disjoint(splits: Mapping[str, Sequence[CaptionedImage]], origin: str) -> None:
+    """Raises an `InputError` if an image is both for training and for testing."""
+    train = {image.file_name for image in splits["train"]}
+    both = [image.file_name for image in splits["test"] if image.file_name in train]
+    if both:
+        raise InputError(
+            f"Expected no image in both splits of {origin}. Received: {both[0]} and "
+            f"{len(both) - 1} more in both. Take both lists from one archive."
+        )
+
+
+def is_pickle(path: str | os.PathLike) -> bool:
+    """Whether a vocabulary's file is a `captions.pickle`, and no text."""
+    with open(path, "rb") as file:
+        return restricted_pickle.begins_like_pickle(file.read(1))
+
+
+def check_captions_pickle(
+    path: str | os.PathLike, source: PublishedSource, vocabulary: Vocabulary
+) -> None:
+    """Raises an error if a `captions.pickle` is that of another data set.
+
+    It holds the captions that it was made from, so these are compared, word for word, where the
+    source comes in the same order. Else most words of the source must be known.
+
+    Args:
+        path: The `captions.pickle`.
+        source: The data set, its captions as `with_released_words` gives them.
+        vocabulary: The vocabulary in the pickle.
+
+    Raises:
+        InputError: If they do not belong together.
+    """
+    path = pathlib.Path(path)
+    held = dict(zip(SPLITS, _load_pickle(path)[:2], strict=True))
+    if not any(held.values()) or not source.in_release_order:
+        _check_words_known(path, source, vocabulary)
+        return
+    for split, images in source.splits.items():
+        count = sum(len(image.captions) for image in images)
+        if type(held[split]) is not list or len(held[split]) != count:
+            raise _another_data_set(
+                path, f"{_kind(held[split])} for {split}, where {source.origin} gives {count}"
+            )
+        _check_same_captions(path, held[split], images, vocabulary)
+
+
+def _check_same_captions(path, held, images, vocabulary) -> None:
+    ours = ((image, caption) for image in images for caption in image.captions)
+    differing, first = 0, None
+    for ids, (image, caption) in zip(held, ours, strict=True):
+        if ids != [vocabulary.id_of(word) for word in split_words(caption)]:
+            differing += 1
+            first = first or f"that of {image.file_name}, {caption[:80]!r}"
+    if differing > _DIFFERING_CAPTIONS * len(held):
+        raise _another_data_set(
+            path, f"other words in {differing} of {len(held)} captions, the first {first}"
+        )
+    if differing:
+        _logger.warning(
+            "%s has other words in %d of %d captions, the first %s; those of the source are used.",
+            *(path, differing, len(held), first),
+        )
+
+
+def _check_words_known(path, source, vocabulary) -> None:
+    counts = collections.Counter(
+        word
+        for images in source.splits.values()
+        for image in images
+        for caption in image.captions
+        for word in split_words(caption)
+    )
+    unknown = [(count, word) for word, count in counts.items() if vocabulary.id_of(word) is None]
+    fraction = sum(count for count, _ in unknown) / max(counts.total(), 1)
+    if fraction > _UNKNOWN_WORDS:
+        raise _another_data_set(
+            path,
+            f"{fraction:.0%} of the captions' words are not in it, such as {max(unknown)[1]!r}",
+        )
+
+
+def _another_data_set(path, what: str) -> InputError:
+    return InputError(
+        f"Expected the {CAPTIONS_PICKLE} of this very data set in {path}. Received: {what}. Take "
+        "it from the archive of the images' lists, move it away to collect a vocabulary from the "
+        "captions, or give --vocabulary=FILE of an encoder."
+    )
+
+
+def _load_pickle(path: pathlib.Path, constructors: Mapping = {}) -> object:  # noqa: B006 (only read)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"Cannot read {path}: {error}.") from error
+    return restricted_pickle.load(data, name=str(path), constructors=constructors)[0]
+
+
+def _kind(value) -> str:
+    """Names a value by its type alone; what a file gave may be too deep to print."""
+    if type(value) is list:
+        kinds = sorted({type(item).__name__ for item in value})
+        return f"a list of {len(value)} ({' and '.join(kinds) or 'nothing'})"
+    return f"a value of type {type(value).__name__}"
+
+
+def _numpy_dtype(code, *_) -> collections.OrderedDict:
+    # The one type whose state, here the byte order, a pickle may set. It is little-endian.
+    if type(code) is not str or not re.fullmatch("[iu][1248]", code):
+        raise TypeError("expected the type of an integer")
+    return collections.OrderedDict(code=code)
+
+
+def _numpy_integer(dtype, data) -> int:
+    if type(dtype) is not collections.OrderedDict or type(data) not in (str, bytes):
+        raise TypeError("expected an integer of NumPy")
+    length = int(dtype["code"][1])
+    if type(data) is str:  # bytes of Python 2, read as Latin-1 if they were no UTF-8
+        data = data.encode("latin-1" if len(data) == length else "utf-8")
+    if len(data) != length:
+        raise ValueError("expected as many bytes as the type has")
+    return int.from_bytes(data, "little", signed=dtype["code"][0] == "i")
+
+
+_NUMPY_CONSTRUCTORS = {
+    ("numpy", "dtype"): _numpy_dtype,
+    ("numpy.core.multiarray", "scalar"): _numpy_integer,
+    ("numpy._core.multiarray", "scalar"): _numpy_integer,  # as NumPy 2 writes it
+}

@@ -1,0 +1,90 @@
+"""Every flag file is one that its command takes, and says in its head how to use it."""
+
+import dataclasses
+import importlib
+import pathlib
+
+import pytest
+from absl import flags
+
+from dmgan_tf.training.config import DMGANConfig, PretrainingConfig
+
+CONFIGS = pathlib.Path(__file__).parents[1] / "configs"
+FILES = sorted(path.relative_to(CONFIGS).as_posix() for path in CONFIGS.rglob("*.flags"))
+# The paper's section 4 and the authors' code; what is not named is the default.
+RECIPES = {
+    "cub_dmgan": {"objective": "paper", "epochs": 600, "batch_size": 10, "damsm_weight": 5.0},
+    "cub_dmgan_release": {"objective": "release", "epochs": 800, "batch_size": 10},
+    "coco_dmgan": {"objective": "paper", "epochs": 120, "batch_size": 10, "damsm_weight": 50.0},
+    "coco_dmgan_release": {"objective": "release", "epochs": 200, "batch_size": 16},
+    "cub_damsm": {"epochs": 200, "max_words": 18, "image_backbone": "inception_v3"},
+    "coco_damsm": {"epochs": 100, "max_words": 15, "image_backbone": "inception_v3"},
+}
+ROWS = {  # of Table 3
+    "baseline": ("attention", True, True),
+    "memory": ("memory", False, False),
+    "writing_gate": ("memory", True, False),
+    "response_gate": ("memory", True, True),
+}
+
+
+@pytest.fixture
+def settings():
+    """The settings that a command makes of flag files."""
+
+    def read(*files):
+        is_damsm = any("damsm" in name for name in files)
+        config_class = PretrainingConfig if is_damsm else DMGANConfig
+        command = importlib.import_module(
+            "dmgan_tf.pretrain_damsm" if is_damsm else "dmgan_tf.train"
+        )
+        others = set(flags.FLAGS)
+        command.define_flags()
+        try:
+            flags.FLAGS(["command", *(f"--flagfile={CONFIGS / name}" for name in files)])
+            values = {
+                field.name: flags.FLAGS[field.name].value
+                for field in dataclasses.fields(config_class)
+            }
+        finally:
+            for flag in set(flags.FLAGS) - others:
+                delattr(flags.FLAGS, flag)
+            flags.FLAGS.unparse_flags()
+        return config_class(**values)
+
+    return read
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_command_takes_it_and_the_head_shows_how(name, settings):
+    settings(name)
+    text = (CONFIGS / name).read_text(encoding="utf-8")
+    assert text.startswith("# ") and "python " in text
+    assert f"configs/{name}" in text or "benchmarks/ablation.py" in text
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_is_the_published_one(name, settings):
+    config = dataclasses.asdict(settings(f"{name}.flags"))
+    assert {key: config[key] for key in RECIPES[name]} == RECIPES[name]
+    if name.endswith("damsm"):
+        gammas = [config[f"gamma{n}"] for n in (1, 2, 3)]
+        assert (config["batch_size"], config["learning_rate"], gammas) == (48, 0.002, [4, 5, 10])
+        return
+    assert config["generator_learning_rate"] == config["discriminator_learning_rate"] == 2e-4
+    coco = name.startswith("coco")
+    assert (config["num_residual_blocks"], config["max_words"]) == ((3, 12) if coco else (2, 18))
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_a_row_of_the_ablation_changes_a_recipe_by_its_switches_alone(row, settings):
+    recipe = settings("cub_dmgan.flags")
+    config = settings("cub_dmgan.flags", f"ablation/{row}.flags")
+    switches = (config.refinement, config.writing_gate, config.response_gate)
+    assert switches == ROWS[row]
+    changed = {
+        field.name
+        for field in dataclasses.fields(config)
+        if getattr(config, field.name) != getattr(recipe, field.name)
+    }
+    assert changed <= {"refinement", "writing_gate", "response_gate"}

@@ -1,0 +1,245 @@
+"""`prepare_data` on CUB and COCO, from miniature trees to records."""
+
+import hashlib
+import io
+import pickle
+import re
+import shutil
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from miniature_trees import BIRDS, COCO_NUMBERS, make_birds, make_coco, write_pickle
+from PIL import Image
+
+from dmgan_tf.conversion.caption_pickle import read_vocabulary
+from dmgan_tf.data import preparation, records
+from dmgan_tf.data.release_metadata import split_as_released
+from dmgan_tf.text.tokenizer import Tokenizer
+from dmgan_tf.text.vocabulary import Vocabulary
+
+
+@pytest.fixture
+def prepare(run_command, tmp_path):
+    """Runs the command into `out`: `(exit status, stdout, stderr)`."""
+
+    def run(dataset, source, *arguments):
+        return run_command(
+            "prepare_data",
+            f"--dataset={dataset}",
+            f"--source={source}",
+            f"--output={tmp_path / 'out'}",
+            "--image_size=32",
+            *arguments,
+        )
+
+    return run
+
+
+def rows_of(output, split):
+    info = records.load_dataset_info(output)
+    dataset = tf.data.TFRecordDataset(info.shard_paths(split)).map(records.parse_example)
+    rows = list(dataset.as_numpy_iterator())
+    return {row["file_name"].decode().removesuffix(".jpg"): row for row in rows}
+
+
+def digests(output):
+    return {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in output.iterdir()
+        if path.suffix == ".tfrecord"
+    }
+
+
+def released_ids(path, split, count):
+    """The captions of each image as the release's code would draw them from its file."""
+    ids = pickle.loads(path.read_bytes(), encoding="utf-8")[("train", "test").index(split)]
+    return [ids[start : start + count] for start in range(0, len(ids), count)]
+
+
+@pytest.mark.parametrize("protocol", [0, 2])
+def test_birds_with_the_words_of_the_release(prepare, tmp_path, protocol):
+    birds = make_birds(tmp_path / "birds", protocol=protocol)
+    status, stdout, stderr = prepare("cub", birds)
+    assert status == 0, stderr
+    assert f"The vocabulary is that of {birds / 'captions.pickle'}" in stdout
+    assert "train: 8,855 images are published; differs: the source lists 4" in stdout
+    assert "instead of 150" in stdout and "both splits" not in stdout
+    info = records.load_dataset_info(tmp_path / "out")
+    assert info.name == "cub"
+    assert info.vocabulary() == read_vocabulary(birds / "captions.pickle")
+    tokenizer = Tokenizer(info.vocabulary())
+    for split, names in BIRDS.items():
+        rows = rows_of(tmp_path / "out", split)
+        assert list(rows) == names or split == "train" and set(rows) == set(names)
+        expected = released_ids(birds / "captions.pickle", split, 10)
+        for name, ids in zip(names, expected, strict=True):
+            captions = rows[name]["captions"]
+            assert [tokenizer.encode(caption.decode()) for caption in captions] == ids
+            assert tokenizer.in_graph(tf.constant(captions)).to_list() == ids
+            assert rows[name]["class_id"] == int(name[:3])
+
+
+def test_birds_are_cropped_as_by_the_release(prepare, tmp_path):
+    birds = make_birds(tmp_path / "birds")
+    assert prepare("cub", birds)[0] == 0
+    name = BIRDS["test"][0]  # its box: left 20, top 14, width 30, height 20, in 80x60 pixels
+    with Image.open(birds / f"CUB_200_2011/images/{name}.jpg") as image:
+        # The middle is (35, 24), half the side int(30 * 0.75) = 22.
+        expected = image.crop((13, 2, 57, 46)).resize((38, 38), Image.Resampling.BILINEAR)
+    with Image.open(io.BytesIO(rows_of(tmp_path / "out", "test")[name]["image"])) as stored:
+        assert stored.size == (38, 38)
+        difference = np.asarray(stored, np.float32) - np.asarray(expected, np.float32)
+    assert np.abs(difference).mean() < 2
+
+
+def test_without_a_vocabulary_captions_stay_as_they_are(prepare, tmp_path):
+    birds = make_birds(tmp_path / "birds", captions_pickle=False)
+    status, stdout, _ = prepare("cub", birds)
+    assert status == 0 and "The vocabulary is" not in stdout
+    vocabulary = records.load_dataset_info(tmp_path / "out").vocabulary()
+    assert vocabulary.id_of("caf\xe9") is not None
+    captions = rows_of(tmp_path / "out", "train")[BIRDS["train"][0]]["captions"]
+    assert captions[0] == b"This bird is grey, it's beak red."
+
+
+def test_a_given_vocabulary_goes_before_that_of_the_tree(prepare, tmp_path):
+    birds = make_birds(tmp_path / "birds", beside=True)
+    (birds / "CUB_200_2011/captions.pickle").write_bytes(b"damaged")
+    given = Vocabulary(["zebra", "bird", "caf"])  # of a released encoder: it has no accents
+    given.save(tmp_path / "vocabulary.txt")
+    status, _, stderr = prepare("cub", birds, f"--vocabulary={tmp_path / 'vocabulary.txt'}")
+    assert status == 0, stderr
+    assert records.load_dataset_info(tmp_path / "out").vocabulary() == given
+    captions = rows_of(tmp_path / "out", "test")[BIRDS["test"][0]]["captions"]
+    assert b"a blue bird with a caf au lait_2 belly" in captions
+
+
+def test_every_layout_of_birds_gives_the_same_bytes(prepare, tmp_path):
+    birds = make_birds(tmp_path / "birds")
+    assert prepare("cub", birds)[0] == 0
+    first = digests(tmp_path / "out")
+    other = make_birds(tmp_path / "b", beside=True, class_info=False, captions_pickle=False)
+    vocabulary = f"--vocabulary={birds / 'captions.pickle'}"
+    status, _, stderr = prepare("cub", other / "CUB_200_2011", vocabulary, "--overwrite")
+    assert status == 0, stderr
+    assert len(first) == 2 and digests(tmp_path / "out") == first
+
+
+@pytest.mark.parametrize("metadata", [False, True])
+def test_coco(prepare, tmp_path, metadata):
+    coco = make_coco(tmp_path / "coco", metadata=metadata, captions_pickle=True)
+    status, stdout, stderr = prepare("coco", coco, "--image_size=64")  # of 50 pixels: enlarged
+    assert status == 0, stderr
+    assert "test: 40,504 images are published; differs: the source lists 3" in stdout
+    tokenizer = Tokenizer(records.load_dataset_info(tmp_path / "out").vocabulary())
+    rows = rows_of(tmp_path / "out", "train")
+    expected = released_ids(coco / "captions.pickle", "train", 5)
+    for number, ids in zip(COCO_NUMBERS["train2014"], expected, strict=True):
+        row = rows[f"COCO_train2014_{number:012d}"]
+        assert [tokenizer.encode(caption.decode()) for caption in row["captions"]] == ids
+        assert min(tf.io.decode_jpeg(row["image"]).shape[:2]) == 64
+    assert sorted(row["class_id"] for row in rows.values()) == list(range(5))
+
+
+def test_as_many_images_as_published(prepare, tmp_path, monkeypatch):
+    birds = make_birds(tmp_path / "birds")
+    counts = {"train": (4, 3), "test": (3, 2)}
+    monkeypatch.setattr("dmgan_tf.prepare_data._PUBLISHED", {"cub": counts, "coco": {}})
+    write_pickle(birds / "test/class_info.pickle", [3, 199])
+    (birds / f"CUB_200_2011/images/{BIRDS['test'][0]}.jpg").unlink()
+    status, stdout, stderr = prepare("cub", birds, "--max_skipped_fraction=0.5")
+    assert status == 0, stderr
+    assert "train: 4 images are published; as here" in stdout
+    assert (
+        "test: 3 images are published; differs: the source lists 2, and 1 were skipped, and they "
+        "are of 1 classes instead of 2" in stdout
+    )
+    assert "1 classes are in both splits" in stdout
+
+
+def test_an_interrupted_preparation_goes_on(prepare, tmp_path, monkeypatch):
+    birds = make_birds(tmp_path / "birds")
+    arguments = ("cub", birds, "--shards=4", "--workers=1")
+    assert prepare(*arguments)[0] == 0
+    whole = digests(tmp_path / "out")
+    shutil.rmtree(tmp_path / "out")
+    encode, read = preparation.encode_image, []
+
+    def interrupted(path, *rest):
+        read.append(path)
+        if len(read) == 3:
+            raise KeyboardInterrupt
+        return encode(path, *rest)
+
+    monkeypatch.setattr(preparation, "encode_image", interrupted)
+    assert prepare(*arguments)[0] == 130
+    assert len(digests(tmp_path / "out")) == 2
+    read[:] = [None] * 3
+    assert prepare(*arguments)[0] == 0
+    assert len(read) == 3 + 4  # two of the six images were done
+    assert digests(tmp_path / "out") == whole
+
+
+def break_picture(birds):
+    path = birds / f"CUB_200_2011/images/{BIRDS['train'][2]}.jpg"
+    path.write_bytes(path.read_bytes()[:300])
+
+
+def move_box(birds):
+    path = birds / "CUB_200_2011/bounding_boxes.txt"
+    path.write_text(path.read_text().replace("2.0 3.0 77.0 55.0", "60.0 3.0 77.0 55.0"))
+
+
+@pytest.mark.parametrize(
+    "damage, message",
+    [
+        (
+            lambda birds: (birds / f"CUB_200_2011/images/{BIRDS['train'][2]}.jpg").unlink(),
+            "Expected the image .*0001_1071.jpg, .* 1 of 6 .* --max_skipped_fraction=0.167",
+        ),
+        (break_picture, "1 of 6, the first .*0001_1071.jpg .broken image"),
+        (
+            move_box,
+            "box inside of the image .*.jpg of 80x60 pixels. Received: left 60, top 3, width 77",
+        ),
+        (
+            lambda birds: (
+                make_coco(birds / "c", metadata=True, captions_pickle=True)
+                .joinpath("captions.pickle")
+                .replace(birds / "captions.pickle")
+            ),
+            "captions.pickle of this very data set in .*birds/captions.pickle. Received: a list of "
+            r"25 \(list\) for train, where .*birds gives 40. Take it",
+        ),
+        (
+            lambda birds: (birds / "captions.pickle").write_bytes(b"<html>"),
+            "captions.pickle.*web page",
+        ),
+    ],
+)
+def test_bad_birds_are_one_line(error_line, tmp_path, damage, message):
+    birds = make_birds(tmp_path / "birds")
+    damage(birds)
+    line = error_line(
+        "prepare_data",
+        "--dataset=cub",
+        f"--source={birds}",
+        f"--output={tmp_path / 'out'}",
+        "--image_size=32",
+    )
+    assert re.search(message, line), line
+
+
+def test_an_image_folder_takes_the_words_of_the_release_too(run_command, image_folder, tmp_path):
+    birds = make_birds(tmp_path / "birds")
+    status, _, stderr = run_command(
+        "prepare_data",
+        f"--source={image_folder}",
+        f"--output={tmp_path / 'out'}",
+        "--image_size=32",
+        f"--vocabulary={birds / 'captions.pickle'}",
+    )
+    assert status == 0, stderr
+    words = records.load_dataset_info(tmp_path / "out").vocabulary().words[1:]
+    assert set(split_as_released("A red bird")) < set(words)
