@@ -108,7 +108,8 @@ def python(name, *arguments, **options):
     program = [sys.executable, "-m", f"dmgan_tf.{name}", *arguments]
     result = subprocess.run(program, check=False, **options)
     if result.returncode:
-        raise InputError(f"dmgan_tf.{name} failed: {' '.join(arguments)}")
+        where = f"; see {options['stdout'].name}" if "stdout" in options else ""
+        raise InputError(f"dmgan_tf.{name} failed{where}. It was given: {' '.join(arguments)}")
 
 
 def table(directory, options):
@@ -120,7 +121,8 @@ def table(directory, options):
     }
     _, captions, _, _ = test["judge"]
     yield f"{len(captions)} held-out captions, {options.samples} images of each: how many find"
-    yield "their caption among 100 (chance 1 %), with the standard error"
+    yield "their caption among 100 (chance 1 %), with the standard error over the captions. One"
+    yield "training each: how much another seed would change a row is not in it."
     yield ""
     yield "| row | parameters | the judge | its own DAMSM |"
     yield "|---|---|---|---|"

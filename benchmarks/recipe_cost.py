@@ -9,6 +9,7 @@ an addition are two); from them follows the time of a whole run on a device that
   python benchmarks/recipe_cost.py --recipes=cub_dmgan --steps=5
 """
 
+import dataclasses
 import json
 import pathlib
 import resource
@@ -20,7 +21,8 @@ import numpy as np
 import tensorflow as tf
 from absl import flags
 
-from dmgan_tf import command
+from dmgan_tf import command, pretrain_damsm, train
+from dmgan_tf.data import coco, cub
 from dmgan_tf.errors import InputError
 from dmgan_tf.models.image_encoder import ImageEncoder
 from dmgan_tf.models.model_directory import ModelComponents
@@ -31,8 +33,7 @@ from dmgan_tf.training.gan_training import build_dmgan
 from dmgan_tf.training.pretraining import build_damsm
 
 CONFIGS = pathlib.Path(__file__).parents[1] / "configs"
-IMAGE_SIZE = 256
-TRAINING_IMAGES = {"cub": 8_855, "coco": 82_783}
+PUBLISHED = {"cub": cub.PUBLISHED_COUNTS, "coco": coco.PUBLISHED_COUNTS}
 VOCABULARY_SIZES = {"cub": 5_450, "coco": 27_297}
 RECIPES = (
     *("cub_damsm", "cub_dmgan", "cub_dmgan_release"),
@@ -78,10 +79,10 @@ def measure(recipe, steps):
     """Seconds, peak memory and floating-point operations of one step of a recipe."""
     data = recipe.partition("_")[0]
     if recipe.endswith("damsm"):
-        config = read_recipe(recipe, PretrainingConfig)
+        config = read_recipe(recipe, pretrain_damsm, PretrainingConfig)
         step, sizes = damsm_step(config, VOCABULARY_SIZES[data])
     else:
-        config = read_recipe(recipe, DMGANConfig)
+        config = read_recipe(recipe, train, DMGANConfig)
         step, sizes = dmgan_step(config, VOCABULARY_SIZES[data])
     batch = made_up_batch(config, sizes, VOCABULARY_SIZES[data])
     function = tf.function(step)
@@ -95,18 +96,17 @@ def measure(recipe, steps):
         "seconds": (time.perf_counter() - start) / steps,
         "peak_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
         "flop": operations(graph),
-        "total_steps": config.epochs * (TRAINING_IMAGES[data] // config.batch_size),
+        "total_steps": config.epochs * (PUBLISHED[data]["train"][0] // config.batch_size),
     }
 
 
-def read_recipe(recipe, config_class):
-    """The settings of a recipe's flag file, whose lines are all `--name=value`."""
-    lines = (CONFIGS / f"{recipe}.flags").read_text(encoding="utf-8").splitlines()
-    given = dict(line[2:].split("=", 1) for line in lines if line.startswith("--"))
-    defaults = config_class()
-    kinds = {name: type(getattr(defaults, name)) for name in given}
-    kinds["max_words"] = int  # without a default
-    return config_class(**{name: kinds[name](value) for name, value in given.items()})
+def read_recipe(recipe, command_module, config_class):
+    """The settings of a recipe, as its command reads them."""
+    command_module.define_flags()
+    options = flags.FLAGS
+    options(["", f"--flagfile={CONFIGS / recipe}.flags"])
+    names = [field.name for field in dataclasses.fields(config_class)]
+    return config_class(**{name: options[name].value for name in names})
 
 
 def dmgan_step(config, vocabulary_size):
@@ -120,11 +120,11 @@ def dmgan_step(config, vocabulary_size):
 
 def damsm_step(config, vocabulary_size):
     """A step of the DAMSM; its Inception is frozen, as one with weights is."""
-    damsm = build_damsm(config, vocabulary_size, IMAGE_SIZE)
+    damsm = build_damsm(config, vocabulary_size, config.image_size)
     damsm.image_encoder.backbone.trainable = False
     damsm.image_encoder.freeze_backbone = True
     damsm.compile(optimizer=create_optimizer(damsm, config.learning_rate), jit_compile=False)
-    return damsm.train_step, (IMAGE_SIZE,)
+    return damsm.train_step, (config.image_size,)
 
 
 def made_up_batch(config, sizes, vocabulary_size):
@@ -142,11 +142,23 @@ def made_up_batch(config, sizes, vocabulary_size):
 
 
 def operations(graph):
-    """Floating-point operations of a graph, by TensorFlow's own count."""
+    """Floating-point operations of a step, by TensorFlow's own count of each node.
+
+    What leads to no output is not run: the frozen networks' gradients, above all.
+    """
+    needed = [tensor.op.name for tensor in graph.outputs]
+    needed += [operation.name for operation in graph.control_outputs]
+    run = tf.compat.v1.graph_util.extract_sub_graph(graph.as_graph_def(), needed)
+    kept = {node.name for node in run.node}
     profiler = tf.compat.v1.profiler
     options = profiler.ProfileOptionBuilder(profiler.ProfileOptionBuilder.float_operation())
-    counted = profiler.profile(graph, options=options.with_empty_output().build())
-    return counted.total_float_ops
+    counted = profiler.profile(graph, cmd="scope", options=options.with_empty_output().build())
+
+    def total(node):
+        own = node.float_ops if node.name in kept else 0
+        return own + sum(total(child) for child in node.children)
+
+    return total(counted)
 
 
 if __name__ == "__main__":

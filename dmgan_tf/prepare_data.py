@@ -11,8 +11,9 @@ cub: CUB-200-2011 with the captions and the split of AttnGAN and DM-GAN: their a
 text/, train/ and test/, and CUB_200_2011/, with images/, images.txt and bounding_boxes.txt, in it;
 or the other way round. Images are cropped around the bird.
 
-coco: MS-COCO 2014: annotations/ with captions_train2014.json and captions_val2014.json, or text/,
-train/ and test/ of the archive of AttnGAN and DM-GAN; images in train2014/ and val2014/ or images/.
+coco: MS-COCO 2014: annotations/ with captions_train2014.json and captions_val2014.json, or train/,
+test/ and the texts (in text/, or train2014/ and val2014/) of the archive of AttnGAN and DM-GAN;
+images in train2014/ and val2014/ or images/.
 
 A captions.pickle that lies with the lists of cub or coco gives the vocabulary, word for word, since
 an encoder of the release means nothing with another one.
@@ -108,7 +109,12 @@ def main() -> None:
     from dmgan_tf.data import preparation  # slow to import; flags come first
 
     published = options.dataset in _PUBLISHED
-    name, splits, vocabulary = _read_published() if published else _read_image_folder()
+    if published:
+        name = options.dataset
+        source, vocabulary = _read_published()
+        splits = source.splits
+    else:
+        name, splits, vocabulary = _read_image_folder()
     max_skipped_fraction = options.max_skipped_fraction
     if max_skipped_fraction is None:
         max_skipped_fraction = 0.0 if published else 0.1
@@ -129,7 +135,7 @@ def main() -> None:
     )
     print(_describe(info))
     if published:
-        print(_compare_counts(info, splits, _PUBLISHED[options.dataset]))
+        print(_compare_counts(info, source, _PUBLISHED[options.dataset]))
 
 
 def _read_image_folder() -> tuple[str, dict, Vocabulary | None]:
@@ -138,40 +144,62 @@ def _read_image_folder() -> tuple[str, dict, Vocabulary | None]:
     embedded = options.source == "emoji"
     source = image_folder.embedded_dataset_path() if embedded else pathlib.Path(options.source)
     splits = image_folder.read_image_folder(source, options.test_fraction)
-    path = options.vocabulary
-    return source.resolve().name, splits, caption_pickle.read_vocabulary(path) if path else None
+    vocabulary = None
+    if options.vocabulary:
+        vocabulary = caption_pickle.read_vocabulary(options.vocabulary)
+        release_metadata.warn_of_unknown_words(options.vocabulary, splits, vocabulary)
+    return source.resolve().name, splits, vocabulary
 
 
-def _read_published() -> tuple[str, dict, Vocabulary | None]:
-    """Returns what `_read_image_folder` does, for CUB or COCO."""
+def _read_published() -> tuple[release_metadata.PublishedSource, Vocabulary | None]:
+    """Returns CUB or COCO as listed on disk, and the vocabulary to use."""
     options = flags.FLAGS
     source = {"cub": cub.read_cub, "coco": coco.read_coco}[options.dataset](options.source)
     path = options.vocabulary or source.captions_pickle
     if path is None:
-        return options.dataset, source.splits, None
+        return source, None
     vocabulary = caption_pickle.read_vocabulary(path)
     print(f"The vocabulary is that of {path}: {len(vocabulary) - 1} words.")
     if all(word.isascii() for word in vocabulary.words):  # the release's always are
         source = source._replace(splits=release_metadata.with_released_words(source.splits))
     if release_metadata.is_pickle(path):
-        release_metadata.check_captions_pickle(path, source, vocabulary)
-    return options.dataset, source.splits, vocabulary
+        given = bool(options.vocabulary)
+        release_metadata.check_captions_pickle(path, source, vocabulary, given=given)
+    else:
+        release_metadata.warn_of_unknown_words(path, source.splits, vocabulary)
+    return source, vocabulary
 
 
-def _compare_counts(info, splits, published) -> str:
+def _explain_listed(listed, published, path) -> str:
+    """Says what can make a list longer or shorter than the published one, and what to check."""
+    if listed < published:
+        cause = "it was shortened, is of another split, or its archive leaves images out"
+    else:
+        cause = "images were added, or it is of another split"
+    return (
+        f"{path} lists {listed:,}: {cause} (compare it with a fresh copy; scores on another list "
+        "are not comparable)"
+    )
+
+
+def _compare_counts(info, source, published) -> str:
     """Says where the data set differs in number from the published one, and what makes it so."""
     lines = []
     for name, (num_images, num_classes) in published.items():
-        split, listed = info.splits[name], len(splits[name])
+        split, listed = info.splits[name], len(source.splits[name])
         reasons = []
         if listed != num_images:
-            reasons.append(f"the source lists {listed:,}")
+            reasons.append(_explain_listed(listed, num_images, source.lists[name]))
         if split.num_images != listed:
-            reasons.append(f"{listed - split.num_images:,} were skipped")
+            reasons.append(
+                f"{listed - split.num_images:,} of the listed were skipped, and skipped.txt says "
+                "why"
+            )
         if num_classes is not None and split.num_classes != num_classes:
-            reasons.append(f"they are of {split.num_classes:,} classes instead of {num_classes:,}")
-        what = "differs: " + ", and ".join(reasons) if reasons else "as here"
+            reasons.append(f"{split.num_classes:,} classes are left of {num_classes:,}")
+        what = "differs: " + "; ".join(reasons) if reasons else "as here"
         lines.append(f"  {name}: {num_images:,} images are published; {what}")
+    splits = source.splits
     both = {image.class_id for image in splits["train"]} & {
         image.class_id for image in splits["test"]
     }

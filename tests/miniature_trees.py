@@ -5,8 +5,6 @@ import json
 import numpy as np
 from PIL import Image
 
-from dmgan_tf.data.release_metadata import split_as_released
-
 BIRDS = {
     "train": [
         "001.Black_footed_Albatross/Black_Footed_Albatross_0046_18",
@@ -21,6 +19,27 @@ BIRDS = {
 }
 BOXES = ["20.0 14.0 30.0 20.0", "2.0 3.0 77.0 55.0", "40.5 30.9 24.3 26.0"]
 COLOURS = ["red", "grey", "blue", "white", "black", "yellow", "brown"]
+
+
+# A bird's captions, and the words that the release's code makes of them, spelled out by hand: lower
+# case, runs of letters, digits and underscores, and of these what is ASCII. None where it takes a
+# line for no caption; one of accents alone is a caption, of no words.
+ODD_BIRD = "003.Sooty_Albatross/Sooty_Albatross_0001_1071"
+ODD_CAPTIONS = [
+    ("This bird's beak is SHORT.", ["this", "bird", "s", "beak", "is", "short"]),
+    ("", None),
+    ("a white\ufffd\ufffdbellied bird", ["a", "white", "bellied", "bird"]),
+    ("its wings\ufffd\ufffd tips", ["its", "wings", "tips"]),
+    ("a caf\xe9-au-lait b\xefrd", ["a", "caf", "au", "lait", "brd"]),
+    (" - ", None),
+    ("\xe9\xe8 \xfc!", []),
+    ("\xc9 grey bird", ["grey", "bird"]),
+    ("a 2nd snake_case bird", ["a", "2nd", "snake_case", "bird"]),
+    ("o'clock", ["o", "clock"]),
+    ("half\xbd a beak", ["half", "a", "beak"]),
+    ("A BIRD.", ["a", "bird"]),
+    ("of the eleventh nothing is read", None),
+]
 
 
 def python2_pickle(value, protocol):
@@ -73,11 +92,23 @@ def write_pickle(path, value, protocol=0):
 
 def bird_captions(number):
     """Ten captions of a bird, and what the published files also have: odd bytes, empty lines."""
+    if number == 3:
+        return [text for text, _ in ODD_CAPTIONS]
     colour = COLOURS[number % len(COLOURS)]
     lines = [f"This bird is {colour}, it's beak {COLOURS[n % 7]}." for n in range(8)]
     lines.insert(3, "")
     lines.insert(5, " - ")
     return [*lines, f"a {colour} bird\ufffd\ufffdwith a caf\xe9 au lait_{number} belly", "A BIRD."]
+
+
+def bird_words(number):
+    """The words of the ten captions, as the release's code makes them."""
+    if number == 3:
+        return [words for _, words in ODD_CAPTIONS if words is not None]
+    colour = COLOURS[number % len(COLOURS)]
+    words = [["this", "bird", "is", colour, "it", "s", "beak", COLOURS[n % 7]] for n in range(8)]
+    last = ["a", colour, "bird", "with", "a", "caf", "au", f"lait_{number}", "belly"]
+    return [*words, last, ["a", "bird"]]
 
 
 def write_picture(path, number, size=(80, 60)):
@@ -115,25 +146,21 @@ def make_birds(folder, *, beside=False, protocol=0, captions_pickle=True, class_
             classes = [np.int64(name[:3]) for name in listed]
             write_pickle(metadata / split / "class_info.pickle", classes, protocol)
     if captions_pickle:
-        chosen = {
-            split: [
-                [text for text in bird_captions(names.index(name)) if split_as_released(text)]
-                for name in listed
-            ]
+        words = {
+            split: [words for name in listed for words in bird_words(names.index(name))]
             for split, listed in BIRDS.items()
         }
-        write_captions_pickle(metadata / "captions.pickle", chosen, 10)
+        write_captions_pickle(metadata / "captions.pickle", words)
     return folder
 
 
-def write_captions_pickle(path, captions, count, protocol=2):
-    """Writes what the release makes of the captions of each image of each split."""
-    texts = {split: [t for image in captions[split] for t in image[:count]] for split in captions}
-    words = {word for split in texts.values() for text in split for word in split_as_released(text)}
+def write_captions_pickle(path, captions, protocol=2):
+    """Writes the words of all captions of each split as the release does."""
+    words = {word for split in captions.values() for caption in split for word in caption}
     word_of = dict(enumerate(["<end>", *sorted(words)]))
     id_of = {word: index for index, word in word_of.items()}
     ids = [
-        [[id_of[word] for word in split_as_released(text)] for text in texts[split]]
+        [[id_of[word] for word in caption] for caption in captions[split]]
         for split in ("train", "test")
     ]
     write_pickle(path, [*ids, word_of, id_of], protocol)
@@ -152,14 +179,23 @@ def coco_captions(number, part="train2014"):
     return ["  ", *lines, f"unused words {part}"]
 
 
-def make_coco(folder, *, images="", metadata=False, captions_pickle=False, protocol=0):
+def coco_words(number):
+    """The words of the five captions that count, as the release's code makes them."""
+    return [["a", COLOURS[(number + n) % 7], "bus", "near", "caf", "no", str(n)] for n in range(5)]
+
+
+def make_coco(
+    folder, *, images="", metadata=False, texts="text", captions_pickle=False, protocol=0
+):
     """Makes `folder` with COCO's annotations, or with the lists of the metadata archive.
 
     Args:
         folder: Where.
         images: Where the images lie: `""` for train2014/ and val2014/, `"images/"` for these in
             images/, `None` for all in images/.
-        metadata: Whether to write text/, train/ and test/ instead of annotations/.
+        metadata: Whether to write texts, train/ and test/ instead of annotations/.
+        texts: The folder of the texts; `{part}` becomes train2014 and val2014. The archive's
+            train2014-text.zip and val2014-text.zip unpack to "{part}".
         captions_pickle: Whether there is one.
         protocol: Of the pickles.
     """
@@ -169,15 +205,15 @@ def make_coco(folder, *, images="", metadata=False, captions_pickle=False, proto
             size = (64 + number, 50)
             write_picture(place / f"{coco_name(part, number)}.jpg", number, size)
         if metadata:
-            _write_coco_metadata(folder, part, numbers, protocol)
+            _write_coco_metadata(folder, part, numbers, texts, protocol)
         else:
             _write_annotations(folder, part, numbers)
     if captions_pickle:
         captions = {
-            split: [coco_captions(number, part)[1:] for number in COCO_NUMBERS[part]]
+            split: [words for number in COCO_NUMBERS[part] for words in coco_words(number)]
             for split, part in (("train", "train2014"), ("test", "val2014"))
         }
-        write_captions_pickle(folder / "captions.pickle", captions, 5)
+        write_captions_pickle(folder / "captions.pickle", captions)
     return folder
 
 
@@ -201,11 +237,12 @@ def _write_annotations(folder, part, numbers):
     path.write_text(json.dumps(content))
 
 
-def _write_coco_metadata(folder, part, numbers, protocol):
-    (folder / "text").mkdir(exist_ok=True)
+def _write_coco_metadata(folder, part, numbers, texts, protocol):
+    place = folder / texts.format(part=part)
+    place.mkdir(parents=True, exist_ok=True)
     for number in numbers:
         text = "\n".join(coco_captions(number, part))
-        (folder / f"text/{coco_name(part, number)}.txt").write_bytes(text.encode())
+        (place / f"{coco_name(part, number)}.txt").write_bytes(text.encode())
     split = {"train2014": "train", "val2014": "test"}[part]
     names = [coco_name(part, number) for number in numbers]
     write_pickle(folder / split / "filenames.pickle", names, protocol)

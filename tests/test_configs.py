@@ -13,12 +13,23 @@ CONFIGS = pathlib.Path(__file__).parents[1] / "configs"
 FILES = sorted(path.relative_to(CONFIGS).as_posix() for path in CONFIGS.rglob("*.flags"))
 # The paper's section 4 and the authors' code; what is not named is the default.
 RECIPES = {
-    "cub_dmgan": {"objective": "paper", "epochs": 600, "batch_size": 10, "damsm_weight": 5.0},
+    "cub_dmgan": {"objective": "paper", "epochs": 600, "batch_size": 10},
     "cub_dmgan_release": {"objective": "release", "epochs": 800, "batch_size": 10},
-    "coco_dmgan": {"objective": "paper", "epochs": 120, "batch_size": 10, "damsm_weight": 50.0},
+    "coco_dmgan": {"objective": "paper", "epochs": 120, "batch_size": 10},
     "coco_dmgan_release": {"objective": "release", "epochs": 200, "batch_size": 16},
-    "cub_damsm": {"epochs": 200, "max_words": 18, "image_backbone": "inception_v3"},
-    "coco_damsm": {"epochs": 100, "max_words": 15, "image_backbone": "inception_v3"},
+    "cub_damsm": {"epochs": 200, "max_words": 18},
+    "coco_damsm": {"epochs": 100, "max_words": 15},
+}
+DAMSM = {
+    "image_backbone": "inception_v3",
+    "image_size": 299,
+    "batch_size": 48,
+    "word_dim": 256,
+    "embedding_dim": 300,
+    "dropout": 0.5,
+    "learning_rate": 0.002,
+    "learning_rate_decay": 0.98,
+    **{"gamma1": 4.0, "gamma2": 5.0, "gamma3": 10.0},
 }
 ROWS = {  # of Table 3
     "baseline": ("attention", True, True),
@@ -61,6 +72,9 @@ def test_the_command_takes_it_and_the_head_shows_how(name, settings):
     text = (CONFIGS / name).read_text(encoding="utf-8")
     assert text.startswith("# ") and "python " in text
     assert f"configs/{name}" in text or "benchmarks/ablation.py" in text
+    if name.startswith(("cub", "coco")):
+        for part in ("# Data:", "# Command:", "# Score:", "# Time:"):
+            assert part in text, part
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -68,12 +82,13 @@ def test_a_recipe_is_the_published_one(name, settings):
     config = dataclasses.asdict(settings(f"{name}.flags"))
     assert {key: config[key] for key in RECIPES[name]} == RECIPES[name]
     if name.endswith("damsm"):
-        gammas = [config[f"gamma{n}"] for n in (1, 2, 3)]
-        assert (config["batch_size"], config["learning_rate"], gammas) == (48, 0.002, [4, 5, 10])
+        assert {key: config[key] for key in DAMSM} == DAMSM
         return
+    assert config["kl_weight"] == 1.0
     assert config["generator_learning_rate"] == config["discriminator_learning_rate"] == 2e-4
     coco = name.startswith("coco")
-    assert (config["num_residual_blocks"], config["max_words"]) == ((3, 12) if coco else (2, 18))
+    sizes = (config["num_residual_blocks"], config["max_words"], config["damsm_weight"])
+    assert sizes == ((3, 12, 50.0) if coco else (2, 18, 5.0))
 
 
 @pytest.mark.parametrize("row", ROWS)

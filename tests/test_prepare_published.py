@@ -9,7 +9,15 @@ import shutil
 import numpy as np
 import pytest
 import tensorflow as tf
-from miniature_trees import BIRDS, COCO_NUMBERS, make_birds, make_coco, write_pickle
+from miniature_trees import (
+    BIRDS,
+    COCO_NUMBERS,
+    ODD_BIRD,
+    ODD_CAPTIONS,
+    make_birds,
+    make_coco,
+    write_pickle,
+)
 from PIL import Image
 
 from dmgan_tf.conversion.caption_pickle import read_vocabulary
@@ -63,8 +71,13 @@ def test_birds_with_the_words_of_the_release(prepare, tmp_path, protocol):
     status, stdout, stderr = prepare("cub", birds)
     assert status == 0, stderr
     assert f"The vocabulary is that of {birds / 'captions.pickle'}" in stdout
-    assert "train: 8,855 images are published; differs: the source lists 4" in stdout
-    assert "instead of 150" in stdout and "both splits" not in stdout
+    assert (
+        f"train: 8,855 images are published; differs: {birds / 'train/filenames.pickle'} lists 4: "
+        "it was shortened, is of another split, or its archive leaves images out (compare it with "
+        "a fresh copy; scores on another list are not comparable); 3 classes are left of 150"
+        in stdout
+    )
+    assert "both splits" not in stdout and "skipped: 1 empty caption\n" in stdout
     info = records.load_dataset_info(tmp_path / "out")
     assert info.name == "cub"
     assert info.vocabulary() == read_vocabulary(birds / "captions.pickle")
@@ -75,9 +88,17 @@ def test_birds_with_the_words_of_the_release(prepare, tmp_path, protocol):
         expected = released_ids(birds / "captions.pickle", split, 10)
         for name, ids in zip(names, expected, strict=True):
             captions = rows[name]["captions"]
+            ids = [caption for caption in ids if caption]  # that of accents alone is left out
             assert [tokenizer.encode(caption.decode()) for caption in captions] == ids
             assert tokenizer.in_graph(tf.constant(captions)).to_list() == ids
             assert rows[name]["class_id"] == int(name[:3])
+    odd = rows_of(tmp_path / "out", "train")[ODD_BIRD]["captions"]
+    assert [
+        [info.vocabulary().words[index] for index in tokenizer.encode(caption.decode())]
+        for caption in odd
+    ] == [words for _, words in ODD_CAPTIONS if words]
+    # Where our words are the released ones, the caption is as it was written.
+    assert odd[0] == b"This bird's beak is SHORT." and odd[3] == b"a caf au lait brd"
 
 
 def test_birds_are_cropped_as_by_the_release(prepare, tmp_path):
@@ -103,13 +124,14 @@ def test_without_a_vocabulary_captions_stay_as_they_are(prepare, tmp_path):
     assert captions[0] == b"This bird is grey, it's beak red."
 
 
-def test_a_given_vocabulary_goes_before_that_of_the_tree(prepare, tmp_path):
+def test_a_given_vocabulary_goes_before_that_of_the_tree(prepare, tmp_path, caplog):
     birds = make_birds(tmp_path / "birds", beside=True)
     (birds / "CUB_200_2011/captions.pickle").write_bytes(b"damaged")
     given = Vocabulary(["zebra", "bird", "caf"])  # of a released encoder: it has no accents
     given.save(tmp_path / "vocabulary.txt")
     status, _, stderr = prepare("cub", birds, f"--vocabulary={tmp_path / 'vocabulary.txt'}")
     assert status == 0, stderr
+    assert "vocabulary.txt may be that of another data set" in caplog.text
     assert records.load_dataset_info(tmp_path / "out").vocabulary() == given
     captions = rows_of(tmp_path / "out", "test")[BIRDS["test"][0]]["captions"]
     assert b"a blue bird with a caf au lait_2 belly" in captions
@@ -126,12 +148,13 @@ def test_every_layout_of_birds_gives_the_same_bytes(prepare, tmp_path):
     assert len(first) == 2 and digests(tmp_path / "out") == first
 
 
-@pytest.mark.parametrize("metadata", [False, True])
-def test_coco(prepare, tmp_path, metadata):
-    coco = make_coco(tmp_path / "coco", metadata=metadata, captions_pickle=True)
+@pytest.mark.parametrize("metadata, texts", [(False, ""), (True, "text"), (True, "{part}")])
+def test_coco(prepare, tmp_path, metadata, texts):
+    coco = make_coco(tmp_path / "coco", metadata=metadata, texts=texts, captions_pickle=True)
     status, stdout, stderr = prepare("coco", coco, "--image_size=64")  # of 50 pixels: enlarged
     assert status == 0, stderr
-    assert "test: 40,504 images are published; differs: the source lists 3" in stdout
+    listing = "test/filenames.pickle" if metadata else "annotations/captions_val2014.json"
+    assert f"test: 40,504 images are published; differs: {coco / listing} lists 3: it" in stdout
     tokenizer = Tokenizer(records.load_dataset_info(tmp_path / "out").vocabulary())
     rows = rows_of(tmp_path / "out", "train")
     expected = released_ids(coco / "captions.pickle", "train", 5)
@@ -150,11 +173,15 @@ def test_as_many_images_as_published(prepare, tmp_path, monkeypatch):
     (birds / f"CUB_200_2011/images/{BIRDS['test'][0]}.jpg").unlink()
     status, stdout, stderr = prepare("cub", birds, "--max_skipped_fraction=0.5")
     assert status == 0, stderr
+    counts["test"] = (1, 1)
+    more = prepare("cub", birds, "--max_skipped_fraction=0.5")[1]
     assert "train: 4 images are published; as here" in stdout
-    assert (
-        "test: 3 images are published; differs: the source lists 2, and 1 were skipped, and they "
-        "are of 1 classes instead of 2" in stdout
+    assert re.search(
+        "test: 3 images are published; differs: .*test/filenames.pickle lists 2: .* comparable.; "
+        "1 of the listed were skipped, and skipped.txt says why; 1 classes are left of 2\n",
+        stdout,
     )
+    assert re.search("test: 1 images are .*; differs: .* lists 2: images were added", more)
     assert "1 classes are in both splits" in stdout
 
 
@@ -198,7 +225,7 @@ def move_box(birds):
             lambda birds: (birds / f"CUB_200_2011/images/{BIRDS['train'][2]}.jpg").unlink(),
             "Expected the image .*0001_1071.jpg, .* 1 of 6 .* --max_skipped_fraction=0.167",
         ),
-        (break_picture, "1 of 6, the first .*0001_1071.jpg .broken image"),
+        (break_picture, "1 of 6, the first .*0001_1071.jpg .broken image.*anew with --overwrite"),
         (
             move_box,
             "box inside of the image .*.jpg of 80x60 pixels. Received: left 60, top 3, width 77",
@@ -231,7 +258,33 @@ def test_bad_birds_are_one_line(error_line, tmp_path, damage, message):
     assert re.search(message, line), line
 
 
-def test_an_image_folder_takes_the_words_of_the_release_too(run_command, image_folder, tmp_path):
+def test_a_mended_source_is_begun_anew(prepare, tmp_path):
+    birds = make_birds(tmp_path / "birds")
+    boxes = birds / "CUB_200_2011/bounding_boxes.txt"
+    right = boxes.read_text()
+    move_box(birds)
+    status, _, stderr = prepare("cub", birds)
+    assert status == 2 and "begin anew with --overwrite" in stderr
+    boxes.write_text(right)
+    status, _, stderr = prepare("cub", birds)
+    assert status == 2
+    assert (
+        "Received: an unfinished one, of a source or settings that have changed since. Give "
+        "--overwrite to begin anew" in stderr
+    )
+    assert prepare("cub", birds, "--overwrite")[0] == 0
+
+
+def test_the_advice_fits_a_captions_pickle_that_was_given(prepare, tmp_path):
+    birds = make_birds(tmp_path / "birds")
+    coco = make_coco(tmp_path / "coco", metadata=True, captions_pickle=True)
+    status, _, stderr = prepare("cub", birds, f"--vocabulary={coco / 'captions.pickle'}")
+    assert status == 2 and "or leave the flag out" in stderr and "move it away" not in stderr
+
+
+def test_an_image_folder_takes_the_words_of_the_release_too(
+    run_command, image_folder, tmp_path, caplog
+):
     birds = make_birds(tmp_path / "birds")
     status, _, stderr = run_command(
         "prepare_data",
@@ -241,5 +294,6 @@ def test_an_image_folder_takes_the_words_of_the_release_too(run_command, image_f
         f"--vocabulary={birds / 'captions.pickle'}",
     )
     assert status == 0, stderr
+    assert "captions.pickle may be that of another data set" in caplog.text
     words = records.load_dataset_info(tmp_path / "out").vocabulary().words[1:]
     assert set(split_as_released("A red bird")) < set(words)

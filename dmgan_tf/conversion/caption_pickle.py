@@ -11,8 +11,8 @@ import pathlib
 import pickle
 
 from dmgan_tf import files, restricted_pickle
-from dmgan_tf.conversion.failed_download import failed_download
 from dmgan_tf.errors import InputError
+from dmgan_tf.failed_download import failed_download
 from dmgan_tf.text.vocabulary import PADDING_WORD, Vocabulary
 
 _END_WORD = "<end>"

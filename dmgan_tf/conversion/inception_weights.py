@@ -7,11 +7,11 @@ import zipfile
 
 import keras
 
-from dmgan_tf.conversion.failed_download import failed_download
 from dmgan_tf.conversion.release_layout import inception_entries, load
 from dmgan_tf.conversion.slim_checkpoint import find_checkpoint, load_slim_checkpoint
 from dmgan_tf.conversion.state_dict import IMAGE_ENCODER, INCEPTION, StateDict
 from dmgan_tf.errors import InputError, first_line
+from dmgan_tf.failed_download import failed_download
 from dmgan_tf.models.inception import InceptionV3
 from dmgan_tf.models.model_directory import load_inception_directory
 

@@ -14,9 +14,9 @@ import struct
 import zipfile
 
 from dmgan_tf import restricted_pickle
-from dmgan_tf.conversion.failed_download import failed_download
 from dmgan_tf.conversion.pytorch_tensors import PyTorchObjects, Storage, StoredTensor
 from dmgan_tf.errors import InputError
+from dmgan_tf.failed_download import failed_download
 
 __all__ = ["StoredTensor", "read_pytorch_file"]
 

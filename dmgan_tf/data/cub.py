@@ -50,6 +50,7 @@ def read_cub(source: str | os.PathLike) -> PublishedSource:
         captions_pickle=next((path for path in pickles if path.is_file()), None),
         in_release_order=True,
         origin=origin,
+        lists=lists,
     )
 
 
@@ -94,7 +95,8 @@ def _class_of(name: str, listing: pathlib.Path) -> int:
     if not (number.isascii() and number.isdecimal() and "/" in name and len(number) < 10):
         raise InputError(
             f"Expected names such as 001.Black_footed_Albatross/NAME in {listing}, the class "
-            f"first. Received: {name[:80]!r}."
+            f"first. Received: {name[:80]!r}. Get the archive for birds again, with its "
+            f"{release_metadata.CLASS_IDS}."
         )
     return int(number)
 
@@ -132,11 +134,16 @@ def _read_table(path: pathlib.Path, columns: int, form: str) -> list[list[str]]:
             "itself (CUB_200_2011.tgz)."
         ) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"Cannot read {path}: {error}.") from error
+        raise InputError(
+            f"Cannot read {path}: {error}. Unpack it again from CUB_200_2011.tgz."
+        ) from error
     rows = []
     for number, line in enumerate(lines, start=1):
         if line.strip():
             rows.append(line.split())
             if len(rows[-1]) != columns:
-                raise InputError(f"{path}:{number}: expected {form}. Received: {line[:80]!r}.")
+                raise InputError(
+                    f"{path}:{number}: expected {form}. Received: {line[:80]!r}. Get the file "
+                    "again."
+                )
     return rows

@@ -34,6 +34,9 @@ _IMAGES_PER_SHARD = 1024
 _SKIPPED_SHOWN = 20
 _EMPTY_CAPTION = "empty caption"
 _UNKNOWN_CAPTION = "caption without a known word"
+_NO_CAPTION = "no caption"
+# What depends on the captions and the vocabulary alone, and so stays while the fingerprint does.
+_CAPTION_REASONS = frozenset({_EMPTY_CAPTION, _UNKNOWN_CAPTION, _NO_CAPTION})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -225,10 +228,19 @@ def _open_output(output: pathlib.Path, fingerprint: str) -> records.DatasetInfo 
     else:
         held = claim.read_text(encoding="utf-8") if claim.exists() else fingerprint
     if held != fingerprint:
+        if finished is None:
+            what = (
+                "an unfinished one, of a source or settings that have changed since. Give "
+                "--overwrite to begin anew, or choose another --output."
+            )
+        else:
+            what = (
+                "one that holds a data set of another source or other settings. Choose another "
+                "--output, or replace it with --overwrite."
+            )
         raise InputError(
             f"Expected an empty directory, or one that holds this very data set, at {output}. "
-            "Received: one that holds a data set of another source or other settings. "
-            "Choose another --output, or replace it with --overwrite."
+            f"Received: {what}"
         )
     if finished is not None:
         shards = [shard for split in finished.splits.values() for shard in split.shards]
@@ -259,8 +271,8 @@ def _write_shards(
             for plan in plans:
                 path = output / plan.file
                 report = output / _PROGRESS_DIRECTORY / f"{plan.file}.json"
-                if report.exists() and path.exists():
-                    result = _ShardResult(**json.loads(report.read_text(encoding="utf-8")))
+                result = _finished_shard(report) if path.exists() else None
+                if result is not None:
                     progress.update(len(plan.images))
                 else:
                     encoded = _in_order(pool, encode, plan.images, window=4 * num_workers)
@@ -270,6 +282,19 @@ def _write_shards(
     finally:
         pool.shutdown(cancel_futures=True)
     return results
+
+
+def _finished_shard(report: pathlib.Path) -> _ShardResult | None:
+    """Returns what an earlier run reported of a shard; None if it has to be made (again).
+
+    An image that was skipped may have been mended without a change of its size, which is all that
+    the fingerprint knows of it.
+    """
+    if not report.exists():
+        return None
+    result = _ShardResult(**json.loads(report.read_text(encoding="utf-8")))
+    reasons = {reason for _, reason, _ in result.skipped}
+    return result if reasons <= _CAPTION_REASONS else None
 
 
 def _in_order(pool, function, items: Iterable, window: int) -> Iterator:
@@ -296,7 +321,7 @@ def _write_shard(plan, encoded, path, vocabulary, progress) -> _ShardResult:
                 continue
             skipped.extend(dropped)
             if not captions:
-                skipped.append([image.file_name, "no caption", "no usable caption is left"])
+                skipped.append([image.file_name, _NO_CAPTION, "no usable caption is left"])
                 continue
             writer.write(records.serialize_example(jpeg, captions, image.class_id, image.file_name))
             num_images += 1
@@ -334,6 +359,8 @@ def _check_skipped(skipped, total, max_fraction, output) -> None:
     path = output / SKIPPED_FILE
     if lines:
         files.write_text(path, "".join(f"{line}\n" for line in lines))
+    else:
+        path.unlink(missing_ok=True)  # of a run before the source was mended
     for entry in skipped[:_SKIPPED_SHOWN]:
         _logger.warning("Skipped %s: %s (%s)", *entry)
     if len(skipped) > _SKIPPED_SHOWN:
@@ -343,7 +370,7 @@ def _check_skipped(skipped, total, max_fraction, output) -> None:
         raise InputError(
             f"Expected at most {max_fraction:.1%} of the images to be unusable. Received: "
             f"{len(lost)} of {total}, the first {lost[0][0]} ({lost[0][1]}); all are in {path}. "
-            "Mend the source, or raise --max_skipped_fraction."
+            "Mend the source and begin anew with --overwrite, or raise --max_skipped_fraction."
         )
 
 

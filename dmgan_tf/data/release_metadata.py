@@ -17,6 +17,7 @@ from typing import NamedTuple
 from dmgan_tf import restricted_pickle
 from dmgan_tf.data.image_folder import CaptionedImage
 from dmgan_tf.errors import InputError
+from dmgan_tf.failed_download import failed_download
 from dmgan_tf.text.tokenizer import split_words
 from dmgan_tf.text.vocabulary import Vocabulary
 
@@ -28,7 +29,8 @@ CAPTIONS_PICKLE = "captions.pickle"
 _logger = logging.getLogger(__name__)
 _UNREADABLE_BYTES = "\ufffd\ufffd"  # what some editor left of a character in the captions of birds
 _DIFFERING_CAPTIONS = 0.01  # the fraction that may be due to another version of Unicode, or an edit
-_UNKNOWN_WORDS = 0.05
+_UNKNOWN_WORDS = 0.05  # the fraction that names and slips of the pen may make up
+_GET_THE_LIST = "Get the list again, from the metadata archive of AttnGAN and DM-GAN."
 
 
 class PublishedSource(NamedTuple):
@@ -39,12 +41,14 @@ class PublishedSource(NamedTuple):
         captions_pickle: The release's vocabulary, if it lies there.
         in_release_order: Whether images and captions come in the order of `captions_pickle`.
         origin: What the lists were read from, for messages.
+        lists: The file that lists the images of each split.
     """
 
     splits: dict[str, list[CaptionedImage]]
     captions_pickle: pathlib.Path | None
     in_release_order: bool
     origin: str
+    lists: dict[str, pathlib.Path]
 
 
 def split_as_released(caption: str) -> list[str]:
@@ -72,16 +76,31 @@ def split_as_released(caption: str) -> list[str]:
 def with_released_words(
     splits: Mapping[str, Sequence[CaptionedImage]],
 ) -> dict[str, list[CaptionedImage]]:
-    """Replaces every caption by its released words, joined by spaces."""
+    """Replaces captions by their released words, joined by spaces, where ours are others.
+
+    A caption in which our tokenizer finds the released words stays as it was written, for people
+    and for other models to read.
+
+    Args:
+        splits: The images of each split.
+
+    Returns:
+        The same images, with captions that our tokenizer splits into the released words.
+    """
     return {
         split: [
             dataclasses.replace(
-                image, captions=tuple(" ".join(split_as_released(text)) for text in image.captions)
+                image, captions=tuple(_with_released_words(text) for text in image.captions)
             )
             for image in images
         ]
         for split, images in splits.items()
     }
+
+
+def _with_released_words(caption: str) -> str:
+    words = split_as_released(caption)
+    return caption if split_words(caption) == words else " ".join(words)
 
 
 def usable_captions(texts: Iterable[str], count: int, where: str) -> tuple[str, ...]:
@@ -125,7 +144,9 @@ def read_caption_file(path: pathlib.Path, count: int) -> tuple[str, ...]:
             "archive's texts, whole, into the folder text/."
         ) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"Expected captions in UTF-8 in {path}: {error}.") from error
+        raise InputError(
+            f"Expected captions in UTF-8 in {path}: {error}. Get the file again."
+        ) from error
     return usable_captions(text.split("\n"), count, str(path))
 
 
@@ -140,17 +161,33 @@ def read_file_names(path: pathlib.Path) -> list[str]:
     """
     names = _load_pickle(path)
     if type(names) is not list or not names or not all(type(name) is str for name in names):
-        raise InputError(f"Expected a list of image names in {path}. Received: {_kind(names)}.")
+        raise InputError(
+            f"Expected a list of image names in {path}. Received: {_kind(names)}. {_GET_THE_LIST}"
+        )
+    check_names(names, path)
+    return names
+
+
+def check_names(names: Sequence[str], path: pathlib.Path) -> None:
+    """Raises an `InputError` if a file lists an image twice, or one outside of the images' folder.
+
+    Args:
+        names: The names that the file lists.
+        path: The file, for the message.
+    """
     for name in names:
-        if pathlib.PurePosixPath(name).is_absolute() or ".." in name.split("/") or "\0" in name:
+        outside = pathlib.PurePosixPath(name).is_absolute() or ".." in name.split("/")
+        if outside or not name.isprintable():  # as neither zeros nor half a surrogate pair are
             raise InputError(
                 f"Expected names of images, relative to their folder, in {path}. Received: "
-                f"{name[:80]!r}."
+                f"{name[:80]!r}. Get the file again."
             )
     twice = next((name for name, count in collections.Counter(names).items() if count > 1), None)
     if twice is not None:
-        raise InputError(f"Expected every image once in {path}. Received: {twice!r} twice.")
-    return names
+        raise InputError(
+            f"Expected every image once in {path}. Received: {twice[:80]!r} twice. Get the file "
+            "again: the published one lists no image twice."
+        )
 
 
 def read_class_ids(path: pathlib.Path, count: int) -> list[int]:
@@ -163,10 +200,19 @@ def read_class_ids(path: pathlib.Path, count: int) -> list[int]:
     Raises:
         InputError: If it holds something else, or another number of classes.
     """
-    ids = _load_pickle(path, _NUMPY_CONSTRUCTORS)
+    remedy = f"Remove the file: {CLASS_IDS} is not needed."
+    try:
+        ids = _load_pickle(path, _NUMPY_CONSTRUCTORS)
+    except restricted_pickle.RefusedError as error:  # its advice is for models
+        raise InputError(
+            f"Expected a list of class ids in {path}. Received: other than plain numbers, an "
+            f"array say. {remedy}"
+        ) from error
     valid = type(ids) is list and all(type(item) is int and 0 <= item < 2**31 for item in ids)
     if not valid:
-        raise InputError(f"Expected a list of class ids in {path}. Received: {_kind(ids)}.")
+        raise InputError(
+            f"Expected a list of class ids in {path}. Received: {_kind(ids)}. {remedy}"
+        )
     if len(ids) != count:
         raise InputError(
             f"Expected a class for each of the {count} images of {path.with_name(FILE_NAMES)} in "
@@ -194,7 +240,11 @@ def is_pickle(path: str | os.PathLike) -> bool:
 
 
 def check_captions_pickle(
-    path: str | os.PathLike, source: PublishedSource, vocabulary: Vocabulary
+    path: str | os.PathLike,
+    source: PublishedSource,
+    vocabulary: Vocabulary,
+    *,
+    given: bool = False,
 ) -> None:
     """Raises an error if a `captions.pickle` is that of another data set.
 
@@ -205,6 +255,7 @@ def check_captions_pickle(
         path: The `captions.pickle`.
         source: The data set, its captions as `with_released_words` gives them.
         vocabulary: The vocabulary in the pickle.
+        given: Whether the file was chosen by `--vocabulary` and not found; for the advice.
 
     Raises:
         InputError: If they do not belong together.
@@ -212,18 +263,41 @@ def check_captions_pickle(
     path = pathlib.Path(path)
     held = dict(zip(SPLITS, _load_pickle(path)[:2], strict=True))
     if not any(held.values()) or not source.in_release_order:
-        _check_words_known(path, source, vocabulary)
+        unknown = _unknown_words(source.splits, vocabulary)
+        if unknown is not None:
+            raise _another_data_set(path, unknown, given)
         return
     for split, images in source.splits.items():
         count = sum(len(image.captions) for image in images)
         if type(held[split]) is not list or len(held[split]) != count:
-            raise _another_data_set(
-                path, f"{_kind(held[split])} for {split}, where {source.origin} gives {count}"
-            )
-        _check_same_captions(path, held[split], images, vocabulary)
+            what = f"{_kind(held[split])} for {split}, where {source.origin} gives {count}"
+            raise _another_data_set(path, what, given)
+        _check_same_captions(path, held[split], images, vocabulary, given)
 
 
-def _check_same_captions(path, held, images, vocabulary) -> None:
+def warn_of_unknown_words(
+    path: str | os.PathLike,
+    splits: Mapping[str, Sequence[CaptionedImage]],
+    vocabulary: Vocabulary,
+) -> None:
+    """Logs a warning if a vocabulary lacks many of the words of a data set.
+
+    It may be that of another one. It may also be chosen on purpose, so this is no error.
+
+    Args:
+        path: The vocabulary's file.
+        splits: The images of each split.
+        vocabulary: The vocabulary in it.
+    """
+    unknown = _unknown_words(splits, vocabulary)
+    if unknown is not None:
+        _logger.warning(
+            "The vocabulary %s may be that of another data set: %s. Such words are left out.",
+            *(path, unknown),
+        )
+
+
+def _check_same_captions(path, held, images, vocabulary, given) -> None:
     ours = ((image, caption) for image in images for caption in image.captions)
     differing, first = 0, None
     for ids, (image, caption) in zip(held, ours, strict=True):
@@ -231,9 +305,8 @@ def _check_same_captions(path, held, images, vocabulary) -> None:
             differing += 1
             first = first or f"that of {image.file_name}, {caption[:80]!r}"
     if differing > _DIFFERING_CAPTIONS * len(held):
-        raise _another_data_set(
-            path, f"other words in {differing} of {len(held)} captions, the first {first}"
-        )
+        what = f"other words in {differing} of {len(held)} captions, the first {first}"
+        raise _another_data_set(path, what, given)
     if differing:
         _logger.warning(
             "%s has other words in %d of %d captions, the first %s; those of the source are used.",
@@ -241,28 +314,36 @@ def _check_same_captions(path, held, images, vocabulary) -> None:
         )
 
 
-def _check_words_known(path, source, vocabulary) -> None:
+def _unknown_words(splits, vocabulary) -> str | None:
+    """Says how many of the captions' words are unknown, if that is more than a few."""
     counts = collections.Counter(
         word
-        for images in source.splits.values()
+        for images in splits.values()
         for image in images
         for caption in image.captions
         for word in split_words(caption)
     )
     unknown = [(count, word) for word, count in counts.items() if vocabulary.id_of(word) is None]
     fraction = sum(count for count, _ in unknown) / max(counts.total(), 1)
-    if fraction > _UNKNOWN_WORDS:
-        raise _another_data_set(
-            path,
-            f"{fraction:.0%} of the captions' words are not in it, such as {max(unknown)[1]!r}",
+    if fraction <= _UNKNOWN_WORDS:
+        return None
+    return f"{fraction:.0%} of the captions' words are not in it, such as {max(unknown)[1]!r}"
+
+
+def _another_data_set(path, what: str, given: bool) -> InputError:
+    if given:
+        advice = (
+            "Choose with --vocabulary the one in the archive of the images' lists, or the "
+            "vocabulary.txt of an encoder; or leave the flag out."
         )
-
-
-def _another_data_set(path, what: str) -> InputError:
+    else:
+        advice = (
+            "Take it from the archive of the images' lists, move it away to collect a vocabulary "
+            "from the captions, or give --vocabulary=FILE of an encoder."
+        )
     return InputError(
-        f"Expected the {CAPTIONS_PICKLE} of this very data set in {path}. Received: {what}. Take "
-        "it from the archive of the images' lists, move it away to collect a vocabulary from the "
-        "captions, or give --vocabulary=FILE of an encoder."
+        f"Expected the {CAPTIONS_PICKLE} of this very data set in {path}. Received: {what}. "
+        f"{advice}"
     )
 
 
@@ -270,7 +351,13 @@ def _load_pickle(path: pathlib.Path, constructors: Mapping = {}) -> object:  # n
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise InputError(f"Cannot read {path}: {error}.") from error
+        raise InputError(
+            f"Cannot read {path}: {error}. Unpack it again from the metadata archive of AttnGAN "
+            "and DM-GAN."
+        ) from error
+    problem = failed_download(data[:512])
+    if problem is not None:
+        raise InputError(f"Expected a pickle of AttnGAN and DM-GAN in {path}. Received: {problem}.")
     return restricted_pickle.load(data, name=str(path), constructors=constructors)[0]
 
 

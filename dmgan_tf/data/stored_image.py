@@ -110,7 +110,7 @@ def _crop_around(box, size, path: pathlib.Path) -> tuple[int, int, int, int]:
         raise InputError(
             f"Expected a bounding box inside of the image {path} of {size[0]}x{size[1]} pixels. "
             f"Received: left {left}, top {top}, width {width}, height {height}. Take images and "
-            "bounding boxes from one archive."
+            "bounding boxes from one archive, and begin anew with --overwrite."
         )
     return crop
 

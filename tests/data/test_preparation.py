@@ -137,6 +137,50 @@ def test_too_many_skips_are_an_error_that_a_higher_limit_mends(splits, tmp_path)
     assert prepare(splits, tmp_path / "out", max_skipped_fraction=0.2).skipped
 
 
+def test_a_mended_image_of_the_same_size_is_read_again(splits, tmp_path, monkeypatch):
+    path = tmp_path / "source/3.png"
+    splits["test"][0] = make_image(tmp_path / "source", 10, ["purple", "a square"])
+    right = path.read_bytes()
+    path.write_bytes(bytes(len(right)))
+    with pytest.raises(InputError, match="1 of 14.*Mend the source and begin anew with --overwrit"):
+        prepare(splits, tmp_path / "out", max_skipped_fraction=0, num_shards=2)
+    path.write_bytes(right)
+    read, encode = [], preparation.encode_image
+    monkeypatch.setattr(
+        preparation, "encode_image", lambda path, *rest: read.append(path) or encode(path, *rest)
+    )
+    info = prepare(splits, tmp_path / "out", max_skipped_fraction=0, num_shards=2)
+    assert info.splits["train"].num_images == 10
+    assert info.skipped == {"caption without a known word": 1}
+    assert path in read and len(read) == 5  # the other two shards had lost no image
+    assert "3.png" not in (tmp_path / "out/skipped.txt").read_text()
+
+
+def test_no_list_of_skips_is_left_once_there_are_none(splits, tmp_path):
+    path = tmp_path / "source/3.png"
+    right = path.read_bytes()
+    path.write_bytes(bytes(len(right)))
+    with pytest.raises(InputError, match="1 of 14"):
+        prepare(splits, tmp_path / "out", max_skipped_fraction=0)
+    path.write_bytes(right)
+    prepare(splits, tmp_path / "out", max_skipped_fraction=0)
+    assert not (tmp_path / "out/skipped.txt").exists()
+
+
+def test_an_unfinished_data_set_of_a_source_that_changed(splits, tmp_path):
+    (tmp_path / "source/3.png").write_bytes(b"")
+    with pytest.raises(InputError, match="1 of 14"):
+        prepare(splits, tmp_path / "out", max_skipped_fraction=0)
+    make_image(tmp_path / "source", 3)
+    with pytest.raises(InputError) as caught:
+        prepare(splits, tmp_path / "out", max_skipped_fraction=0)
+    assert str(caught.value) == (
+        "Expected an empty directory, or one that holds this very data set, at "
+        f"{tmp_path / 'out'}. Received: an unfinished one, of a source or settings that have "
+        "changed since. Give --overwrite to begin anew, or choose another --output."
+    )
+
+
 def test_nothing_but_broken_images(splits, tmp_path):
     for path in (tmp_path / "source").iterdir():
         path.write_bytes(b"")

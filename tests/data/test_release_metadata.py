@@ -71,11 +71,11 @@ def test_class_ids_of_python_3(tmp_path, kind):
     "content, message",
     [
         ([1, 2], "each of the 3 images of .*filenames.pickle .* 2 classes. .* remove"),
-        ([1, 2, "3"], r"a list of class ids .* a list of 3 \(int and str\)"),
+        ([1, 2, "3"], r"a list of class ids .* a list of 3 \(int and str\). Remove the file"),
         ([1, 2, -3], "a list of class ids"),
         ({1: 2}, "a value of type dict"),
         ([np.float64(1)] * 3, "damaged|asks for"),
-        (np.arange(3), "asks for 'numpy"),
+        (np.arange(3), "other than plain numbers, an array say. Remove the file: class_info.pick"),
     ],
 )
 def test_other_class_ids_are_refused(tmp_path, content, message):
@@ -96,12 +96,13 @@ def test_file_names_of_python_2(tmp_path, protocol):
 @pytest.mark.parametrize(
     "content, message",
     [
-        ([], r"a list of 0 \(nothing\)"),
+        ([], r"a list of 0 \(nothing\). Get the list again"),
         (["a", 1], r"a list of 2 \(int and str\)"),
         ("a", "of type str"),
-        (["a", "b", "a"], "every image once .* 'a' twice"),
+        (["a", "b", "a"], "every image once .* 'a' twice. Get the file again"),
         (["../a"], "relative to their folder"),
         (["/a"], "relative to their folder"),
+        (["a\0"], r"relative to their folder.*a.x00'. Get the file again"),
     ],
 )
 def test_other_file_names_are_refused(tmp_path, content, message):
@@ -117,8 +118,31 @@ def test_a_pickle_cut_off_and_none(tmp_path):
     path.write_bytes(python2_pickle(["a"], 0)[:-3])
     with pytest.raises(InputError, match="filenames.pickle.*damaged or cut off"):
         release_metadata.read_file_names(path)
-    with pytest.raises(InputError, match="Cannot read .*none.pickle"):
+    with pytest.raises(InputError, match="Cannot read .*none.pickle.* Unpack it again from"):
         release_metadata.read_file_names(tmp_path / "none.pickle")
+
+
+@pytest.mark.parametrize(
+    "content, what",
+    [
+        (b"<!DOCTYPE html><title>Download anyway?", "a web page, .* in a browser"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "a pointer of Git LFS; .*git lfs pull"),
+        (b"", "an empty file; get it again"),
+    ],
+)
+def test_what_a_failed_download_left_is_named(tmp_path, content, what):
+    path = tmp_path / "filenames.pickle"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=f"a pickle of .*filenames.pickle. Received: {what}"):
+        release_metadata.read_file_names(path)
+
+
+def test_captions_of_the_same_words_stay_as_they_are():
+    captions = ("This bird's RED, it's b\u00efg.", "This bird's RED.", "\xe9")
+    image = CaptionedImage(None, "a.jpg", captions, 1)
+    (changed,) = release_metadata.with_released_words({"train": [image]})["train"]
+    assert changed.captions == ("this bird s red it s bg", "This bird's RED.", "")
+    assert (changed.file_name, changed.class_id) == ("a.jpg", 1)
 
 
 def test_captions_are_the_first_that_have_a_word(tmp_path):
@@ -145,14 +169,17 @@ def images_of(split, count=150, text="a red bird {0}"):
 @pytest.fixture
 def source():
     splits = {"train": images_of("train"), "test": images_of("test", 50)}
-    return PublishedSource(splits, None, True, "birds")
+    return PublishedSource(splits, None, True, "birds", {})
 
 
 @pytest.fixture
 def captions_pickle(source, tmp_path):
-    captions = {split: [image.captions for image in images] for split, images in source[0].items()}
+    words = {
+        split: [text.split() for image in images for text in image.captions]
+        for split, images in source.splits.items()
+    }
     path = tmp_path / "captions.pickle"
-    write_captions_pickle(path, captions, 2)
+    write_captions_pickle(path, words)
     words = pickle.loads(path.read_bytes(), encoding="utf-8")[2]
     return path, Vocabulary([words[index] for index in range(1, len(words))])
 
@@ -202,3 +229,28 @@ def test_captions_pickle_without_captions_must_know_the_words(source, captions_p
     release_metadata.check_captions_pickle(path, source, vocabulary)
     with pytest.raises(InputError, match="very data set.* of the captions' words are not in it"):
         release_metadata.check_captions_pickle(path, source, Vocabulary(["zebra"]))
+
+
+@pytest.mark.parametrize("in_release_order", [False, True])
+def test_the_advice_of_a_captions_pickle_that_was_given(source, captions_pickle, in_release_order):
+    path, vocabulary = captions_pickle
+    other = {split: images_of(split, 9, "un oiseau {0}") for split in source.splits}
+    other = source._replace(splits=other, in_release_order=in_release_order)
+    messages = []
+    for given in (False, True):
+        with pytest.raises(InputError) as caught:
+            release_metadata.check_captions_pickle(path, other, vocabulary, given=given)
+        messages.append(str(caught.value))
+    assert "move it away" in messages[0] and "give --vocabulary=FILE of an encoder" in messages[0]
+    assert "give --vocabulary" not in messages[1] and "move it away" not in messages[1]
+    assert messages[1].endswith("of an encoder; or leave the flag out.")
+
+
+def test_a_vocabulary_of_other_words_is_a_warning(source, captions_pickle, caplog):
+    path, vocabulary = captions_pickle
+    release_metadata.warn_of_unknown_words(path, source.splits, vocabulary)
+    assert not caplog.messages
+    few = Vocabulary(["a", "red", "bird", "it"])  # of six words, "flies" and a name are unknown
+    release_metadata.warn_of_unknown_words("vocabulary.txt", source.splits, few)
+    (message,) = caplog.messages
+    assert re.search("vocabulary.txt may be .* another data set: 33% of .* as 'flies'", message)

@@ -158,4 +158,4 @@ def test_a_box_outside_of_its_image_is_named(tmp_path, box):
     sides = "left {}, top {}, width {}, height {}".format(*box)
     with pytest.raises(InputError, match=f"a.png of 80x60 pixels. Received: {sides}") as caught:
         encode_image(tmp_path / "a.png", 16, "upscale", box)
-    assert "\n" not in str(caught.value)
+    assert "\n" not in str(caught.value) and str(caught.value).endswith("with --overwrite.")
