@@ -42,7 +42,7 @@ from absl import flags
 
 from dmgan_tf import command
 from dmgan_tf.conversion import caption_pickle
-from dmgan_tf.data import coco, cub, image_folder, release_metadata
+from dmgan_tf.data import coco, cub, image_folder, release_metadata, vocabulary_check
 from dmgan_tf.errors import InputError
 from dmgan_tf.text.vocabulary import Vocabulary
 
@@ -147,7 +147,7 @@ def _read_image_folder() -> tuple[str, dict, Vocabulary | None]:
     vocabulary = None
     if options.vocabulary:
         vocabulary = caption_pickle.read_vocabulary(options.vocabulary)
-        release_metadata.warn_of_unknown_words(options.vocabulary, splits, vocabulary)
+        vocabulary_check.warn_of_unknown_words(options.vocabulary, splits, vocabulary)
     return source.resolve().name, splits, vocabulary
 
 
@@ -162,11 +162,11 @@ def _read_published() -> tuple[release_metadata.PublishedSource, Vocabulary | No
     print(f"The vocabulary is that of {path}: {len(vocabulary) - 1} words.")
     if all(word.isascii() for word in vocabulary.words):  # the release's always are
         source = source._replace(splits=release_metadata.with_released_words(source.splits))
-    if release_metadata.is_pickle(path):
+    if vocabulary_check.is_pickle(path):
         given = bool(options.vocabulary)
-        release_metadata.check_captions_pickle(path, source, vocabulary, given=given)
+        vocabulary_check.check_captions_pickle(path, source, vocabulary, given=given)
     else:
-        release_metadata.warn_of_unknown_words(path, source.splits, vocabulary)
+        vocabulary_check.warn_of_unknown_words(path, source.splits, vocabulary)
     return source, vocabulary
 
 

@@ -7,8 +7,6 @@ same captions again as ids. Words there are runs of `\w`, of which only ASCII is
 
 import collections
 import dataclasses
-import logging
-import os
 import pathlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,17 +17,13 @@ from dmgan_tf.data.image_folder import CaptionedImage
 from dmgan_tf.errors import InputError
 from dmgan_tf.failed_download import failed_download
 from dmgan_tf.text.tokenizer import split_words
-from dmgan_tf.text.vocabulary import Vocabulary
 
 SPLITS = ("train", "test")
 FILE_NAMES = "filenames.pickle"
 CLASS_IDS = "class_info.pickle"
 CAPTIONS_PICKLE = "captions.pickle"
 
-_logger = logging.getLogger(__name__)
 _UNREADABLE_BYTES = "\ufffd\ufffd"  # what some editor left of a character in the captions of birds
-_DIFFERING_CAPTIONS = 0.01  # the fraction that may be due to another version of Unicode, or an edit
-_UNKNOWN_WORDS = 0.05  # the fraction that names and slips of the pen may make up
 _GET_THE_LIST = "Get the list again, from the metadata archive of AttnGAN and DM-GAN."
 
 
@@ -159,10 +153,10 @@ def read_file_names(path: pathlib.Path) -> list[str]:
     Raises:
         InputError: If there is no such file, or it holds something else.
     """
-    names = _load_pickle(path)
+    names = load_pickle(path)
     if type(names) is not list or not names or not all(type(name) is str for name in names):
         raise InputError(
-            f"Expected a list of image names in {path}. Received: {_kind(names)}. {_GET_THE_LIST}"
+            f"Expected a list of image names in {path}. Received: {kind_of(names)}. {_GET_THE_LIST}"
         )
     check_names(names, path)
     return names
@@ -202,7 +196,7 @@ def read_class_ids(path: pathlib.Path, count: int) -> list[int]:
     """
     remedy = f"Remove the file: {CLASS_IDS} is not needed."
     try:
-        ids = _load_pickle(path, _NUMPY_CONSTRUCTORS)
+        ids = load_pickle(path, _NUMPY_CONSTRUCTORS)
     except restricted_pickle.RefusedError as error:  # its advice is for models
         raise InputError(
             f"Expected a list of class ids in {path}. Received: other than plain numbers, an "
@@ -211,7 +205,7 @@ def read_class_ids(path: pathlib.Path, count: int) -> list[int]:
     valid = type(ids) is list and all(type(item) is int and 0 <= item < 2**31 for item in ids)
     if not valid:
         raise InputError(
-            f"Expected a list of class ids in {path}. Received: {_kind(ids)}. {remedy}"
+            f"Expected a list of class ids in {path}. Received: {kind_of(ids)}. {remedy}"
         )
     if len(ids) != count:
         raise InputError(
@@ -233,121 +227,12 @@ def check_disjoint(splits: Mapping[str, Sequence[CaptionedImage]], origin: str) 
         )
 
 
-def is_pickle(path: str | os.PathLike) -> bool:
-    """Whether a vocabulary's file is a `captions.pickle`, and no text."""
-    with open(path, "rb") as file:
-        return restricted_pickle.begins_like_pickle(file.read(1))
-
-
-def check_captions_pickle(
-    path: str | os.PathLike,
-    source: PublishedSource,
-    vocabulary: Vocabulary,
-    *,
-    given: bool = False,
-) -> None:
-    """Raises an error if a `captions.pickle` is that of another data set.
-
-    It holds the captions that it was made from, so these are compared, word for word, where the
-    source comes in the same order. Else most words of the source must be known.
-
-    Args:
-        path: The `captions.pickle`.
-        source: The data set, its captions as `with_released_words` gives them.
-        vocabulary: The vocabulary in the pickle.
-        given: Whether the file was chosen by `--vocabulary` and not found; for the advice.
+def load_pickle(path: pathlib.Path, constructors: Mapping = {}) -> object:  # noqa: B006 (only read)
+    """Reads a pickle of plain values, and of what `constructors` make; nothing in it is run.
 
     Raises:
-        InputError: If they do not belong together.
+        InputError: If it cannot be read, is damaged, or asks for anything else.
     """
-    path = pathlib.Path(path)
-    held = dict(zip(SPLITS, _load_pickle(path)[:2], strict=True))
-    if not any(held.values()) or not source.in_release_order:
-        unknown = _unknown_words(source.splits, vocabulary)
-        if unknown is not None:
-            raise _another_data_set(path, unknown, given)
-        return
-    for split, images in source.splits.items():
-        count = sum(len(image.captions) for image in images)
-        if type(held[split]) is not list or len(held[split]) != count:
-            what = f"{_kind(held[split])} for {split}, where {source.origin} gives {count}"
-            raise _another_data_set(path, what, given)
-        _check_same_captions(path, held[split], images, vocabulary, given)
-
-
-def warn_of_unknown_words(
-    path: str | os.PathLike,
-    splits: Mapping[str, Sequence[CaptionedImage]],
-    vocabulary: Vocabulary,
-) -> None:
-    """Logs a warning if a vocabulary lacks many of the words of a data set.
-
-    It may be that of another one. It may also be chosen on purpose, so this is no error.
-
-    Args:
-        path: The vocabulary's file.
-        splits: The images of each split.
-        vocabulary: The vocabulary in it.
-    """
-    unknown = _unknown_words(splits, vocabulary)
-    if unknown is not None:
-        _logger.warning(
-            "The vocabulary %s may be that of another data set: %s. Such words are left out.",
-            *(path, unknown),
-        )
-
-
-def _check_same_captions(path, held, images, vocabulary, given) -> None:
-    ours = ((image, caption) for image in images for caption in image.captions)
-    differing, first = 0, None
-    for ids, (image, caption) in zip(held, ours, strict=True):
-        if ids != [vocabulary.id_of(word) for word in split_words(caption)]:
-            differing += 1
-            first = first or f"that of {image.file_name}, {caption[:80]!r}"
-    if differing > _DIFFERING_CAPTIONS * len(held):
-        what = f"other words in {differing} of {len(held)} captions, the first {first}"
-        raise _another_data_set(path, what, given)
-    if differing:
-        _logger.warning(
-            "%s has other words in %d of %d captions, the first %s; those of the source are used.",
-            *(path, differing, len(held), first),
-        )
-
-
-def _unknown_words(splits, vocabulary) -> str | None:
-    """Says how many of the captions' words are unknown, if that is more than a few."""
-    counts = collections.Counter(
-        word
-        for images in splits.values()
-        for image in images
-        for caption in image.captions
-        for word in split_words(caption)
-    )
-    unknown = [(count, word) for word, count in counts.items() if vocabulary.id_of(word) is None]
-    fraction = sum(count for count, _ in unknown) / max(counts.total(), 1)
-    if fraction <= _UNKNOWN_WORDS:
-        return None
-    return f"{fraction:.0%} of the captions' words are not in it, such as {max(unknown)[1]!r}"
-
-
-def _another_data_set(path, what: str, given: bool) -> InputError:
-    if given:
-        advice = (
-            "Choose with --vocabulary the one in the archive of the images' lists, or the "
-            "vocabulary.txt of an encoder; or leave the flag out."
-        )
-    else:
-        advice = (
-            "Take it from the archive of the images' lists, move it away to collect a vocabulary "
-            "from the captions, or give --vocabulary=FILE of an encoder."
-        )
-    return InputError(
-        f"Expected the {CAPTIONS_PICKLE} of this very data set in {path}. Received: {what}. "
-        f"{advice}"
-    )
-
-
-def _load_pickle(path: pathlib.Path, constructors: Mapping = {}) -> object:  # noqa: B006 (only read)
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -361,7 +246,7 @@ def _load_pickle(path: pathlib.Path, constructors: Mapping = {}) -> object:  # n
     return restricted_pickle.load(data, name=str(path), constructors=constructors)[0]
 
 
-def _kind(value) -> str:
+def kind_of(value) -> str:
     """Names a value by its type alone; what a file gave may be too deep to print."""
     if type(value) is list:
         kinds = sorted({type(item).__name__ for item in value})
