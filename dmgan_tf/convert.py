@@ -20,7 +20,7 @@ import hashlib
 import math
 import pathlib
 
-from absl import flags
+from absl import flags, logging
 
 from dmgan_tf import command
 from dmgan_tf.errors import InputError
@@ -84,12 +84,9 @@ def main():
         )
     if not options.output:
         raise InputError("Expected --output=DIR. Received: nothing. See --help.")
-    of_encoders = [name for name in (*_GAMMAS, "sequence_length") if options[name].present]
-    if of_encoders and not options.text_encoder:
-        raise InputError(
-            f"Expected --{of_encoders[0]} with --text_encoder, whose training it is of. Received: "
-            "no text encoder. Leave it out."
-        )
+    for name in (*_GAMMAS, "sequence_length"):
+        if options[name].present and not options.text_encoder:
+            logging.warning("--%s is of a text encoder's training; without one it is unused.", name)
     if options.model:
         _to_release(options.model, options.output)
     elif options.inception:
@@ -196,7 +193,9 @@ def _provenance(files):
         return {"file": pathlib.Path(path).name, "sha256": digest}
 
     return {
-        name: [describe(path) for path in paths] if isinstance(paths, list) else describe(paths)
+        name: [describe(path) for path in paths if path]
+        if isinstance(paths, list)
+        else describe(paths)
         for name, paths in files.items()
     }
 

@@ -84,7 +84,8 @@ def test_any_subset_will_do(convert):
     parts = load_model_directory(directory)
     assert parts.text_encoder.vocabulary_size == 31 and parts.vocabulary is None
 
-    directory, _ = convert(f"--discriminators={SMALL / 'netD2.pth'}")
+    # A comma too many is forgiven, and a setting of the text encoder unused.
+    directory, _ = convert(f"--discriminators={SMALL / 'netD2.pth'},", "--sequence_length=12")
     assert [d.image_size for d in load_model_directory(directory).discriminators] == [256]
 
 

@@ -53,7 +53,6 @@ def test_what_is_given_is_checked_first(line, error_line):
     assert "Expected --inception by itself. Received with it: --generator" in text
     assert "--output=DIR" in error_line("convert", "--generator=F.pth")
     assert "--gamma2, a positive number" in line("--text_encoder=F.pth", "--gamma2=nan")
-    assert "Received: no text encoder" in line("--generator=F.pth", "--gamma1=3")
 
 
 def test_a_place_that_holds_something_else_is_kept(error_line, tmp_path):
