@@ -20,8 +20,8 @@ from dmgan_tf.failed_download import failed_download
 
 __all__ = ["StoredTensor", "read_pytorch_file"]
 
-_MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
-_PROTOCOL_VERSION = 1001
+MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
+PROTOCOL_VERSION = 1001
 _MOST_PICKLE_BYTES = 8 * 2**20  # a state dict of 500 tensors takes a tenth of a megabyte
 _LOCAL_HEADER = struct.Struct("<4s22xHH")  # a zip entry's: signature, lengths of name and extra
 _ZIP_DAMAGE = (
@@ -88,7 +88,7 @@ def _read_magic_number(path, head: bytes) -> int:
         if pickled and (whole or isinstance(error, restricted_pickle.RefusedError)):
             raise
         magic = None  # no pickle at all, or one whose end was not read
-    if type(magic) is int and magic == _MAGIC_NUMBER:
+    if type(magic) is int and magic == MAGIC_NUMBER:
         return position
     what = "a pickle of something else" if pickled else f"a file that begins with {head[:16]!r}"
     raise InputError(f"Expected a file of torch.save in {path}. Received: {what}.")
@@ -99,9 +99,9 @@ def _read_old_format(path: pathlib.Path, file, head: bytes):
     name = str(path)
     position = _read_magic_number(path, head)
     version, position = restricted_pickle.load(head, name=name, start=position)
-    if type(version) is not int or version != _PROTOCOL_VERSION:
+    if type(version) is not int or version != PROTOCOL_VERSION:
         raise InputError(
-            f"Expected a file of torch.save in {path}, version {_PROTOCOL_VERSION}. Received: "
+            f"Expected a file of torch.save in {path}, version {PROTOCOL_VERSION}. Received: "
             "another version. Save it again with a current PyTorch."
         )
     system, position = restricted_pickle.load(head, name=name, start=position)

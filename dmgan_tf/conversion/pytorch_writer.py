@@ -7,13 +7,12 @@ from collections.abc import Mapping
 import numpy as np
 
 from dmgan_tf import files
+from dmgan_tf.conversion.pytorch_file import MAGIC_NUMBER, PROTOCOL_VERSION
 from dmgan_tf.errors import InputError
 
 _PICKLE_PROTOCOL = 2  # the highest that Python 2.7 reads, on which the release runs
-_MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
-_PROTOCOL_VERSION = 1001
 _SYSTEM = {
-    "protocol_version": _PROTOCOL_VERSION,
+    "protocol_version": PROTOCOL_VERSION,
     "little_endian": True,
     "type_sizes": {"short": 2, "int": 4, "long": 4},
 }
@@ -48,7 +47,7 @@ def write_pytorch_file(path: str | os.PathLike, arrays: Mapping[str, np.ndarray]
             )
         stored[name] = array
     with files.replacing(path) as temporary, open(temporary, "wb") as file:
-        for value in (_MAGIC_NUMBER, _PROTOCOL_VERSION, _SYSTEM):
+        for value in (MAGIC_NUMBER, PROTOCOL_VERSION, _SYSTEM):
             file.write(pickle.dumps(value, _PICKLE_PROTOCOL))
         file.write(_state_dict_pickle(stored))
         file.write(pickle.dumps([str(key) for key in range(len(stored))], _PICKLE_PROTOCOL))
