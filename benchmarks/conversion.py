@@ -4,8 +4,11 @@ All six networks, and a vocabulary of 5,449 words, are first written at random i
 authors' files; the command then runs in a process of its own, as a user runs it.
 
   python benchmarks/conversion.py
+
+Then it loads the model directory, as it is done and as it would be if networks drew initial values.
 """
 
+import contextlib
 import os
 import pathlib
 import resource
@@ -22,6 +25,7 @@ from dmgan_tf.conversion import release_layout
 from dmgan_tf.conversion.caption_pickle import write_vocabulary
 from dmgan_tf.conversion.pytorch_writer import write_pytorch_file
 from dmgan_tf.layers.initialization import without_initial_values
+from dmgan_tf.models import model_directory
 from dmgan_tf.models.discriminator import Discriminator
 from dmgan_tf.models.generator import Generator
 from dmgan_tf.models.image_encoder import ImageEncoder
@@ -45,9 +49,15 @@ def main():
         seconds = [convert(directory, arguments) for _ in range(flags.FLAGS.repetitions)]
         # Of the largest child; Linux counts it in kilobytes.
         peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
+        loading = load(directory / "model")
+        without_initial = model_directory.without_initial_values
+        model_directory.without_initial_values = contextlib.nullcontext
+        loading_drawn = load(directory / "model")
+        model_directory.without_initial_values = without_initial
     print(f"files: {size / 2**20:.0f} MiB")
     print(f"conversion: {np.median(seconds):.1f} s (median of {len(seconds)})")
     print(f"peak memory: {peak:.2f} GiB")
+    print(f"loading: {loading:.1f} s, or {loading_drawn:.1f} s if initial values were drawn first")
 
 
 def write_files(directory):
@@ -91,6 +101,13 @@ def convert(directory, arguments):
         stderr=subprocess.DEVNULL,
         env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
     )
+    return time.perf_counter() - start
+
+
+def load(directory):
+    """Loads the model directory once; returns the seconds."""
+    start = time.perf_counter()
+    model_directory.load_model_directory(directory)
     return time.perf_counter() - start
 
 

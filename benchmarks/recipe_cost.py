@@ -20,6 +20,7 @@ import time
 import numpy as np
 import tensorflow as tf
 from absl import flags
+from train_step import made_up_batch
 
 from dmgan_tf import command, pretrain_damsm, train
 from dmgan_tf.data import coco, cub
@@ -84,7 +85,7 @@ def measure(recipe, steps):
     else:
         config = read_recipe(recipe, train, DMGANConfig)
         step, sizes = dmgan_step(config, VOCABULARY_SIZES[data])
-    batch = made_up_batch(config, sizes, VOCABULARY_SIZES[data])
+    batch = made_up_batch(config.batch_size, sizes, config.max_words, VOCABULARY_SIZES[data])
     function = tf.function(step)
     graph = function.get_concrete_function(batch).graph
     tf.nest.map_structure(np.asarray, function(batch))
@@ -125,20 +126,6 @@ def damsm_step(config, vocabulary_size):
     damsm.image_encoder.freeze_backbone = True
     damsm.compile(optimizer=create_optimizer(damsm, config.learning_rate), jit_compile=False)
     return damsm.train_step, (config.image_size,)
-
-
-def made_up_batch(config, sizes, vocabulary_size):
-    """A batch of random images and captions, as the input pipeline gives them."""
-    random = np.random.default_rng(0)
-    batch = config.batch_size
-    token_ids = random.integers(1, vocabulary_size, (batch, config.max_words))
-    return {
-        "images": tuple(
-            tf.constant(random.uniform(-1, 1, (batch, size, size, 3)), tf.float32) for size in sizes
-        ),
-        "token_ids": tf.constant(token_ids, tf.int32),
-        "class_ids": tf.range(batch),
-    }
 
 
 def operations(graph):

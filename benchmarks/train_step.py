@@ -50,7 +50,8 @@ def main():
     unknown = set(options.variants) - set(VARIANTS)
     if unknown:
         raise InputError(f"Expected --variants of {VARIANTS}. Received: {sorted(unknown)}.")
-    batch = made_up_batch(options)
+    sizes = [options.base_size * 2**stage for stage in range(options.num_stages)]
+    batch = made_up_batch(options.batch_size, sizes, WORDS, VOCABULARY_SIZE)
     steps = {variant: build_step(variant, options, batch) for variant in options.variants}
     seconds = {variant: [] for variant in steps}
     for _ in range(options.rounds):
@@ -98,18 +99,17 @@ def build_step(variant, options, batch):
     return step
 
 
-def made_up_batch(options):
+def made_up_batch(batch_size, image_sizes, words, vocabulary_size):
     """A batch of random images and captions, as the input pipeline gives them."""
     random = np.random.default_rng(0)
-    sizes = [options.base_size * 2**stage for stage in range(options.num_stages)]
-    shape = (options.batch_size,)
+    shape = (batch_size,)
     return {
         "images": tuple(
             tf.constant(random.uniform(-1, 1, (*shape, size, size, 3)), tf.float32)
-            for size in sizes
+            for size in image_sizes
         ),
-        "token_ids": tf.constant(random.integers(1, VOCABULARY_SIZE, (*shape, WORDS)), tf.int32),
-        "class_ids": tf.range(options.batch_size),
+        "token_ids": tf.constant(random.integers(1, vocabulary_size, (*shape, words)), tf.int32),
+        "class_ids": tf.range(batch_size),
     }
 
 

@@ -60,14 +60,14 @@ def dump(entries) -> dict[str, np.ndarray]:
 
 def text_encoder_entries(encoder) -> Iterator[Entry]:
     """The table of a `TextEncoder`: `RNN_ENCODER` of the release."""
-    yield _as_is(encoder.embedding.embeddings, "encoder.weight")
+    yield as_is(encoder.embedding.embeddings, "encoder.weight")
     for layer, ending in (
         (encoder.recurrence.forward_layer, "l0"),
         (encoder.recurrence.backward_layer, "l0_reverse"),
     ):
         yield _matrix(layer.cell.kernel, f"rnn.weight_ih_{ending}")
         yield _matrix(layer.cell.recurrent_kernel, f"rnn.weight_hh_{ending}")
-        yield _as_is(layer.cell.bias, f"rnn.bias_ih_{ending}", f"rnn.bias_hh_{ending}")
+        yield as_is(layer.cell.bias, f"rnn.bias_ih_{ending}", f"rnn.bias_hh_{ending}")
 
 
 def generator_entries(generator) -> Iterator[Entry]:
@@ -145,14 +145,14 @@ def discriminator_entries(discriminator) -> Iterator[Entry]:
     )
     for block, name in blocks:
         yield _convolution(block.convolution.kernel, name, "weight_bar")
-        yield _as_is(block.convolution.bias, f"{name}.bias")
-        yield _as_is(block.convolution.singular_vector, f"{name}.weight_u")
+        yield as_is(block.convolution.bias, f"{name}.bias")
+        yield as_is(block.convolution.singular_vector, f"{name}.weight_u")
     for head, name in (
         (discriminator.conditional_head, "COND_DNET.outlogits.0"),
         (discriminator.unconditional_head, "UNCOND_DNET.outlogits.0"),
     ):
         yield _convolution(head.kernel, name)
-        yield _as_is(head.bias, f"{name}.bias")
+        yield as_is(head.bias, f"{name}.bias")
 
 
 def image_block_names(image_size: int) -> list[str]:
@@ -194,10 +194,11 @@ def normalization_entries(layer, name: str) -> Iterator[Entry]:
         (layer.moving_mean, "running_mean"),
         (layer.moving_variance, "running_var"),
     ):
-        yield _as_is(variable, f"{name}.{ending}")
+        yield as_is(variable, f"{name}.{ending}")
 
 
-def _as_is(variable, *names):
+def as_is(variable, *names) -> Entry:
+    """The entry of a weight that has one layout everywhere."""
     return Entry(variable, names, lambda ours: ours, lambda theirs: theirs)
 
 
@@ -225,4 +226,4 @@ def _matrix(kernel, name, axes=2):
 def _dense(layer, name, axes=2):
     yield _matrix(layer.kernel, f"{name}.weight", axes)
     if layer.use_bias:
-        yield _as_is(layer.bias, f"{name}.bias")
+        yield as_is(layer.bias, f"{name}.bias")

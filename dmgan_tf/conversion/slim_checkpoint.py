@@ -17,7 +17,7 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from dmgan_tf.conversion.release_layout import Entry, load
+from dmgan_tf.conversion.release_layout import as_is, load
 from dmgan_tf.conversion.state_dict import NetworkKind, StateDict
 from dmgan_tf.errors import InputError, first_line
 from dmgan_tf.models.inception import InceptionV3
@@ -142,7 +142,7 @@ def _entries(network):
         for name in ("beta", "moving_mean", "moving_variance"):
             variables[f"{scope}/BatchNorm/{name}"] = getattr(unit.bn, name)
     for name, variable in variables.items():
-        yield Entry(variable, (name,), lambda ours: ours, lambda theirs: theirs)
+        yield as_is(variable, name)
 
 
 def _scopes(network):

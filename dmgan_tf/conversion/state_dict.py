@@ -194,13 +194,12 @@ def _state_dicts(value, where="", depth=0, seen=None):
     if not isinstance(value, (dict, list, tuple)) or depth > _DEEPEST or id(value) in seen:
         return
     seen.add(id(value))  # a file may let a dict contain itself, or a thousand times another
-    items = value.items() if isinstance(value, dict) else enumerate(value)
+    items = list(value.items() if isinstance(value, dict) else enumerate(value))
     tensors = {
         key: item for key, item in items if isinstance(key, str) and isinstance(item, StoredTensor)
     }
     if tensors:
         yield where or "(the file itself)", tensors
-    items = value.items() if isinstance(value, dict) else enumerate(value)
     for key, item in items:
         yield from _state_dicts(item, f"{where}.{key}" if where else str(key), depth + 1, seen)
 

@@ -78,7 +78,7 @@ def save_model_directory(
         InputError: If the vocabulary is not of the size that the text encoder expects, if something
             else than a model stands at that place, or if the disk is full; what was there stays.
     """
-    check_vocabulary_size(vocabulary, text_encoder)
+    _check_vocabulary_size(vocabulary, text_encoder)
     if inception is not None and generator is not None:
         raise InputError(
             "Expected a generator, or an Inception, in a model directory. Received: both. Save "
@@ -147,7 +147,7 @@ def load_model_directory(directory, dtype=None):
                 f"Expected config.json of {directory} to describe its {name}, whose weights are "
                 "there. Received: no such entry. Copy the whole model directory again."
             )
-    check_vocabulary_size(components.vocabulary, components.text_encoder)
+    _check_vocabulary_size(components.vocabulary, components.text_encoder)
     if "discriminators" in config:
         components.discriminators = [
             _from_config(directory, Discriminator, entry, dtype)
@@ -294,7 +294,7 @@ def _read_config(directory):
     return config
 
 
-def check_vocabulary_size(vocabulary, text_encoder):
+def _check_vocabulary_size(vocabulary, text_encoder):
     """Raises an error if a vocabulary and a text encoder, where both are there, do not fit."""
     if vocabulary is None or text_encoder is None:
         return
