@@ -5,7 +5,8 @@ The source is one of:
 image_folder: a metadata.jsonl, one JSON object a line with "file_name", "text" (a caption or a list
 of them) and, optionally, "class_id", in the folder itself or in each of its train/ and test/; or a
 NAME.txt beside each NAME.jpg, one caption a line. Without train/ and test/, a fixed part of the
-classes is held out for testing. Class ids say which images show the same thing.
+classes is held out for testing. A validation/ beside train/ is kept as it is. Class ids say which
+images show the same thing.
 
 cub: CUB-200-2011 with the captions and the split of AttnGAN and DM-GAN: their archive birds/, with
 text/, train/ and test/, and CUB_200_2011/, with images/, images.txt and bounding_boxes.txt, in it;
@@ -17,6 +18,9 @@ images in train2014/ and val2014/ or images/.
 
 A captions.pickle that lies with the lists of cub or coco gives the vocabulary, word for word, since
 an encoder of the release means nothing with another one.
+
+To choose a model by its scores while it trains, hold out classes of the training split with
+--validation_fraction, never the test split; the paper and the release train on all of them.
 
 An interrupted preparation goes on where it stopped when the same command is given again.
 
@@ -34,6 +38,10 @@ Examples:
   # The data sets of the paper:
   python -m dmgan_tf.prepare_data --dataset=cub --source=birds --output=data/cub
   python -m dmgan_tf.prepare_data --dataset=coco --source=coco --output=data/coco
+
+  # With a twentieth of the training classes held out:
+  python -m dmgan_tf.prepare_data --dataset=cub --source=birds --output=data/cub_validation \
+      --validation_fraction=0.05
 """
 
 import pathlib
@@ -42,7 +50,7 @@ from absl import flags
 
 from dmgan_tf import command
 from dmgan_tf.conversion import caption_pickle
-from dmgan_tf.data import coco, cub, image_folder, release_metadata, vocabulary_check
+from dmgan_tf.data import coco, cub, image_folder, release_metadata, validation, vocabulary_check
 from dmgan_tf.errors import InputError
 from dmgan_tf.text.vocabulary import Vocabulary
 
@@ -73,6 +81,14 @@ def define_flags() -> None:
         0.1,
         "The fraction of classes (of images, if there are no classes) held out for testing when "
         "the source has no split.",
+    )
+    flags.DEFINE_float(
+        "validation_fraction",
+        0.0,
+        "The fraction of the training classes (of images, if there are no classes) held out for "
+        "validation; 0 for none, as in the paper.",
+        lower_bound=0.0,
+        upper_bound=validation.MAX_FRACTION,
     )
     flags.DEFINE_string(
         "vocabulary",
@@ -115,6 +131,7 @@ def main() -> None:
         splits = source.splits
     else:
         name, splits, vocabulary = _read_image_folder()
+    splits = validation.hold_out_validation(splits, options.validation_fraction, options.source)
     max_skipped_fraction = options.max_skipped_fraction
     if max_skipped_fraction is None:
         max_skipped_fraction = 0.0 if published else 0.1
@@ -186,19 +203,20 @@ def _compare_counts(info, source, published) -> str:
     """Says where the data set differs in number from the published one, and what makes it so."""
     lines = []
     for name, (num_images, num_classes) in published.items():
-        split, listed = info.splits[name], len(source.splits[name])
+        parts, listed = _parts_of(info, name), len(source.splits[name])
+        num_stored = sum(split.num_images for split in parts.values())
+        num_stored_classes = sum(split.num_classes for split in parts.values())
         reasons = []
         if listed != num_images:
             reasons.append(_explain_listed(listed, num_images, source.lists[name]))
-        if split.num_images != listed:
+        if num_stored != listed:
             reasons.append(
-                f"{listed - split.num_images:,} of the listed were skipped, and skipped.txt says "
-                "why"
+                f"{listed - num_stored:,} of the listed were skipped, and skipped.txt says why"
             )
-        if num_classes is not None and split.num_classes != num_classes:
-            reasons.append(f"{split.num_classes:,} classes are left of {num_classes:,}")
+        if num_classes is not None and num_stored_classes != num_classes:
+            reasons.append(f"{num_stored_classes:,} classes are left of {num_classes:,}")
         what = "differs: " + "; ".join(reasons) if reasons else "as here"
-        lines.append(f"  {name}: {num_images:,} images are published; {what}")
+        lines.append(f"  {' and '.join(parts)}: {num_images:,} images are published; {what}")
     splits = source.splits
     both = {image.class_id for image in splits["train"]} & {
         image.class_id for image in splits["test"]
@@ -209,6 +227,12 @@ def _compare_counts(info, source, published) -> str:
             "will not be comparable"
         )
     return "\n".join(lines)
+
+
+def _parts_of(info, published_split) -> dict:
+    """Returns the splits that a published one became, by name; no class is in two of them."""
+    names = ["train", "validation"] if published_split == "train" else [published_split]
+    return {name: info.splits[name] for name in names if name in info.splits}
 
 
 def _describe(info) -> str:

@@ -5,7 +5,7 @@ import sys
 import pytest
 from PIL import Image
 
-from dmgan_tf.data import records
+from dmgan_tf.data import evaluation, records
 
 
 def run(*arguments):
@@ -48,6 +48,48 @@ def test_command_prepares_and_says_what(source, tmp_path):
     assert again.returncode == 2 and "--overwrite" in again.stderr
 
 
+def validation_names(output):
+    listed = evaluation.list_captions(output, "validation")
+    return set(listed.file_names)
+
+
+def test_validation_images_are_held_out_of_training(source, tmp_path, run_command):
+    def prepare(*arguments):
+        return run_command(
+            "prepare_data",
+            f"--source={source}",
+            f"--output={tmp_path / 'out'}",
+            "--image_size=32",
+            "--test_fraction=0.25",
+            *arguments,
+        )
+
+    assert prepare()[0] == 0
+    words = records.load_dataset_info(tmp_path / "out").vocabulary()
+    test = evaluation.list_captions(tmp_path / "out", "test").file_names
+    status, _, stderr = prepare("--validation_fraction=0.34")
+    assert status == 2 and "--overwrite" in stderr
+    status, stdout, stderr = prepare("--validation_fraction=0.34", "--overwrite")
+    assert status == 0, stderr
+    assert "validation: 2 images of 2 classes, 2 captions, 1 shard(s)" in stdout
+    info = records.load_dataset_info(tmp_path / "out")
+    assert list(info.splits) == ["train", "validation", "test"]
+    assert [split.num_images for split in info.splits.values()] == [4, 2, 2]
+    assert evaluation.list_captions(tmp_path / "out", "test").file_names == test
+    held_out = validation_names(tmp_path / "out")
+    for name in held_out:  # each has a word of its own: "red 5"
+        number = name.removesuffix(".jpg")
+        assert words.id_of(number) and not info.vocabulary().id_of(number)
+
+    listing = source / "metadata.jsonl"
+    listing.write_text("\n".join(reversed(listing.read_text().split("\n"))))
+    assert prepare("--validation_fraction=0.34", "--overwrite")[0] == 0
+    assert validation_names(tmp_path / "out") == held_out
+    assert prepare("--overwrite")[0] == 0
+    assert not list((tmp_path / "out").glob("validation*"))
+    assert records.load_dataset_info(tmp_path / "out").splits.keys() == {"train", "test"}
+
+
 def one_error_line(result):
     assert result.returncode == 2
     lines = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
@@ -65,3 +107,23 @@ def one_error_line(result):
 def test_bad_input_is_one_line(source, tmp_path, change, message):
     result = run(f"--output={tmp_path / 'out'}", *change(source))
     assert message in one_error_line(result)
+
+
+@pytest.mark.parametrize(
+    "fraction, message",
+    [
+        ("-0.1", "[0.0, 0.5]"),
+        ("0.6", "[0.0, 0.5]"),
+        ("nan", "[0, 0.5]"),
+        ("0.05", "0.05 of 7 in {source}, which holds out none. Give 0.14 or more"),
+    ],
+)
+def test_validation_fraction_that_cannot_be_used(source, tmp_path, error_line, fraction, message):
+    line = error_line(
+        "prepare_data",
+        f"--source={source}",
+        f"--output={tmp_path / 'out'}",
+        f"--validation_fraction={fraction}",
+    )
+    assert message.format(source=source) in line
+    assert not (tmp_path / "out").exists()

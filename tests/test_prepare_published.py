@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import json
 import pickle
 import re
 import shutil
@@ -49,6 +50,10 @@ def rows_of(output, split):
     dataset = tf.data.TFRecordDataset(info.shard_paths(split)).map(records.parse_example)
     rows = list(dataset.as_numpy_iterator())
     return {row["file_name"].decode().removesuffix(".jpg"): row for row in rows}
+
+
+def records_in(rows):
+    return {name: (row["image"], list(row["captions"])) for name, row in rows.items()}
 
 
 def digests(output):
@@ -183,6 +188,62 @@ def test_as_many_images_as_published(prepare, tmp_path, monkeypatch):
     )
     assert re.search("test: 1 images are .*; differs: .* lists 2: images were added", more)
     assert "1 classes are in both splits" in stdout
+
+
+def test_validation_birds_are_classes_of_the_training_split(prepare, tmp_path, monkeypatch):
+    birds = make_birds(tmp_path / "birds")
+    counts = {"train": (4, 3), "test": (2, 2)}
+    monkeypatch.setattr("dmgan_tf.prepare_data._PUBLISHED", {"cub": counts, "coco": {}})
+    assert prepare("cub", birds)[0] == 0
+    whole = {split: rows_of(tmp_path / "out", split) for split in BIRDS}
+    status, stdout, stderr = prepare("cub", birds, "--validation_fraction=0.34", "--overwrite")
+    assert status == 0, stderr
+    assert "train and validation: 4 images are published; as here" in stdout
+    assert "test: 2 images are published; as here" in stdout
+    train, validation, test = (
+        rows_of(tmp_path / "out", split) for split in ("train", "validation", "test")
+    )
+    assert validation and train
+    assert not {name[:3] for name in train} & {name[:3] for name in validation}
+    assert records_in({**train, **validation}) == records_in(whole["train"])
+    assert records_in(test) == records_in(whole["test"])
+    # The vocabulary is still that of the release, whose captions were compared with all images.
+    info = records.load_dataset_info(tmp_path / "out")
+    assert info.vocabulary() == read_vocabulary(birds / "captions.pickle")
+
+
+@pytest.mark.parametrize("damage", ["missing", "fewer"])
+def test_published_counts_are_those_of_training_and_validation(prepare, tmp_path, damage):
+    birds = make_birds(tmp_path / "birds", captions_pickle=False)
+    arguments = ["--validation_fraction=0.34", "--max_skipped_fraction=0.5"]
+    if damage == "missing":
+        (birds / f"CUB_200_2011/images/{BIRDS['train'][2]}.jpg").unlink()
+    status, stdout, stderr = prepare("cub", birds, *arguments)
+    assert status == 0, stderr
+    left = "1 of the listed were skipped, and skipped.txt says why; 2" * (damage == "missing")
+    assert re.search(
+        "train and validation: 8,855 images are published; differs: .*train/filenames.pickle lists "
+        f"4: .*; {left or 3} classes are left of 150\n",
+        stdout,
+    )
+
+
+def test_validation_images_of_coco_do_not_depend_on_its_layout(prepare, tmp_path):
+    held_out = []
+    for number, metadata in enumerate((False, True)):
+        coco = make_coco(tmp_path / f"coco{number}", metadata=metadata)
+        if not metadata:  # the annotations list the images in another order than the archive
+            path = coco / "annotations/captions_train2014.json"
+            content = json.loads(path.read_text())
+            content["images"].reverse()
+            path.write_text(json.dumps(content))
+        status, stdout, stderr = prepare("coco", coco, "--validation_fraction=0.4", "--overwrite")
+        assert status == 0, stderr
+        assert "train and validation: 82,783 images are published; differs" in stdout
+        held_out.append(set(rows_of(tmp_path / "out", "validation")))
+        assert len(held_out[-1] | set(rows_of(tmp_path / "out", "train"))) == 5
+        assert len(rows_of(tmp_path / "out", "test")) == 3
+    assert held_out[0] == held_out[1] and len(held_out[0]) == 2
 
 
 def test_an_interrupted_preparation_goes_on(prepare, tmp_path, monkeypatch):

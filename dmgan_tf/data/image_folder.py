@@ -14,9 +14,10 @@ METADATA_FILE = "metadata.jsonl"
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
 SMALL_IMAGE_CHOICES = ("error", "skip", "upscale")  # what becomes of one smaller than asked for
 
+_PARTS = ("train", "validation", "test")  # folders of a source that is split already
 _LAYOUTS = (
     f"a {METADATA_FILE} (one JSON object a line: file_name, text, optional class_id), in the "
-    "folder or in its train/ and test/, or a NAME.txt of captions beside each NAME.jpg"
+    "folder or in its train/, test/ and validation/, or a NAME.txt of captions beside each NAME.jpg"
 )
 
 
@@ -53,7 +54,7 @@ def read_image_folder(
 
     A folder with both `train/` and `test/` keeps its split. Any other is split here, by a hash and
     thus always the same way: by class if classes are given, so that the test classes are unseen, as
-    in CUB; else by image.
+    in CUB; else by image. A `validation/` beside `train/` is kept as it is, too.
 
     Args:
         source: The folder, in one of the layouts of the README.
@@ -61,8 +62,8 @@ def read_image_folder(
             has no split of its own; 0 or more, below 1.
 
     Returns:
-        The images of `train` and of `test`, each in the order of the source, every one with a
-        class: its own one where the source gave none.
+        The images of `train`, of `validation` if the source has such a folder, and of `test`, each
+        in the order of the source, every one with a class: its own one where the source gave none.
 
     Raises:
         InputError: If there is no such folder, no captions in it, or a line cannot be read.
@@ -72,17 +73,19 @@ def read_image_folder(
         raise InputError(f"Expected a folder of captioned images at {source}. Received: no folder.")
     if not 0 <= test_fraction < 1:
         raise InputError(f"Expected a test fraction in [0, 1). Received: {test_fraction}.")
-    parts = {name: source / name for name in ("train", "test") if (source / name).is_dir()}
-    own_listing = (source / METADATA_FILE).is_file()
-    if len(parts) == 2 and not own_listing:
-        splits = {name: _read_part(folder, source) for name, folder in parts.items()}
-        if not splits["train"]:
-            raise _no_captions(parts["train"])
-        return _with_classes(splits)
-    images = _read_part(source if own_listing else parts.get("train", source), source)
-    if not images:
-        raise _no_captions(source)
-    return _with_classes(_divide(images, test_fraction))
+    parts = {name: source / name for name in _PARTS if (source / name).is_dir()}
+    if (source / METADATA_FILE).is_file() or "train" not in parts:
+        images = _read_part(source, source)
+        if not images:
+            raise _no_captions(source)
+        return _with_classes(_divide(images, test_fraction))
+    splits = {name: _read_part(folder, source) for name, folder in parts.items()}
+    for name in ("train", "validation"):
+        if name in splits and not splits[name]:
+            raise _no_captions(parts[name])
+    if "test" not in splits:
+        splits |= _divide(splits["train"], test_fraction)
+    return _with_classes({name: splits[name] for name in _PARTS if name in splits})
 
 
 def _no_captions(folder: pathlib.Path) -> InputError:
@@ -91,7 +94,7 @@ def _no_captions(folder: pathlib.Path) -> InputError:
 
 def _read_part(folder: pathlib.Path, source: pathlib.Path) -> list[CaptionedImage]:
     listing = folder / METADATA_FILE
-    images = _read_metadata(listing) if listing.is_file() else _read_sidecars(folder)
+    images = read_metadata(listing) if listing.is_file() else _read_sidecars(folder)
     names = collections.Counter(image.path for image in images)
     twice = next((path for path, count in names.items() if count > 1), None)
     if twice is not None:
@@ -105,7 +108,19 @@ def _read_part(folder: pathlib.Path, source: pathlib.Path) -> list[CaptionedImag
     ]
 
 
-def _read_metadata(listing: pathlib.Path) -> list[CaptionedImage]:
+def read_metadata(listing: pathlib.Path) -> list[CaptionedImage]:
+    """Reads a `metadata.jsonl`.
+
+    Args:
+        listing: The file.
+
+    Returns:
+        Its images in order. Their names are relative to the folder of the file, and a class is None
+        where it gives none.
+
+    Raises:
+        InputError: If it is not UTF-8, or a line cannot be read.
+    """
     try:
         lines = listing.read_text(encoding="utf-8-sig").split("\n")
     except UnicodeDecodeError as error:
@@ -162,20 +177,27 @@ def _cleaned(captions: Iterable[str]) -> tuple[str, ...]:
 
 def _divide(images: list[CaptionedImage], test_fraction: float) -> dict[str, list[CaptionedImage]]:
     def group_of(image):
-        return image.file_name if image.class_id is None else f"class {image.class_id}"
+        return image.file_name if image.class_id is None else class_name(image.class_id)
 
-    def order(group):
-        return hashlib.sha256(group.encode("utf-8")).digest()
-
-    groups = sorted({group_of(image) for image in images}, key=order)
+    groups = {group_of(image) for image in images}
     count = min(round(len(groups) * test_fraction), len(groups) - 1)
     if test_fraction > 0 and len(groups) > 1:
         count = max(count, 1)
-    held_out = set(groups[:count])
+    held_out = first_by_hash(groups, count)
     splits = {"train": [], "test": []}
     for image in images:
         splits["test" if group_of(image) in held_out else "train"].append(image)
     return splits
+
+
+def class_name(class_id: int) -> str:
+    """Returns what a class is called where classes are held out."""
+    return f"class {class_id}"
+
+
+def first_by_hash(names: Iterable[str], count: int) -> set[str]:
+    """Returns `count` of the names, which do not depend on the order they come in."""
+    return set(sorted(names, key=lambda name: hashlib.sha256(name.encode()).digest())[:count])
 
 
 def _with_classes(

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from dmgan_tf.data import records
-from dmgan_tf.data.augmentation import crop_and_resize, random_words
+from dmgan_tf.data.augmentation import crop_and_resize, decode_jpeg, random_words
 from dmgan_tf.data.records import DatasetInfo, load_dataset_info
 from dmgan_tf.errors import InputError
 from dmgan_tf.text.tokenizer import Tokenizer
@@ -84,7 +84,7 @@ def training_dataset(
         batch_size: Images in a batch, over all replicas.
         num_steps: The number of the step to stop before.
         max_words: Words of a caption to keep.
-        split: `train` or `test`.
+        split: `train`, `validation` or `test`.
         flip: Whether to mirror every second image; switch it off if captions say "left".
         crop: Whether to crop at random; if not, the largest square in the middle is used.
         seed: Any integer.
@@ -115,7 +115,7 @@ def training_dataset(
         draws = tf.random.stateless_uniform([4], seed=tf.stack([seed, position]))
         num_captions = tf.size(example["captions"])
         chosen = tf.cast(draws[0] * tf.cast(num_captions, tf.float32), tf.int32)
-        image = _decode(example["image"])
+        image = decode_jpeg(example["image"])
         if flip:
             image = tf.cond(draws[1] < 0.5, lambda: tf.reverse(image, [1]), lambda: image)
         return {
@@ -160,7 +160,7 @@ def evaluation_dataset(
         tokenizer: A tokenizer with the data set's vocabulary.
         image_sizes: The sizes of the stages in pixels, ascending.
         batch_size: Images in a batch; the last may be smaller.
-        split: `train` or `test`.
+        split: `train`, `validation` or `test`.
         crop: Whether to take the middle 64/76 of the shorter side, on the scale of training's
             crops; if not, the largest square in the middle.
 
@@ -183,7 +183,7 @@ def evaluation_dataset(
         example = records.parse_example(record)
         middle = tf.constant([0.5, 0.5]) if crop else None
         return {
-            "images": crop_and_resize(_decode(example["image"]), sizes, middle),
+            "images": crop_and_resize(decode_jpeg(example["image"]), sizes, middle),
             "captions": example["captions"][0],
             "class_ids": tf.cast(example["class_id"], tf.int32),
         }
@@ -192,8 +192,7 @@ def evaluation_dataset(
         token_ids = tokenizer.in_graph(batch["captions"]).to_tensor()
         return {**batch, "images": _normalised(batch["images"]), "token_ids": token_ids}
 
-    dataset = tf.data.TFRecordDataset(info.shard_paths(split))
-    dataset = dataset.apply(_of_length(info.split(split).num_images))
+    dataset = records.open_records(info.shard_paths(split), info.split(split).num_images)
     dataset = dataset.map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     return dataset.batch(batch_size).map(finish).prefetch(tf.data.AUTOTUNE)
 
@@ -202,11 +201,7 @@ def _checked_sizes(info: DatasetInfo, image_sizes: Sequence[int]) -> tuple[int, 
     sizes = tuple(image_sizes)
     if not sizes or min(sizes) < 1 or list(sizes) != sorted(sizes):
         raise InputError(f"Expected ascending image sizes. Received: {sizes}.")
-    if max(sizes) > info.image_size:
-        raise InputError(
-            f"Expected a data set prepared for {max(sizes)} pixels. Received: {info.directory}, "
-            f"prepared for {info.image_size}. Prepare it again with --image_size={max(sizes)}."
-        )
+    info.check_image_size(max(sizes))
     return sizes
 
 
@@ -254,9 +249,7 @@ def _shard_reader(info: DatasetInfo, split: str, cache: bool | None):
     if cache is None:
         cache = sum(os.path.getsize(path) for path in paths) <= _CACHE_LIMIT
     if not cache:
-        return lambda index: tf.data.TFRecordDataset(tf.gather(paths, index)).apply(
-            _of_length(lengths[index])
-        )
+        return lambda index: records.open_records(tf.gather(paths, index), lengths[index])
     ends = tf.cumsum(lengths)
     held = tf.constant([r for shard in shards for r in records.read_shard(info, shard)], tf.string)
 
@@ -265,16 +258,6 @@ def _shard_reader(info: DatasetInfo, split: str, cache: bool | None):
         return tf.data.Dataset.from_tensor_slices(held[start : ends[index]])
 
     return read
-
-
-def _of_length(count):
-    """A file cut off between two records reads as a shorter one; this makes it an error."""
-    return tf.data.experimental.assert_cardinality(count)
-
-
-def _decode(jpeg: tf.Tensor) -> tf.Tensor:
-    # The fast approximation of the cosine transform was measured: no faster on 256 pixels.
-    return tf.io.decode_jpeg(jpeg, channels=3, dct_method="INTEGER_ACCURATE")
 
 
 def _normalised(images: Sequence[tf.Tensor]) -> tuple[tf.Tensor, ...]:
@@ -286,7 +269,7 @@ def some_captions(directory: str | os.PathLike, split: str, count: int) -> list[
 
     Args:
         directory: What `prepare_data` wrote.
-        split: `train` or `test`.
+        split: `train`, `validation` or `test`.
         count: How many captions; fewer come back from a split of fewer images.
 
     Returns:
@@ -297,7 +280,7 @@ def some_captions(directory: str | os.PathLike, split: str, count: int) -> list[
     """
     info = load_dataset_info(directory)
     num_images = info.split(split).num_images
-    dataset = tf.data.TFRecordDataset(info.shard_paths(split)).apply(_of_length(num_images))
+    dataset = records.open_records(info.shard_paths(split), num_images)
     dataset = dataset.shard(max(1, num_images // max(count, 1)), 0).take(count)
     dataset = dataset.map(lambda record: records.parse_example(record)["captions"][0])
     with records.reading(info):

@@ -75,7 +75,8 @@ def prepare(
     written last: a directory that has it is whole.
 
     Args:
-        splits: The images of `train` and `test`, as `read_image_folder` lists them.
+        splits: The images of `train`, `test` and, where there is one, `validation`, as
+            `read_image_folder` and `hold_out_validation` list them.
         output: The directory to write to.
         name: What to call the data set.
         image_size: The largest size, in pixels, that training will ask for, 16 or more.
@@ -136,8 +137,8 @@ def remove_dataset(output: str | os.PathLike) -> None:
     output = pathlib.Path(output)
     for name in (records.INFO_FILE, records.VOCABULARY_FILE, SKIPPED_FILE):
         (output / name).unlink(missing_ok=True)
-    for pattern in ("train-*-of-*.tfrecord", "test-*-of-*.tfrecord"):
-        for path in output.glob(pattern):
+    for split in ("train", "validation", "test"):
+        for path in output.glob(f"{split}-*-of-*.tfrecord"):
             path.unlink()
     shutil.rmtree(output / _PROGRESS_DIRECTORY, ignore_errors=True)
 
@@ -162,7 +163,7 @@ def _check_settings(image_size, small_images, max_skipped_fraction, num_shards, 
 def _plan_shards(
     splits: Mapping[str, Sequence[CaptionedImage]], num_shards: int | None
 ) -> list[_ShardPlan]:
-    """Deals the images out to shards: training images shuffled by a hash, test images in order."""
+    """Deals the images out to shards: training images shuffled by a hash, others in order."""
     plans = []
     for split, images in splits.items():
         if not images:

@@ -80,7 +80,7 @@ class Shard:
 
 @dataclasses.dataclass(frozen=True)
 class Split:
-    """The training or the test images."""
+    """The training, the validation or the test images."""
 
     num_images: int
     num_captions: int
@@ -99,7 +99,7 @@ class DatasetInfo:
         stored_size: The shorter side, in pixels, at which larger images were stored.
         vocabulary_sha256: The hash of `vocabulary.txt`.
         vocabulary_size: Its length, the padding word included.
-        splits: By name, `train` and `test`.
+        splits: By name: `train`, `test` and, if images were held out for it, `validation`.
         skipped: How many images and captions were left out, by reason.
         fingerprint: The hash of the source's listing and of every setting.
     """
@@ -143,6 +143,14 @@ class DatasetInfo:
                     "Prepare the data set again into an empty directory."
                 )
         return [str(path) for path in paths]
+
+    def check_image_size(self, size: int) -> None:
+        """Raises an `InputError` if images of this size, in pixels, would be enlarged ones."""
+        if size > self.image_size:
+            raise InputError(
+                f"Expected a data set prepared for {size} pixels. Received: {self.directory}, "
+                f"prepared for {self.image_size}. Prepare it again with --image_size={size}."
+            )
 
     def vocabulary(self) -> Vocabulary:
         """Returns the vocabulary of the training captions.
@@ -227,6 +235,20 @@ def read_shard(info: DatasetInfo, shard: Shard) -> list[bytes]:
             "Prepare the data set again with --overwrite."
         )
     return serialized
+
+
+def open_records(paths: str | Sequence[str] | tf.Tensor, count: int | tf.Tensor) -> tf.data.Dataset:
+    """Returns the serialized examples of shards, read on the way, in stored order.
+
+    A file cut off between two records reads as a shorter one; here that is an error. Iterate within
+    `reading`.
+
+    Args:
+        paths: The shards.
+        count: How many examples they hold together.
+    """
+    dataset = tf.data.TFRecordDataset(paths)
+    return dataset.apply(tf.data.experimental.assert_cardinality(count))
 
 
 @contextlib.contextmanager

@@ -23,6 +23,40 @@ def test_own_split_is_kept(tmp_path):
     assert (test.file_name, test.captions, test.class_id) == ("test/2.jpg", ("blue", "sky"), 8)
 
 
+def test_own_validation_split_is_kept(tmp_path):
+    for name in ("test", "validation", "train"):
+        write_listing(tmp_path / name, [{"file_name": f"{n}.jpg", "text": name} for n in range(4)])
+    splits = read_image_folder(tmp_path, test_fraction=0.5)
+    assert list(splits) == ["train", "validation", "test"]
+    for name, images in splits.items():
+        assert [image.file_name for image in images] == [f"{name}/{n}.jpg" for n in range(4)]
+        assert all(image.captions == (name,) for image in images)
+    classes = [image.class_id for images in splits.values() for image in images]
+    assert classes == list(range(12))
+
+
+def test_test_images_are_never_those_of_an_own_validation_split(tmp_path):
+    for name in ("validation", "train"):
+        write_listing(tmp_path / name, [{"file_name": f"{n}.jpg", "text": name} for n in range(4)])
+    splits = read_image_folder(tmp_path, test_fraction=0.25)
+    assert {name: len(images) for name, images in splits.items()} == {
+        "train": 3,
+        "validation": 4,
+        "test": 1,
+    }
+    assert splits["test"][0].captions == ("train",)
+    (tmp_path / "validation/metadata.jsonl").unlink()
+    with pytest.raises(InputError, match="no captions in .*validation"):
+        read_image_folder(tmp_path)
+
+
+def test_a_listing_of_all_goes_before_folders(tmp_path):
+    for name in ("", "train", "validation", "test"):
+        write_listing(tmp_path / name, [{"file_name": f"{n}.jpg", "text": name} for n in range(4)])
+    splits = read_image_folder(tmp_path, test_fraction=0.25)
+    assert [len(images) for images in splits.values()] == [3, 1]
+
+
 def test_flat_folder_is_split_by_class(tmp_path):
     entries = [
         {"file_name": f"{number}.jpg", "text": "red", "class_id": number // 5}

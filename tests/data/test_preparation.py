@@ -10,10 +10,11 @@ import tensorflow as tf
 from PIL import Image
 
 from dmgan_tf.data import preparation, records
-from dmgan_tf.data.image_folder import CaptionedImage
+from dmgan_tf.data.image_folder import CaptionedImage, embedded_dataset_path, read_image_folder
 from dmgan_tf.errors import InputError
 from dmgan_tf.text.vocabulary import Vocabulary
 
+FINGERPRINT_OF_EMOJI = "6949fce316163729513a96adf95e668f6bbb535e40d10c8a61057f36e1e67adf"
 COLOURS = ["red", "green", "blue", "white", "black", "yellow"]
 
 
@@ -255,6 +256,34 @@ def test_another_data_set_is_not_overwritten(splits, tmp_path):
     preparation.remove_dataset(tmp_path / "out")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["notes.txt"]
     assert prepare(other, tmp_path / "out").splits["test"].num_images == 3
+
+
+def test_a_validation_split(splits, tmp_path):
+    held_out = [make_image(tmp_path / "source", n, ["a purple square"]) for n in range(20, 24)]
+    held_out[3] = make_image(tmp_path / "source", 23, ["pink"])
+    divided = {**splits, "validation": held_out}
+    info = prepare(divided, tmp_path / "out", num_shards=2)
+    assert list(info.splits) == ["train", "test", "validation"]
+    assert records.load_dataset_info(tmp_path / "out") == info
+    assert info.splits["validation"] == records.Split(
+        3, 3, 2, (records.Shard("validation-00000-of-00001.tfrecord", 3),)
+    )
+    names = [row["file_name"].decode() for row in read_all(info, "validation")]
+    assert names == ["20.png", "21.png", "22.png"]  # in order, that without a known word left out
+    assert info.skipped["caption without a known word"] == 1
+    assert info.vocabulary().id_of("purple") is None  # it is that of the training captions
+
+    assert info.fingerprint != prepare(splits, tmp_path / "two").fingerprint
+    preparation.remove_dataset(tmp_path / "out")
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_data_sets_without_validation_are_as_they_always_were(tmp_path):
+    """One made before there were validation splits is found to be whole, not another one."""
+    splits = read_image_folder(embedded_dataset_path())
+    info = prepare(splits, tmp_path / "out", name="emoji", image_size=64)
+    assert list(info.splits) == ["train", "test"]
+    assert info.fingerprint == FINGERPRINT_OF_EMOJI
 
 
 def test_no_test_images(splits, tmp_path):
