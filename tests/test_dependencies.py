@@ -1,7 +1,8 @@
 """Dependencies run one way; an arrow that runs back up fails here.
 
-Commands -> training, serving, metrics, conversion, data -> models -> layers; training also ->
-losses, data and figures; data and models also -> text.
+Commands -> training, serving, evaluation, conversion, data -> models -> layers; evaluation ->
+metrics, conversion and data; training also -> evaluation, losses, data and figures; data and models
+also -> text.
 """
 
 import pathlib
@@ -26,13 +27,14 @@ MAY_IMPORT = {
     "data": {"text"},
     "metrics": {"models", "layers", "text"},
     "conversion": {"models", "layers", "text"},
+    "evaluation": {"metrics", "conversion", "models", "data", "text"},
     "serving": {"models", "layers", "text"},
-    "training": {"models", "layers", "losses", "data", "text", "figures"},
+    "training": {"models", "layers", "losses", "data", "text", "figures", "metrics", "evaluation"},
     "__init__": {"models"},
 }
 KERAS_ONLY = {"layers", "models", "losses"}  # they also run on Keras' other backends
 # Beside the commands and text/tokenizer.py; conversion reads TensorFlow 1 checkpoints with it.
-TENSORFLOW_IN = {"data", "training", "serving", "conversion"}
+TENSORFLOW_IN = {"data", "training", "serving", "conversion", "evaluation"}
 # A fused batch norm makes training on a CPU twice as fast; its caller does without elsewhere.
 TENSORFLOW_KERNELS = f"{PACKAGE}/layers/tensorflow_kernels.py"
 FILES = python_files(PACKAGE)

@@ -15,6 +15,7 @@ from source_imports import PACKAGE, ROOT, imports_of, is_command, module_file, p
 
 DISTRIBUTIONS = {"absl": "absl-py", "PIL": "pillow"}  # not named after the module they install
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+EXTRAS_OF_USERS = ("clip", "lite0")
 COMMANDS = [path for path in python_files(PACKAGE) if is_command(path)]
 MADE_BY_TOOLS = {".git", ".venv", "runs", "build", "dist", "__pycache__", "node_modules"}
 MADE_BY_TOOLS |= {".hypothesis", ".ipynb_checkpoints", ".pytest_cache", ".ruff_cache"}
@@ -22,17 +23,30 @@ MADE_BY_TOOLS |= {".hypothesis", ".ipynb_checkpoints", ".pytest_cache", ".ruff_c
 MACHINE_PATH = re.compile(r"(?<![\w.])/(?:work|root|home|Users)/")
 
 
-def names(requirements: list[str]) -> set[str]:
-    return {canonicalize_name(Requirement(line).name) for line in requirements}
+def requirements(*extras: str) -> list[Requirement]:
+    """What an installation with these extras asks for, those that the extras themselves name."""
+    found = [Requirement(line) for line in PROJECT["dependencies"]]
+    for extra in extras:
+        for line in PROJECT["optional-dependencies"][extra]:
+            requirement = Requirement(line)
+            of_ours = canonicalize_name(requirement.name) == canonicalize_name(PROJECT["name"])
+            found += requirements(*requirement.extras) if of_ours else [requirement]
+    return found
 
 
-def third_party(*directories: str) -> dict[str, str]:
+def names(*extras: str) -> set[str]:
+    return {canonicalize_name(requirement.name) for requirement in requirements(*extras)}
+
+
+def third_party(*directories: str, inside_functions: bool = True) -> dict[str, str]:
     """Each third-party distribution imported below `directories`, with one file that does."""
     return {
         canonicalize_name(DISTRIBUTIONS.get(item.top, item.top)): path
         for path in python_files(*directories)
         for item in imports_of(path)
-        if item.top not in {PACKAGE, *sys.stdlib_module_names} and not module_file(item.module)
+        if item.top not in {PACKAGE, *sys.stdlib_module_names}
+        and not module_file(item.module)
+        and (inside_functions or not item.inside_function)
     }
 
 
@@ -49,15 +63,21 @@ def text_files() -> list[pathlib.Path]:
 
 
 def test_the_package_imports_only_what_it_declares():
+    used = third_party(PACKAGE, inside_functions=False)
+    undeclared = used.keys() - names()
+    assert not undeclared, {name: used[name] for name in undeclared}
+
+
+def test_what_a_function_imports_may_be_of_an_extra():
     used = third_party(PACKAGE)
-    undeclared = used.keys() - names(PROJECT["dependencies"])
+    undeclared = used.keys() - names(*EXTRAS_OF_USERS)
     assert not undeclared, {name: used[name] for name in undeclared}
 
 
 def test_the_tests_import_only_what_they_declare():
     used = third_party("tests")
-    declared = names([*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["test"]])
-    assert not used.keys() - declared, {name: used[name] for name in used.keys() - declared}
+    undeclared = used.keys() - names("test")
+    assert not undeclared, {name: used[name] for name in undeclared}
 
 
 def test_requirements_file_repeats_the_core_dependencies():
@@ -69,10 +89,9 @@ def test_lock_file_pins_every_dependency_within_its_range():
     lines = (ROOT / "requirements_lock.txt").read_text(encoding="utf-8").splitlines()
     pins = dict(line.split("==") for line in lines)
     pins = {canonicalize_name(name): version for name, version in pins.items()}
-    for line in [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["test"]]:
-        requirement = Requirement(line)
+    for requirement in requirements("test"):
         version = pins.get(canonicalize_name(requirement.name))
-        assert version and version in requirement.specifier, f"{line}: locked at {version}"
+        assert version and version in requirement.specifier, f"{requirement}: locked at {version}"
 
 
 def test_no_file_names_a_path_of_one_machine():

@@ -1,86 +1,14 @@
 """The image half of the DAMSM: pictures to region features and one code, beside those of text."""
 
-import functools
-
 import keras
-import numpy as np
 from keras import ops
 
 from dmgan_tf.errors import InputError
 from dmgan_tf.layers.normalization import BatchNorm
+from dmgan_tf.layers.resize import resize
 from dmgan_tf.models.inception import InceptionV3
 
 BACKBONES = ("inception_v3", "small_cnn")
-_SAMPLINGS = ("aligned_corners", "half_pixel", "legacy_tensorflow")
-
-
-@functools.lru_cache(maxsize=64)
-def interpolation_matrix(
-    source: int, target: int, sampling: str = "half_pixel", antialias: bool = False
-) -> np.ndarray:
-    """Weights by which a line of `source` pixels becomes one of `target` pixels, bilinearly.
-
-    Args:
-        source: Length of the line, at least 1.
-        target: Length wanted, at least 1.
-        sampling: Where target pixel i lies on the source line. `"aligned_corners"`: first and last
-            pixels meet; `"half_pixel"`: pixels are squares that cover the same line;
-            `"legacy_tensorflow"`: at i * source / target, as TensorFlow 1 did.
-        antialias: Whether the triangle widens when the line shrinks, so that every source pixel
-            counts. Only with `"half_pixel"`.
-
-    Returns:
-        float32 (target, source); each row sums to 1.
-    """
-    if sampling not in _SAMPLINGS:
-        raise ValueError(f"`sampling` must be one of {_SAMPLINGS}. Received: {sampling!r}.")
-    if antialias and sampling != "half_pixel":
-        raise ValueError(f"`antialias` needs sampling='half_pixel'. Received: {sampling!r}.")
-    index = np.arange(target, dtype="float64")
-    if sampling == "aligned_corners":
-        position = index * ((source - 1) / max(target - 1, 1))
-    elif sampling == "half_pixel":
-        position = (index + 0.5) * (source / target) - 0.5
-    else:
-        position = index * (source / target)
-    if not antialias:  # with antialiasing, the edge is handled by normalising the rows
-        position = np.clip(position, 0, source - 1)
-    radius = max(1.0, source / target) if antialias else 1.0
-    distance = np.abs(position[:, None] - np.arange(source)[None, :])
-    weights = np.maximum(0.0, 1.0 - distance / radius)
-    return (weights / weights.sum(axis=1, keepdims=True)).astype("float32")
-
-
-def resize_bilinear(images, size: int, sampling: str = "half_pixel", antialias: bool = False):
-    """Resizes images to `size` x `size` by two small matrix products.
-
-    The platforms' own resizing operations differ in where they sample, and none offers every way
-    that published networks were trained with; a matrix is exact, differentiable and the same on
-    every backend.
-
-    Args:
-        images: float (B,H,W,C); H and W must be known.
-        size: Height and width wanted, in pixels.
-        sampling: As for `interpolation_matrix`.
-        antialias: As for `interpolation_matrix`.
-
-    Returns:
-        float32 (B,size,size,C).
-    """
-    images = ops.cast(images, "float32")
-    _, height, width, channels = images.shape
-    if height != size:
-        rows = interpolation_matrix(height, size, sampling, antialias)
-        images = ops.matmul(rows, ops.reshape(images, (-1, height, width * channels)))
-        images = ops.reshape(images, (-1, size, width, channels))
-    if width != size:
-        columns = interpolation_matrix(width, size, sampling, antialias)
-        # One large product instead of one for every line: a line has only three channels.
-        images = ops.reshape(ops.transpose(images, (0, 1, 3, 2)), (-1, width))
-        images = ops.matmul(images, columns.T)
-        images = ops.reshape(images, (-1, size, channels, size))
-        images = ops.transpose(images, (0, 1, 3, 2))
-    return images
 
 
 @keras.saving.register_keras_serializable(package="dmgan_tf")
@@ -259,9 +187,9 @@ class ImageEncoder(keras.Model):
 
     def call(self, images, training=False):
         if self.backbone_name == "inception_v3":
-            images = resize_bilinear(images, self.input_size, "aligned_corners")
+            images = resize(images, self.input_size, "aligned_corners")
         else:
-            images = resize_bilinear(images, self.input_size, antialias=True)
+            images = resize(images, self.input_size, antialias=True)
         features = self.backbone(images, training=training and not self.freeze_backbone)
         regions = "mixed_6e" if self.backbone_name == "inception_v3" else "region_map"
         return {

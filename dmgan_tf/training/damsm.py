@@ -5,6 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from dmgan_tf.losses import matching_losses
+from dmgan_tf.metrics.r_precision import retrieval_accuracy
 from dmgan_tf.training import distribution
 
 GAMMAS = ("gamma1", "gamma2", "gamma3")  # they travel in the configuration of a DAMSM's model
@@ -183,44 +184,6 @@ def create_optimizer(model, learning_rate, beta_1=0.5, beta_2=0.999):
     return optimizer
 
 
-def retrieval_accuracy(image_codes, sentence_embeddings, class_ids, num_candidates=100, seed=0):
-    """Share of images whose own sentence is nearest among sentences of other classes.
-
-    Each image meets its sentence and `num_candidates - 1` of other classes, drawn by `seed`, and
-    compares cosines. A tie for the first place counts as the guess that it is, so that a constant
-    code scores chance, not 1.
-
-    Reference: R-precision with R = 1, AttnGAN (CVPR 2018), section 4.
-
-    Args:
-        image_codes: `(images, dim)`.
-        sentence_embeddings: `(images, dim)`; row i belongs to image i.
-        class_ids: `(images,)` integers.
-        num_candidates: Sentences an image meets, its own included; all there are if fewer.
-        seed: Seed of the draw.
-
-    Returns:
-        `(accuracy, chance)`, both in [0, 1]; NaN where no image has a sentence of another class.
-    """
-    image_codes = _normalised(image_codes)
-    sentence_embeddings = _normalised(sentence_embeddings)
-    class_ids = np.asarray(class_ids)
-    generator = np.random.default_rng(seed)
-    hits, chances = [], []
-    for own, (code, class_id) in enumerate(zip(image_codes, class_ids, strict=True)):
-        others = np.flatnonzero(class_ids != class_id)
-        if not len(others):
-            continue
-        chosen = generator.choice(others, min(num_candidates - 1, len(others)), replace=False)
-        # Summed row by row in one way, so that a twin of the true sentence ties with it exactly.
-        scores = np.sum(sentence_embeddings[[own, *chosen]] * code, axis=1)
-        hits.append((scores[0] == scores.max()) / np.sum(scores == scores[0]))
-        chances.append(1.0 / (1 + len(chosen)))
-    if not hits:
-        return float("nan"), float("nan")
-    return float(np.mean(hits)), float(np.mean(chances))
-
-
 class RetrievalValidation(keras.callbacks.Callback):
     """Adds the retrieval accuracy on held-out classes to the logs of every epoch.
 
@@ -263,8 +226,3 @@ class RetrievalValidation(keras.callbacks.Callback):
         image_features, text_features = self.damsm({"images": (images,), "token_ids": token_ids})
         codes = image_features["image_code"], text_features["sentence_embedding"]
         return tuple(tf.cast(code, tf.float32) for code in codes)
-
-
-def _normalised(vectors):
-    vectors = np.asarray(vectors, np.float64)
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)

@@ -16,7 +16,7 @@ from inception_recipe import recipe_images, recipe_state, state_shapes
 from dmgan_tf.conversion.inception_weights import load_inception
 from dmgan_tf.conversion.pytorch_writer import write_pytorch_file
 from dmgan_tf.conversion.release import read_image_encoder
-from dmgan_tf.models.image_encoder import resize_bilinear
+from dmgan_tf.layers.resize import resize
 
 DIRECTORY = pathlib.Path(__file__).parent / "parity"
 
@@ -46,13 +46,13 @@ def test_fid_network_of_pytorch_fid_and_torch_fidelity(tmp_path, close):
     expected = np.load(DIRECTORY / "fid_inception_outputs.npz")
     images = recipe_images(seed=6)
 
-    outputs = network.predict_on_batch(resize_bilinear(images, 299))
+    outputs = network.predict_on_batch(resize(images, 299))
     close("FID Inception: pooled features", outputs["pooled"], expected["pool_features"])
     close("FID Inception: logits", outputs["logits"], expected["logits"])
 
     # The TensorFlow 1 way: rounded to bytes, resized from the corner, scaled around 128.
     as_bytes = np.round((images + 1) * 127.5)
-    resized = resize_bilinear(as_bytes, 299, "legacy_tensorflow")
+    resized = resize(as_bytes, 299, "legacy_tensorflow")
     outputs = network.predict_on_batch((resized - 128) / 128)
     bias = keras.ops.convert_to_numpy(network.fc.bias)
     part = "FID Inception, TensorFlow 1's resize"

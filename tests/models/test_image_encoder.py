@@ -6,12 +6,7 @@ import pytest
 import tensorflow as tf
 
 from dmgan_tf.errors import InputError
-from dmgan_tf.models.image_encoder import (
-    ImageEncoder,
-    SmallCNN,
-    interpolation_matrix,
-    resize_bilinear,
-)
+from dmgan_tf.models.image_encoder import ImageEncoder, SmallCNN
 
 
 def small_encoder(**options):
@@ -23,42 +18,6 @@ def small_encoder(**options):
 def random_images(size=32, batch=3):
     shape = (batch, size, size, 3)
     return np.random.RandomState(0).uniform(-1, 1, shape).astype("float32")
-
-
-@pytest.mark.parametrize(
-    ("sampling", "rows"),
-    [
-        ("aligned_corners", [[1, 0], [2 / 3, 1 / 3], [1 / 3, 2 / 3], [0, 1]]),
-        ("half_pixel", [[1, 0], [0.75, 0.25], [0.25, 0.75], [0, 1]]),
-        ("legacy_tensorflow", [[1, 0], [0.5, 0.5], [0, 1], [0, 1]]),
-    ],
-)
-def test_two_pixels_become_four(sampling, rows):
-    np.testing.assert_allclose(interpolation_matrix(2, 4, sampling), rows, atol=1e-7)
-
-
-@pytest.mark.parametrize("antialias", [False, True])
-@pytest.mark.parametrize("size", [8, 13, 40])
-def test_half_pixel_resizing_equals_tensorflow(size, antialias):
-    images = random_images(20)[:, :, :15]
-    expected = tf.image.resize(images, (size, size), antialias=antialias)
-    np.testing.assert_allclose(
-        resize_bilinear(images, size, antialias=antialias), expected, atol=1e-5
-    )
-
-
-def test_aligned_corners_keep_the_corners_of_a_gradient():
-    ramp = np.linspace(-1, 1, 7, dtype="float32")
-    images = np.broadcast_to(ramp[None, :, None, None], (1, 7, 7, 3))
-    resized = np.asarray(resize_bilinear(images, 19, "aligned_corners"))
-    np.testing.assert_allclose(resized[0, :, 4, 1], np.linspace(-1, 1, 19), atol=1e-6)
-
-
-def test_unknown_sampling_is_refused():
-    with pytest.raises(ValueError, match="aligned_corners.*'nearest'"):
-        interpolation_matrix(2, 4, "nearest")
-    with pytest.raises(ValueError, match="antialias"):
-        interpolation_matrix(4, 2, "aligned_corners", antialias=True)
 
 
 def test_shapes_follow_the_input_size_not_the_image():
@@ -96,15 +55,6 @@ def test_every_weight_learns():
     gradients = tape.gradient(loss, encoder.trainable_variables)
     for variable, gradient in zip(encoder.trainable_variables, gradients, strict=True):
         assert np.abs(gradient).max() > 0, variable.path
-
-
-def test_shrinking_passes_the_gradient_to_every_pixel_alike():
-    images = tf.constant(random_images(64))
-    with tf.GradientTape() as tape:
-        tape.watch(images)
-        total = tf.reduce_sum(resize_bilinear(images, 32, antialias=True))
-    gradient = tape.gradient(total, images).numpy()
-    np.testing.assert_allclose(gradient[:, 4:-4, 4:-4], 0.25, atol=1e-6)
 
 
 def test_gradient_of_the_small_cnn_has_no_checkerboard():

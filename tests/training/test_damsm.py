@@ -10,7 +10,6 @@ from dmgan_tf.training.damsm import (
     EpochDecay,
     RetrievalValidation,
     create_optimizer,
-    retrieval_accuracy,
 )
 
 COLOURS = np.array(
@@ -138,34 +137,3 @@ def test_learning_rate_falls_to_a_tenth():
     np.testing.assert_allclose(rates, expected, rtol=1e-5)
     again = EpochDecay.from_config(decay.get_config())
     assert float(again(25)) == float(decay(25))
-
-
-def test_retrieval_by_hand():
-    codes = np.eye(3)
-    assert retrieval_accuracy(codes, codes, [0, 1, 2]) == (1.0, pytest.approx(1 / 3))
-    swapped = codes[[1, 0, 2]]
-    assert retrieval_accuracy(codes, swapped, [0, 1, 2])[0] == pytest.approx(1 / 3)
-
-
-def test_a_constant_code_scores_chance():
-    accuracy, chance = retrieval_accuracy(np.ones((200, 4)), np.ones((200, 4)), np.arange(200))
-    assert accuracy == pytest.approx(chance) == pytest.approx(0.01)
-
-
-def test_sentences_of_the_same_class_are_no_candidates():
-    codes = np.array([[1.0, 0.0], [1.0, 0.1], [0.0, 1.0]])
-    sentences = np.array([[1.0, 0.1], [1.0, 0.0], [0.0, 1.0]])
-    assert retrieval_accuracy(codes, sentences, [0, 0, 1]) == (1.0, 4 / 9)
-
-
-def test_one_class_has_no_wrong_candidates():
-    assert np.all(np.isnan(retrieval_accuracy(np.eye(2), np.eye(2), [3, 3])))
-
-
-def test_candidates_are_drawn_by_the_seed():
-    random = np.random.default_rng(0)
-    arguments = random.normal(size=(50, 3)), random.normal(size=(50, 3)), np.arange(50)
-    first = retrieval_accuracy(*arguments, num_candidates=5, seed=1)
-    assert first == retrieval_accuracy(*arguments, num_candidates=5, seed=1)
-    assert first != retrieval_accuracy(*arguments, num_candidates=5, seed=2)
-    assert first[1] == pytest.approx(0.2)

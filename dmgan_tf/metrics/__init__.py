@@ -1,0 +1,1 @@
+"""The numbers that generated images are judged by, on features that a network gave."""

@@ -1,0 +1,351 @@
+"""The Fréchet distance between two sets of feature vectors, and the statistics it needs.
+
+On the features of the 2015 Inception this distance is the Fréchet Inception distance (FID).
+"""
+
+import dataclasses
+import os
+import pathlib
+import zipfile
+import zlib
+
+import numpy as np
+
+from dmgan_tf.errors import InputError, first_line
+from dmgan_tf.files import replacing
+
+# Vectors that are merged at a time: a pass over the covariance for each, 16 MiB at 2,048 features.
+BLOCK_SIZE = 1024
+
+_NUMBERS = ("mu", "sigma", "count")  # the arrays of a file of statistics; all else are notes
+
+# What NumPy and zipfile raise for damaged archives, and for pickled arrays.
+_UNREADABLE = (
+    EOFError,
+    KeyError,
+    MemoryError,
+    OSError,
+    OverflowError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Moments:
+    """The mean and the covariance of feature vectors.
+
+    Args:
+        mean: float64 `(dim,)`.
+        covariance: float64 `(dim, dim)`, unbiased: the sum is divided by `count - 1`.
+        count: How many vectors they are of; None where a file does not say.
+    """
+
+    mean: np.ndarray
+    covariance: np.ndarray
+    count: int | None = None
+
+
+def finite_rows(rows, dim: int | None, name: str, count: int = 0) -> np.ndarray:
+    """`rows` as an array, once it is known to be one of finite numbers and of the right shape.
+
+    Args:
+        rows: Array or tensor `(number, dim)`.
+        dim: The width that is expected; None for any.
+        name: What the rows are, in the plural, for the message.
+        count: How many rows came before these, for the message.
+
+    Returns:
+        A NumPy array; `rows` itself if it is one.
+
+    Raises:
+        InputError: If the shape is another, or if a value is not a finite number.
+    """
+    rows = np.asarray(rows)
+    if rows.ndim != 2 or dim not in (None, rows.shape[1]):
+        width = "any width" if dim is None else f"{dim} values each"
+        raise InputError(
+            f"Expected {name} as an array of two axes, rows of {width}. Received: an array of "
+            f"shape {rows.shape}. Take every image's from the same network."
+        )
+    finite = np.isfinite(rows).all(axis=1)
+    if not finite.all():
+        raise InputError(
+            f"Expected finite {name}. Received: NaN or infinity in those of image "
+            f"{count + int(np.argmin(finite))}, counted from 0. Check the network's weights, and "
+            "run it in float32."
+        )
+    return rows
+
+
+class FeatureStatistics:
+    """The mean and covariance of a stream of feature vectors, which itself is not kept.
+
+    Sums of squares lose the covariance where the mean is large. So blocks of vectors are centred
+    and then merged, in float64; batches wait until a block is full, so that the result is the
+    same to the bit however the vectors were batched, and small batches cost little.
+
+    Reference:
+        Chan, Golub, LeVeque 1979, "Updating formulae and a pairwise algorithm for computing sample
+        variances", Eq. 2.1.
+
+    Args:
+        dim: Number of features.
+    """
+
+    def __init__(self, dim: int):
+        self.dim = dim
+        self._merged = 0
+        self._mean = np.zeros(dim)
+        self._scatter = np.zeros((dim, dim))  # the covariance times the count
+        self._block = np.empty((BLOCK_SIZE, dim))
+        self._waiting = 0
+
+    @property
+    def count(self) -> int:
+        """How many vectors there have been."""
+        return self._merged + self._waiting
+
+    def update(self, features) -> None:
+        """Takes a batch in.
+
+        Args:
+            features: Float array or tensor `(number, dim)`.
+
+        Raises:
+            InputError: If it is of another width, or not finite; then nothing is taken in.
+        """
+        features = finite_rows(features, self.dim, "features", self.count)
+        while len(features):
+            taken = features[: BLOCK_SIZE - self._waiting]
+            self._block[self._waiting : self._waiting + len(taken)] = taken
+            self._waiting += len(taken)
+            features = features[len(taken) :]
+            if self._waiting == BLOCK_SIZE:
+                self._mean = _merge(self._merged, self._mean, self._scatter, self._block)
+                self._merged += BLOCK_SIZE
+                self._waiting = 0
+
+    def moments(self) -> Moments:
+        """The mean and covariance of the vectors so far.
+
+        Raises:
+            InputError: If there were fewer than two.
+        """
+        if self.count < 2:
+            raise InputError(
+                "Expected at least 2 images, whose features have a covariance. "
+                f"Received: {self.count}. Score more images."
+            )
+        mean, scatter = self._mean.copy(), self._scatter.copy()
+        if self._waiting:
+            mean = _merge(self._merged, mean, scatter, self._block[: self._waiting])
+        scatter /= self.count - 1
+        return Moments(mean, scatter, self.count)
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Everything that `restore` needs to go on from here, as arrays that stay as they are."""
+        return {
+            "merged": np.asarray(self._merged, "int64"),
+            "mean": self._mean.copy(),
+            "scatter": self._scatter.copy(),
+            "waiting": self._block[: self._waiting].copy(),
+        }
+
+    def restore(self, state: dict[str, np.ndarray]) -> None:
+        """Goes back to what `state` was taken of.
+
+        Args:
+            state: What `state()` returned, perhaps in another process.
+
+        Raises:
+            InputError: If it is of another number of features.
+        """
+        waiting, scatter = np.asarray(state["waiting"]), np.array(state["scatter"], "float64")
+        if scatter.shape != (self.dim, self.dim) or waiting.shape[1:] != (self.dim,):
+            raise InputError(
+                f"Expected the saved statistics of {self.dim} features. Received: "
+                f"{scatter.shape[0]}. Begin the evaluation again."
+            )
+        self._merged = int(state["merged"])
+        self._mean = np.array(state["mean"], "float64")
+        self._scatter = scatter
+        self._waiting = len(waiting)
+        self._block[: self._waiting] = waiting
+
+
+def _merge(count, mean, scatter, rows):
+    """Adds `rows` to the mean and the scatter of `count` vectors.
+
+    `scatter` changes in place; the new mean is returned.
+    """
+    total = count + len(rows)
+    mean_of_rows = rows.mean(axis=0)
+    shift = mean_of_rows - mean
+    # The means' distance enters as one more row, so that one product does it all.
+    centred = np.empty((len(rows) + 1, rows.shape[1]))
+    np.subtract(rows, mean_of_rows, out=centred[:-1])
+    centred[-1] = np.sqrt(count * len(rows) / total) * shift
+    scatter += centred.T @ centred
+    return mean + shift * (len(rows) / total)
+
+
+def frechet_distance(first: Moments, second: Moments) -> float:
+    """The squared Fréchet distance between two Gaussians, as FID is quoted.
+
+    It is `|m1 - m2|² + tr(C1 + C2 - 2 (C1 C2)^½)`. The trace of the root is the sum of the singular
+    values of `R1ᵀ R2`, where `C = R Rᵀ` by the eigenvalues of each covariance. Unlike `sqrtm` of
+    the product, this never takes the root of a rounding error, so it is exact where there were
+    fewer images than features, too.
+
+    Reference:
+        Heusel et al. 2017, "GANs Trained by a Two Time-Scale Update Rule Converge to a Local Nash
+        Equilibrium", Eq. 6; Dowson, Landau 1982.
+
+    Args:
+        first: Of one set of images.
+        second: Of the other, by the same network.
+
+    Returns:
+        The distance, 0 or more.
+
+    Raises:
+        InputError: If they are of different numbers of features, or not covariances.
+    """
+    if first.mean.shape != second.mean.shape:
+        raise InputError(
+            "Expected statistics of as many features on both sides. Received: "
+            f"{len(first.mean)} and {len(second.mean)}. Make both with the same network."
+        )
+    shift = first.mean - second.mean
+    overlap = np.linalg.svd(_root(first).T @ _root(second), compute_uv=False).sum()
+    traces = np.trace(first.covariance) + np.trace(second.covariance)
+    return max(float(shift @ shift + traces - 2 * overlap), 0.0)  # below 0 by rounding only
+
+
+def _root(moments):
+    """A matrix R of `(dim, rank)` with R Rᵀ the covariance, of which rounding is no part."""
+    values, vectors = np.linalg.eigh(moments.covariance)
+    smallest, largest = values[0], values[-1]
+    if smallest < -1e-3 * max(largest, 0.0):
+        raise InputError(
+            "Expected a covariance, which has no negative eigenvalues. Received: one with "
+            f"{smallest:.3g} beside {largest:.3g}. Make the statistics again."
+        )
+    # Negative eigenvalues are rounding, so there are positive ones of their size that are.
+    rounding = max(len(values) * np.finfo("float64").eps * largest, -smallest)
+    rank = np.count_nonzero(values > rounding)
+    if moments.count is not None:
+        rank = min(rank, moments.count - 1)
+    kept = slice(len(values) - rank, None)  # eigenvalues ascend
+    return vectors[:, kept] * np.sqrt(values[kept])
+
+
+def save_statistics(path: str | os.PathLike, moments: Moments, **notes) -> None:
+    """Writes the file of `mu` and `sigma` that pytorch-fid, TTUR and clean-fid read as well.
+
+    Args:
+        path: The .npz file.
+        moments: What to write.
+        **notes: Strings and numbers that say where they come from, such as the protocol.
+
+    Raises:
+        InputError: If it cannot be written.
+    """
+    arrays = {"mu": moments.mean, "sigma": moments.covariance}
+    if moments.count is not None:
+        arrays["count"] = np.asarray(moments.count, "int64")
+    try:
+        # An open file, because NumPy would append .npz to a name without it.
+        with replacing(path) as temporary, open(temporary, "wb") as file:
+            np.savez(file, **arrays, **notes)
+    except OSError as error:
+        raise InputError(
+            f"Expected to write statistics to {path}. Received: {first_line(error)}. "
+            "Choose another file, or free some space."
+        ) from error
+
+
+def load_statistics(path: str | os.PathLike, dim: int | None = None) -> Moments:
+    """Reads a file of `mu` and `sigma`, whoever wrote it.
+
+    Args:
+        path: The .npz file.
+        dim: The number of features that it must be of; None for any.
+
+    Returns:
+        `Moments`; their `count` is None unless the file has one.
+
+    Raises:
+        InputError: If there is no such file, or if it does not hold finite statistics of `dim`
+            features. Pickled objects are not read.
+    """
+    arrays = _read_arrays(path, lambda name: name in _NUMBERS)
+    for name in ("mu", "sigma"):
+        if name not in arrays:
+            raise _not_statistics(path, f"a file without {name!r}")
+        if arrays[name].dtype.kind not in "fiu":
+            raise _not_statistics(path, f"{name} of type {arrays[name].dtype}")
+        if not np.isfinite(arrays[name]).all():
+            raise _not_statistics(path, f"{name} with NaN or infinity")
+    mean, covariance = (np.asarray(arrays[name], "float64") for name in ("mu", "sigma"))
+    if mean.ndim != 1 or not mean.size or covariance.shape != 2 * mean.shape:
+        shapes = f"mu of shape {mean.shape} and sigma of shape {covariance.shape}"
+        raise _not_statistics(path, shapes)
+    if dim not in (None, len(mean)):
+        raise InputError(
+            f"Expected statistics of {dim} features, the network's, in {path}. "
+            f"Received: {len(mean)}. Make them with the same network."
+        )
+    largest = np.abs(covariance).max()
+    if np.abs(covariance - covariance.T).max() > 1e-4 * largest or covariance.diagonal().min() < 0:
+        raise _not_statistics(path, "a sigma that is no covariance")
+    return Moments(mean, covariance, _count(path, arrays.get("count")))
+
+
+def load_notes(path: str | os.PathLike) -> dict[str, str | int | float]:
+    """Reads what a file of statistics says of itself beside its numbers.
+
+    Args:
+        path: A file that `save_statistics` wrote, or another program.
+
+    Returns:
+        The notes by name; empty if there are none.
+
+    Raises:
+        InputError: If there is no such file, or if it is not a file of arrays.
+    """
+    notes = _read_arrays(path, lambda name: name not in _NUMBERS)
+    return {name: array.item() for name, array in notes.items() if array.ndim == 0}
+
+
+def _read_arrays(path, wanted):
+    """The arrays of a .npz file of whose names `wanted` is true."""
+    if not pathlib.Path(path).is_file():
+        found = "a directory" if pathlib.Path(path).is_dir() else "nothing there"
+        raise _not_statistics(path, found)
+    if not zipfile.is_zipfile(path):
+        raise _not_statistics(path, "a file of another kind")
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return {name: np.asarray(arrays[name]) for name in arrays.files if wanted(name)}
+    except _UNREADABLE as error:
+        raise _not_statistics(path, f"a file that cannot be read ({first_line(error)})") from error
+
+
+def _count(path, count):
+    if count is None:
+        return None
+    if count.ndim or count.dtype.kind not in "iu" or count < 2:
+        raise _not_statistics(path, "a count that is not a whole number of 2 or more")
+    return int(count)
+
+
+def _not_statistics(path, received):
+    return InputError(
+        f"Expected statistics at {path}: a .npz file with a mean `mu` and a covariance `sigma`. "
+        f"Received: {received}. Make it again."
+    )

@@ -1,0 +1,150 @@
+"""The ways in which published numbers were measured, each with its name.
+
+A protocol is a network and all that happens to a picture before it: how it is resized, whether it
+is rounded to whole levels afterwards, how levels become numbers. FID differs by up to 30 % between
+protocols on the same pictures.
+"""
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+from keras import ops
+
+from dmgan_tf.layers.resize import resize, resize_bytes
+from dmgan_tf.models import efficientnet_lite
+
+INCEPTION_SIZE = 299
+# From torchvision's normalisation, by ImageNet's means and deviations, to that of Google's weights.
+_IMAGENET_SCALE = np.float32([0.229 / 0.5, 0.224 / 0.5, 0.225 / 0.5])
+_IMAGENET_SHIFT = np.float32([(0.485 - 0.5) / 0.5, (0.456 - 0.5) / 0.5, (0.406 - 0.5) / 0.5])
+
+
+@dataclasses.dataclass(frozen=True)
+class Protocol:
+    """How one family of published numbers was measured.
+
+    Args:
+        name: What `--protocol` calls it.
+        variant: The network: a variant of `InceptionV3`, or `"efficientnet_lite0"`.
+        metrics: Those that it defines, among `"fid"`, `"is"` and `"kid"`.
+        description: Network; resize; quantisation. One line, for the report.
+        published_by: Whose numbers these are.
+        preprocess: uint8 (B,H,W,3) to the network's float32 input.
+        class_logits: The network's logits and its classifier to those of the Inception Score.
+        num_classes: Size of that classifier; None where any will do.
+    """
+
+    name: str
+    variant: str
+    metrics: tuple[str, ...]
+    description: str
+    published_by: str
+    preprocess: Callable
+    class_logits: Callable | None = None
+    num_classes: int | None = None
+
+
+def _around_128(images):
+    return (images - 128) / 128
+
+
+def _ttur(images):
+    return _around_128(resize(images, INCEPTION_SIZE, "legacy_tensorflow"))
+
+
+def _pytorch_fid(images):
+    return 2 * resize(ops.cast(images, "float32") / 255, INCEPTION_SIZE) - 1
+
+
+def _clean(images):
+    resized = resize(images, INCEPTION_SIZE, antialias=True, kernel="bicubic")
+    return _around_128(ops.clip(resized, 0, 255))  # which a cubic can leave
+
+
+def _release(images):
+    unit_range = resize_bytes(images, INCEPTION_SIZE) / 255
+    return ops.add(ops.multiply(unit_range, _IMAGENET_SCALE), _IMAGENET_SHIFT)
+
+
+def _stackgan_birds(images):
+    return resize_bytes(images, INCEPTION_SIZE) / 127.5 - 1
+
+
+def _lite0(images):
+    resized = resize(images, efficientnet_lite.INPUT_SIZE, antialias=True, kernel="bicubic")
+    return (ops.clip(resized, 0, 255) - 127) / 128
+
+
+def _without_bias(logits, classifier):
+    """The graph of 2015 was cut before its bias when the Inception Score was first published."""
+    return logits - ops.cast(classifier.bias, "float32")
+
+
+def _without_background(logits, _):
+    """Class 0 stands for no class; StackGAN takes the softmax over the others."""
+    return logits[:, 1:]
+
+
+_IN_ORDER = (
+    Protocol(
+        name="ttur",
+        variant="fid_2015",
+        metrics=("fid", "is", "kid"),
+        description="2015 Inception, IS from logits without bias; TensorFlow 1's bilinear resize "
+        "to 299 px, no antialiasing; not rounded after the resize",
+        published_by="TTUR's original TensorFlow code, torch-fidelity",
+        preprocess=_ttur,
+        class_logits=_without_bias,
+        num_classes=1008,
+    ),
+    Protocol(
+        name="pytorch_fid",
+        variant="fid_2015",
+        metrics=("fid", "kid"),
+        description="2015 Inception; half-pixel bilinear resize to 299 px, no antialiasing; not "
+        "rounded after the resize",
+        published_by="pytorch-fid, and most papers since 2019",
+        preprocess=_pytorch_fid,
+    ),
+    Protocol(
+        name="release",
+        variant="torchvision",
+        metrics=("fid", "kid"),
+        description="torchvision's ImageNet Inception, its input affine applied to [0, 1] pixels; "
+        "PIL's antialiased bilinear resize to 299 px; rounded to 8 bits after the resize",
+        published_by="DM-GAN's README and its descendants",
+        preprocess=_release,
+    ),
+    Protocol(
+        name="clean",
+        variant="fid_2015",
+        metrics=("fid", "kid"),
+        description="2015 Inception; PIL's antialiased bicubic resize of float channels to 299 "
+        "px, clipped to [0, 255]; not rounded after the resize",
+        published_by="clean-fid",
+        preprocess=_clean,
+    ),
+    Protocol(
+        name="stackgan_birds",
+        variant="keras_applications",
+        metrics=("is",),
+        description="StackGAN's Inception fine-tuned on birds, class 0 dropped before the "
+        "softmax; PIL's antialiased bilinear resize to 299 px; rounded to 8 bits after the resize",
+        published_by="StackGAN, and text-to-image papers on CUB since",
+        preprocess=_stackgan_birds,
+        class_logits=_without_background,
+        num_classes=51,
+    ),
+    Protocol(
+        name="lite0",
+        variant="efficientnet_lite0",
+        metrics=("fid", "kid"),
+        description="EfficientNet-Lite0 of ImageNet, not comparable with published FID; PIL's "
+        "antialiased bicubic resize of float channels to 224 px, clipped to [0, 255]; not rounded "
+        "after the resize",
+        published_by="nobody: for comparing models with one another where no Inception is at hand",
+        preprocess=_lite0,
+    ),
+)
+PROTOCOLS = {protocol.name: protocol for protocol in _IN_ORDER}

@@ -1,0 +1,148 @@
+"""EfficientNet-Lite0, whose ImageNet weights come as a package and so need no download page."""
+
+import collections
+
+import keras
+from keras import layers, ops
+
+INPUT_SIZE = 224
+
+_Stage = collections.namedtuple("_Stage", "repeats kernel strides expansion filters")
+_STAGES = (
+    _Stage(1, 3, 1, 1, 16),
+    _Stage(2, 3, 2, 6, 24),
+    _Stage(2, 5, 2, 6, 40),
+    _Stage(3, 3, 2, 6, 80),
+    _Stage(3, 5, 1, 6, 112),
+    _Stage(4, 5, 2, 6, 192),
+    _Stage(1, 3, 1, 6, 320),
+)
+_STEM_FILTERS = 32
+_HEAD_FILTERS = 1280
+
+
+class _ConvolutionUnit(layers.Layer):
+    """Convolution without bias (`conv`), batch normalisation (`bn`), ReLU6 unless it is linear."""
+
+    def __init__(self, convolution, is_linear=False, **kwargs):
+        super().__init__(**kwargs)
+        self.conv = convolution
+        self.bn = layers.BatchNormalization(
+            momentum=0.99, epsilon=1e-3, dtype=self.dtype_policy, name="bn"
+        )
+        self._is_linear = is_linear
+
+    def build(self, input_shape):
+        self.conv.build(input_shape)
+        self.bn.build(self.conv.compute_output_shape(input_shape))
+        self.built = True
+
+    def call(self, x, training=False):
+        x = self.bn(self.conv(x), training=training)
+        return x if self._is_linear else ops.relu6(x)
+
+
+class _InvertedBottleneck(layers.Layer):
+    """Wider by a 1 x 1 convolution, filtered channel by channel, narrow again without activation.
+
+    Where neither size nor width changes, the input is added.
+    """
+
+    def __init__(self, stage, input_filters, strides, **kwargs):
+        super().__init__(**kwargs)
+        policy = self.dtype_policy
+        expanded = input_filters * stage.expansion
+        self.expand = None
+        if stage.expansion != 1:
+            self.expand = _unit(expanded, dtype=policy, name="expand")
+        depthwise = layers.DepthwiseConv2D(
+            stage.kernel, strides, padding="same", use_bias=False, dtype=policy, name="conv"
+        )
+        self.depthwise = _ConvolutionUnit(depthwise, dtype=policy, name="depthwise")
+        self.project = _unit(stage.filters, is_linear=True, dtype=policy, name="project")
+        self._adds_input = strides == 1 and input_filters == stage.filters
+
+    def build(self, input_shape):
+        for unit in (self.expand, self.depthwise, self.project):
+            if unit is not None:
+                unit.build(input_shape)
+                input_shape = unit.conv.compute_output_shape(input_shape)
+        self.built = True
+
+    def call(self, x, training=False):
+        inputs = x
+        if self.expand is not None:
+            x = self.expand(x, training=training)
+        x = self.depthwise(x, training=training)
+        x = self.project(x, training=training)
+        return x + inputs if self._adds_input else x
+
+
+def _unit(filters, kernel=1, strides=1, is_linear=False, *, dtype, name):
+    """A unit with a full convolution; its padding is TensorFlow's, more of it at the far edge."""
+    convolution = layers.Conv2D(
+        filters, kernel, strides, padding="same", use_bias=False, dtype=dtype, name="conv"
+    )
+    return _ConvolutionUnit(convolution, is_linear, dtype=dtype, name=name)
+
+
+@keras.saving.register_keras_serializable(package="dmgan_tf")
+class EfficientNetLite0(keras.Model):
+    """EfficientNet-Lite0: a small classifier of ImageNet without squeeze-and-excitation.
+
+    Its features judge pictures where no Inception is at hand. They rank models as Inception's do,
+    but distances between them are on another scale.
+
+    Reference:
+        Tan and Le, EfficientNet (ICML 2019), table 1, as simplified in TensorFlow's
+        `efficientnet/lite`: ReLU6, no squeeze-and-excitation.
+
+    Args:
+        num_classes: Size of the classifier `fc`.
+
+    Call arguments:
+        images: float (B,H,W,3), `(pixels - 127) / 128` of levels from 0 to 255; it was trained at
+            224 x 224.
+        training: Whether batch normalisation uses the batch's own statistics.
+
+    Returns:
+        A dict: `"pooled"` (B,1280), from 0 to 6, and `"logits"` (B,num_classes).
+    """
+
+    def __init__(self, num_classes: int = 1000, **kwargs):
+        super().__init__(**kwargs)
+        self.num_classes = num_classes
+        policy = self.dtype_policy
+        self.stem = _unit(_STEM_FILTERS, 3, 2, dtype=policy, name="stem")
+        self.blocks = []
+        filters = _STEM_FILTERS
+        for stage in _STAGES:
+            for repeat in range(stage.repeats):
+                strides = stage.strides if repeat == 0 else 1
+                name = f"block_{len(self.blocks)}"
+                block = _InvertedBottleneck(stage, filters, strides, dtype=policy, name=name)
+                self.blocks.append(block)
+                filters = stage.filters
+        self.head = _unit(_HEAD_FILTERS, dtype=policy, name="head")
+        self.fc = layers.Dense(num_classes, dtype=policy, name="fc")
+
+    def build(self, input_shape=None):
+        shape = (None, INPUT_SIZE, INPUT_SIZE, 3)
+        self.stem.build(shape)
+        filters = _STEM_FILTERS
+        for block in self.blocks:
+            block.build((None, None, None, filters))
+            filters = block.project.conv.filters
+        self.head.build((None, None, None, filters))
+        self.fc.build((None, _HEAD_FILTERS))
+        self.built = True
+
+    def call(self, images, training=False):
+        x = self.stem(images, training=training)
+        for block in self.blocks:
+            x = block(x, training=training)
+        pooled = ops.mean(self.head(x, training=training), axis=(1, 2))
+        return {"pooled": pooled, "logits": self.fc(pooled)}
+
+    def get_config(self):
+        return {**super().get_config(), "num_classes": self.num_classes}
