@@ -10,6 +10,7 @@ not done again, so that the command may be stopped and given once more.
 """
 
 import concurrent.futures
+import json
 import os
 import pathlib
 import subprocess
@@ -17,13 +18,11 @@ import sys
 
 import numpy as np
 from absl import flags
-from caption_retrieval import encode_images, read_test_split
 
 from dmgan_tf import command
+from dmgan_tf.data.records import load_dataset_info
 from dmgan_tf.errors import InputError
-from dmgan_tf.models.model_directory import load_model_directory
 from dmgan_tf.models.text_to_image import DMGANTextToImage
-from dmgan_tf.training.damsm import retrieval_accuracy
 
 ROWS = {
     "baseline": "baseline (word attention)",
@@ -33,7 +32,6 @@ ROWS = {
 }
 CONFIGS = pathlib.Path(__file__).parents[1] / "configs"
 IMAGE_SIZE = 64
-BATCH_SIZE = 32
 
 
 def define_flags():
@@ -108,56 +106,62 @@ def python(name, *arguments, **options):
     program = [sys.executable, "-m", f"dmgan_tf.{name}", *arguments]
     result = subprocess.run(program, check=False, **options)
     if result.returncode:
-        where = f"; see {options['stdout'].name}" if "stdout" in options else ""
+        log = getattr(options.get("stdout"), "name", None)
+        where = f"; see {log}" if log else ""
         raise InputError(f"dmgan_tf.{name} failed{where}. It was given: {' '.join(arguments)}")
 
 
 def table(directory, options):
     """The rows' parameters and scores, as lines of Markdown."""
-    judges = {name: load_model_directory(directory / name) for name in ("judge", "damsm")}
-    test = {
-        name: read_test_split(directory / "data", judge, IMAGE_SIZE, crop=False)
-        for name, judge in judges.items()
-    }
-    _, captions, _, _ = test["judge"]
-    yield f"{len(captions)} held-out captions, {options.samples} images of each: how many find"
-    yield "their caption among 100 (chance 1 %), with the standard error over the captions. One"
-    yield "training each: how much another seed would change a row is not in it."
+    num_captions = load_dataset_info(directory / "data").split("test").num_images
+    yield f"{num_captions} held-out pictures, {options.samples} images for each: how many find"
+    yield "their caption among 100 (chance 1 %), with the standard error over the pictures; FID by"
+    yield "EfficientNet-Lite0 against the held-out pictures. One training each: how much another"
+    yield "seed would change a row is not in it."
     yield ""
-    yield "| row | parameters | the judge | its own DAMSM |"
-    yield "|---|---|---|---|"
-    real = {name: score(judges[name], test[name], test[name][0]) for name in judges}
-    yield f"| real pictures | | {percent(*real['judge'])} | {percent(*real['damsm'])} |"
+    yield "| row | parameters | the judge | its own DAMSM | Lite0-FID |"
+    yield "|---|---|---|---|---|"
+    real = scores(directory, "real", [f"--images={directory / 'data'}"], ("judge", "damsm"))
+    yield f"| real pictures | | {shares(real, num_captions)} | |"
+    count = num_captions * options.samples
     for row in options.rows:
         model = DMGANTextToImage.from_preset(directory / row)
-        scores = {}
-        repeated = [caption for caption in captions for _ in range(options.samples)]
-        images = model.generate(repeated, seed=0, batch_size=BATCH_SIZE) / 127.5 - 1
-        for name, judge in judges.items():
-            scores[name] = score(judge, test[name], images)
         parameters = sum(int(np.prod(v.shape)) for v in model.generator.trainable_weights)
-        yield (
-            f"| {ROWS[row]} | {parameters:,} | {percent(*scores['judge'])} | "
-            f"{percent(*scores['damsm'])} |"
+        source = [f"--model={directory / row}", f"--num_images={count}"]
+        of_row = scores(directory, row, source, ("judge", "damsm"), "fid")
+        fid = of_row["judge"]["fid"]
+        yield f"| {ROWS[row]} | {parameters:,} | {shares(of_row, num_captions)} | {fid:.1f} |"
+
+
+def scores(directory, name, source, judges, *metrics):
+    """What `evaluate` says of some images, by each judge."""
+    found = {}
+    for judge in judges:
+        output = directory / f"{name}_by_{judge}.json"
+        python(
+            "evaluate",
+            *source,
+            f"--data={directory / 'data'}",
+            f"--damsm={directory / judge}",
+            f"--metrics={','.join(['r_precision', *metrics])}",
+            "--protocol=lite0",
+            "--nocrop",
+            f"--output={output}",
+            stdout=subprocess.DEVNULL,
         )
+        report = json.loads(output.read_text(encoding="utf-8"))
+        found[judge] = {score["metric"]: score["value"] for score in report["scores"]}
+    return found
 
 
-def percent(mean, error):
-    """A share with its standard error."""
-    return f"{mean:.1%} ± {error:.1%}"
-
-
-def score(judge, test, images):
-    """How often images find their captions, several images a caption, and its standard error."""
-    _, captions, class_ids, sentences = test
-    codes = encode_images(judge, images)
-    per_caption = len(codes) // len(captions)
-    accuracies = [
-        retrieval_accuracy(codes[sample::per_caption], sentences, class_ids, seed=sample)[0]
-        for sample in range(per_caption)
-    ]
-    mean = float(np.mean(accuracies))
-    return mean, (mean * (1 - mean) / len(captions)) ** 0.5
+def shares(found, num_captions):
+    """The R-precision of each judge, with its standard error, as cells of a row."""
+    cells = []
+    for of_judge in found.values():
+        share = of_judge["r_precision"] / 100
+        error = (share * (1 - share) / num_captions) ** 0.5
+        cells.append(f"{share:.1%} ± {error:.1%}")
+    return " | ".join(cells)
 
 
 if __name__ == "__main__":

@@ -119,6 +119,20 @@ def finished_run(prepared_data, damsm_directory, tmp_path_factory):
     return run
 
 
+@pytest.fixture(scope="session")
+def vivid_model(finished_run, tmp_path_factory):
+    """The model directory of `finished_run`, made to draw more than two epochs' grey."""
+    from dmgan_tf import DMGANTextToImage
+
+    model = DMGANTextToImage.from_preset(finished_run)
+    for weight in model.generator.weights:
+        if weight.shape[-1] == 3:  # the convolutions that end in colours
+            weight.assign(60 * weight)
+    directory = tmp_path_factory.mktemp("vivid") / "model"
+    model.save_to_preset(directory)
+    return directory
+
+
 @pytest.fixture
 def run_command(monkeypatch, capsys):
     """Runs `python -m dmgan_tf.NAME` in this process: `(exit status, stdout, stderr)`."""

@@ -11,8 +11,7 @@ from dmgan_tf.errors import InputError
 from dmgan_tf.models.model_directory import load_model_directory, save_model_directory
 from dmgan_tf.text.tokenizer import Tokenizer
 
-# Captions are padded to a multiple of this, so that few shapes are ever compiled.
-PADDING_STEP = 8
+_PADDING_STEP = 8
 _ATTENTION_OUTPUTS = ("attention_scores", "word_gates", "response_gates")
 
 
@@ -176,8 +175,7 @@ class DMGANTextToImage:
                     f"Expected {name}, a whole number from {lowest} to {2**32 - 1}. "
                     f"Received: {name}={value!r}."
                 )
-        token_ids = self.tokenizer.encode_batch(captions)
-        token_ids = np.pad(token_ids, ((0, 0), (0, -token_ids.shape[1] % PADDING_STEP)))
+        token_ids = padded_token_ids(self.tokenizer, captions)
         batches = []
         for start in range(0, len(captions), batch_size):
             outputs = self._draw(token_ids[start : start + batch_size], seed, first_row + start)
@@ -202,15 +200,9 @@ class DMGANTextToImage:
     def _draw(self, token_ids, seed, first_row):
         """The generator's outputs for one batch, the noise of whose first row is `first_row`'s."""
         encoded = self.text_encoder.predict_on_batch(token_ids)
-        generator = self.generator
-        noise = [
-            np.random.RandomState([seed, row]).standard_normal(
-                generator.noise_dim + generator.condition_dim
-            )
-            for row in range(first_row, first_row + len(token_ids))
-        ]
-        noise, condition_noise = np.split(np.float32(noise), [generator.noise_dim], axis=1)
-        return generator.predict_on_batch(
+        rows = range(first_row, first_row + len(token_ids))
+        noise, condition_noise = noise_rows(self.generator, seed, rows)
+        return self.generator.predict_on_batch(
             {
                 "noise": noise,
                 "condition_noise": condition_noise,
@@ -225,6 +217,39 @@ def find_preset(preset):
     """The directory of a shipped model, if `preset` is the name of one; else `preset` as a path."""
     shipped = pathlib.Path(__file__).parents[1] / "presets" / str(preset)
     return shipped if shipped.is_dir() else pathlib.Path(preset)
+
+
+def padded_token_ids(tokenizer, captions):
+    """The ids of captions, padded to a multiple of eight words, so that few shapes are compiled.
+
+    Args:
+        tokenizer: A `Tokenizer`.
+        captions: One caption or more.
+
+    Returns:
+        int32 `(captions, words)`, padded with 0 on the right.
+
+    Raises:
+        InputError: If a caption has no known word or is no string.
+    """
+    token_ids = tokenizer.encode_batch(captions)
+    return np.pad(token_ids, ((0, 0), (0, -token_ids.shape[1] % _PADDING_STEP)))
+
+
+def noise_rows(generator, seed, rows):
+    """The noise of some images of a seed, each by its place alone.
+
+    Args:
+        generator: The `Generator` to draw for.
+        seed: From 0 to 2**32 - 1.
+        rows: The places of the images, integers in the same range.
+
+    Returns:
+        `noise` and `condition_noise`, float32 `(rows, noise_dim)` and `(rows, condition_dim)`.
+    """
+    size = generator.noise_dim + generator.condition_dim
+    drawn = [np.random.RandomState([seed, row]).standard_normal(size) for row in rows]
+    return np.split(np.float32(drawn), [generator.noise_dim], axis=1)
 
 
 def to_uint8(images):

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from dmgan_tf.text.vocabulary import Vocabulary
 
 _logger = logging.getLogger(__name__)
+_UNKNOWN_SHOWN = 8  # words, where many captions are warned of at once
 
 # RE2's \W knows ASCII only, so the classes are spelled out.
 _SEPARATOR_PATTERN = r"[^\p{L}\p{M}\p{N}_]+"
@@ -159,6 +160,22 @@ class Tokenizer:
             ids = tf.range(1, len(self.vocabulary), dtype=tf.int32)
             initializer = tf.lookup.KeyValueTensorInitializer(words, ids)
             return tf.lookup.StaticHashTable(initializer, default_value=0)
+
+    def warn_of_unknown(self, captions: Sequence[str]) -> None:
+        """Warns once, in one line, of what is unknown in many captions, instead of one by one."""
+        words = dict.fromkeys(word for caption in captions for word in split_words(caption))
+        unknown = [word for word in words if self.vocabulary.id_of(word) is None]
+        self._warned_words.update(unknown)
+        if unknown:
+            shown = ", ".join(unknown[:_UNKNOWN_SHOWN])
+            more = ", ..." if len(unknown) > _UNKNOWN_SHOWN else ""
+            _logger.warning(
+                "%d of the captions' %d words are unknown and left out: %s%s",
+                len(unknown),
+                len(words),
+                shown,
+                more,
+            )
 
     def _warn_of(self, unknown: list[str], caption: str) -> None:
         """Warns of words not warned of before."""

@@ -1,0 +1,112 @@
+"""Which captions an evaluation draws, and which it offers as wrong answers."""
+
+import dataclasses
+import hashlib
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class CaptionPlan:
+    """The captions of a split, and which of them each scored image belongs to.
+
+    Args:
+        captions: Every caption of the split; R-precision draws its wrong answers from these.
+        class_ids: int `(captions,)`: what the image of each caption shows.
+        rows: int `(images,)`: the caption of each scored image, as an index into `captions`.
+        source: Where they come from, for the report: a dict of JSON values.
+    """
+
+    captions: list[str]
+    class_ids: np.ndarray
+    rows: np.ndarray
+    source: dict
+
+    def texts(self, start: int, stop: int) -> list[str]:
+        """The captions of the images from `start` up to, not including, `stop`."""
+        return [self.captions[row] for row in self.rows[start:stop]]
+
+    def sha256(self) -> str:
+        """A hash of what is drawn and of the wrong answers offered."""
+        digest = hashlib.sha256()
+        for caption in self.captions:
+            digest.update(caption.encode("utf-8") + b"\0")
+        for numbers in (self.class_ids, self.rows):
+            digest.update(np.ascontiguousarray(numbers, "<i8").tobytes())
+        return digest.hexdigest()
+
+
+def choose_captions(caption_list, num_images: int, seed: int, source: dict) -> CaptionPlan:
+    """Chooses the captions to draw: every image's once before any image's again.
+
+    Each round visits the images of the split in an order of its own, so that any part of the run
+    holds all classes alike, and takes each image's next caption. Where an image's captions are used
+    up they begin again, with other noise.
+
+    Reference:
+        Zhu et al. 2019, section 4: 30,000 images from randomly selected unseen descriptions.
+
+    Args:
+        caption_list: A `CaptionList` of `data.evaluation`.
+        num_images: How many to choose.
+        seed: Of the orders; the same number gives the same captions.
+        source: See `CaptionPlan`.
+
+    Returns:
+        A `CaptionPlan`.
+    """
+    counts = np.array([len(captions) for captions in caption_list.captions])
+    first_rows = np.cumsum(counts) - counts
+    offsets = np.random.default_rng([seed, 0]).integers(0, counts)
+    rounds, drawn = [], 0
+    while drawn < num_images:
+        order = np.random.default_rng([seed, 1 + len(rounds)]).permutation(len(counts))
+        rows = first_rows[order] + (offsets[order] + len(rounds)) % counts[order]
+        rounds.append(rows[: num_images - drawn])
+        drawn += len(rounds[-1])
+    return CaptionPlan(
+        captions=[caption for captions in caption_list.captions for caption in captions],
+        class_ids=np.repeat(np.asarray(caption_list.class_ids), counts),
+        rows=np.concatenate(rounds),
+        source=source,
+    )
+
+
+def first_captions(caption_list, source: dict, num_images: int | None = None) -> CaptionPlan:
+    """The plan of a split's own first images, or of all: each with the first of its captions."""
+    counts = np.array([len(captions) for captions in caption_list.captions])
+    return CaptionPlan(
+        captions=[caption for captions in caption_list.captions for caption in captions],
+        class_ids=np.repeat(np.asarray(caption_list.class_ids), counts),
+        rows=(np.cumsum(counts) - counts)[:num_images],
+        source=source,
+    )
+
+
+def match_captions(texts, class_ids, pool: CaptionPlan | None, source: dict) -> CaptionPlan:
+    """The plan of images that came with one caption each, such as a folder of saved pictures.
+
+    Args:
+        texts: The caption of each image.
+        class_ids: int `(images,)`.
+        pool: The plan of the split that the captions are of; its captions are the wrong answers.
+            None for those of the images themselves.
+        source: See `CaptionPlan`.
+
+    Returns:
+        A `CaptionPlan`; captions that the pool does not hold are added to it.
+    """
+    captions = list(pool.captions) if pool else []
+    pool_classes = [int(number) for number in pool.class_ids] if pool else []
+    known = {}
+    for row, key in enumerate(zip(captions, pool_classes, strict=True)):
+        known.setdefault(key, row)
+    rows = []
+    for text, class_id in zip(texts, class_ids, strict=True):
+        key = (text, int(class_id))
+        if key not in known:
+            known[key] = len(captions)
+            captions.append(text)
+            pool_classes.append(key[1])
+        rows.append(known[key])
+    return CaptionPlan(captions, np.array(pool_classes), np.array(rows), source)
