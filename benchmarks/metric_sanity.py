@@ -89,7 +89,7 @@ def main():
         return StoredImages(options.data, split, size=size, crop=options.crop, plan=plan)
 
     test = images_of("test")
-    settings = Settings(subset_size=min(1000, test.num_images), batch_size=64)
+    settings = Settings(subset_size=min(500, test.num_images), batch_size=64)
     references = measure_reference(
         test, [network], ("fid", "kid"), settings=settings, show_progress=True
     )

@@ -112,15 +112,16 @@ def damsm_judge(directory, plan, *, vocabulary=None, seed=0, is_own=False):
     return judge_by_encoders(components, plan, seed=seed, is_own=is_own, path=directory)
 
 
-def judge_by_encoders(components, plan, *, seed=0, is_own=False, path=None):
+def judge_by_encoders(components, plan, *, seed=0, is_own=False, path=None, tokenizer=None):
     """A DAMSM that is loaded already as the judge of images.
 
     Args:
-        components: `ModelComponents` with vocabulary, text encoder and image encoder.
+        components: Has `vocabulary`, `text_encoder` and `image_encoder`, as `ModelComponents`.
         plan: The `CaptionPlan` of the images.
         seed: Of the draw of wrong captions.
         is_own: Whether the generator was trained against it, which the report then says.
         path: Where it came from, for the report.
+        tokenizer: The vocabulary's `Tokenizer`, if there is one that has warned already.
 
     Returns:
         A `Judge`.
@@ -128,7 +129,7 @@ def judge_by_encoders(components, plan, *, seed=0, is_own=False, path=None):
     Raises:
         InputError: If the DAMSM knows no word of a caption.
     """
-    tokenizer = Tokenizer(components.vocabulary)
+    tokenizer = tokenizer or Tokenizer(components.vocabulary)
     tokenizer.warn_of_unknown(plan.captions)
     codes = []
     for start in range(0, len(plan.captions), _CAPTIONS_AT_ONCE):

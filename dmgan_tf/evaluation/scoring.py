@@ -18,6 +18,9 @@ from dmgan_tf.metrics.inception_score import InceptionScore
 from dmgan_tf.metrics.kernel import FeatureStore, kernel_distance
 from dmgan_tf.metrics.r_precision import r_precision
 
+# Splits and folds are of shuffled images, because those of a data set may stand in the order of
+# their classes. It is torch-fidelity's seed.
+_SHUFFLE_SEED = 2020
 FEW_IMAGES = 10_000  # below, FID's bias is larger than most differences between models
 
 
@@ -174,7 +177,7 @@ def score_images(
         for kind, gathering in _feature_gatherings(network, wanted, images.num_images).items():
             gatherings[f"{network.name}/{kind}"] = gathering
         if "is" in wanted:
-            target = InceptionScore(images.num_images, settings.num_splits)
+            target = InceptionScore(images.num_images, settings.num_splits, _SHUFFLE_SEED)
             gatherings[f"{network.name}/is"] = _Gathering(network, "logits", target)
     for judge in judges:
         hits = RetrievalHits(judge.retrieval, images.plan.rows)
@@ -339,8 +342,7 @@ def _fid_warnings(num_images, num_reference, dim):
 
 def _judge_scores(judge, gatherings, num_images, settings):
     hits = gatherings[f"{judge.name}/hits"].target.hits
-    # Shuffled, because images of a data set may stand in the order of their classes.
-    mean, deviation = r_precision(hits, min(settings.num_folds, num_images), seed=0)
+    mean, deviation = r_precision(hits, min(settings.num_folds, num_images), _SHUFFLE_SEED)
     metric = "r_precision" if judge.text_codes is None else "clip_r_precision"
     score = Score(
         metric,
