@@ -75,7 +75,7 @@ def main():
     )
     if result.retrieval_accuracy is not None:
         print(
-            f"retrieval on the test split: {result.retrieval_accuracy:.1%} "
+            f"retrieval on the {result.retrieval_split} split: {result.retrieval_accuracy:.1%} "
             f"(chance {result.retrieval_chance:.1%})"
         )
     print(f"model: {result.model}")

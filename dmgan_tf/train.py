@@ -7,6 +7,15 @@ Example:
     python -m dmgan_tf.train --data=data/mine --damsm=runs/damsm --run=runs/dmgan --epochs=600
 
     python -m dmgan_tf.train --flagfile=runs/dmgan/flags.txt --resume
+
+With --during_training, FID and R-precision on captions of the validation split go to TensorBoard,
+the epoch's line and RUN/evaluations.jsonl every --evaluate_every epochs, and the model of the
+lowest FID stays in RUN/best. The data set needs a validation split, prepare_data
+--validation_fraction=0.1; the test split is never used. So few images, and the DAMSM of training as
+the judge, serve to compare the epochs of a run, not papers; for those see dmgan_tf.evaluate.
+
+    python -m dmgan_tf.train --data=data/mine --damsm=runs/damsm --run=runs/dmgan \
+        --during_training --evaluate_every=5 --protocol=lite0
 """
 
 import dataclasses
@@ -17,6 +26,13 @@ from dmgan_tf import command
 from dmgan_tf.errors import InputError
 
 _SAMPLES = ("sample_captions", "sample_every", "checkpoint_every")
+_EVALUATION = {  # flags, and what they are in `EvaluationSettings`
+    "evaluate_every": "every",
+    "num_evaluation_images": "num_images",
+    "protocol": "protocol",
+    "inception": "inceptions",
+    "features": "features",
+}
 
 
 def define_flags():
@@ -38,6 +54,25 @@ def define_flags():
     )
     flags.DEFINE_integer(
         "checkpoint_every", None, "Steps between checkpoints, besides one an epoch.", lower_bound=1
+    )
+    flags.DEFINE_bool(
+        "during_training",
+        False,
+        "Evaluate on the validation split every few epochs, and keep the best model in RUN/best.",
+    )
+    flags.DEFINE_integer("evaluate_every", 5, "Epochs between two evaluations.", 1)
+    flags.DEFINE_integer("num_evaluation_images", 1000, "Images drawn for one evaluation.", 2)
+    flags.DEFINE_string(
+        "protocol",
+        None,
+        "The protocol of FID, one: ttur (the default), pytorch_fid, release, clean, lite0, as in "
+        "evaluate. lite0 needs a package only, the others --inception.",
+    )
+    flags.DEFINE_multi_string(
+        "inception", [], "Weights of Inception-v3, as convert --inception takes them; repeatable."
+    )
+    flags.DEFINE_string(
+        "features", None, "A .keras model or a .py file with features(images), not a --protocol."
     )
     flags.DEFINE_integer("epochs", 600, "Passes over the training images.")
     flags.DEFINE_integer("batch_size", 10, "Images a step, over all devices.")
@@ -92,9 +127,17 @@ def main():
     for name in ("data", "run"):
         if not options[name].value:
             raise InputError(f"Expected --{name}=DIR. Received: nothing. See --help.")
+    _check_evaluation_flags(options)
     from dmgan_tf.training.config import DMGANConfig  # slow to import; flags come first
     from dmgan_tf.training.gan_training import train_dmgan
+    from dmgan_tf.training.periodic_evaluation import EvaluationSettings
 
+    evaluation, evaluation_flags = None, []
+    if options.during_training:
+        evaluation = EvaluationSettings(
+            **{setting: options[name].value for name, setting in _EVALUATION.items()}
+        )
+        evaluation_flags = ["during_training", *_EVALUATION]
     settings = [field.name for field in dataclasses.fields(DMGANConfig)]
     result = train_dmgan(
         DMGANConfig(**{name: options[name].value for name in settings}),
@@ -103,11 +146,27 @@ def main():
         options.run,
         init=options.init,
         resume=options.resume,
-        flags_text=command.flags_text(["data", "damsm", "run", "init", *_SAMPLES, *settings]),
+        flags_text=command.flags_text(
+            ["data", "damsm", "run", "init", *_SAMPLES, *evaluation_flags, *settings]
+        ),
         **{name: options[name].value for name in _SAMPLES},
+        evaluation=evaluation,
     )
     print(f"model: {result.model}")
     print(f"samples: {result.samples}")
+    if result.best_evaluation is not None:
+        best = result.best_evaluation
+        print(f"best: {result.best} (epoch {best['epoch']}, FID {best['fid']:.4g})")
+
+
+def _check_evaluation_flags(options):
+    """Raises an error for flags of an evaluation that was not asked for."""
+    given = [f"--{name}" for name in _EVALUATION if options[name].present]
+    if given and not options["during_training"].present:
+        raise InputError(
+            f"Expected --during_training with {', '.join(given)}. Received: none. Add it, or leave "
+            f"{'them' if len(given) > 1 else 'it'} out."
+        )
 
 
 if __name__ == "__main__":

@@ -75,8 +75,14 @@ def test_what_a_function_imports_may_be_of_an_extra():
 
 
 def test_the_tests_import_only_what_they_declare():
-    used = third_party("tests")
+    used = third_party("tests", inside_functions=False)
     undeclared = used.keys() - names("test")
+    assert not undeclared, {name: used[name] for name in undeclared}
+
+
+def test_what_a_test_imports_while_it_runs_may_be_an_oracle():
+    used = third_party("tests")
+    undeclared = used.keys() - names("test", "oracles")
     assert not undeclared, {name: used[name] for name in undeclared}
 
 

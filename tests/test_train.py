@@ -2,13 +2,18 @@
 
 import dataclasses
 import importlib
+import json
 import subprocess
 import sys
 
 import pytest
 from absl import flags
 from source_imports import ROOT
+from tiny_training import save_damsm
 
+from dmgan_tf.data.image_folder import read_image_folder
+from dmgan_tf.data.preparation import prepare
+from dmgan_tf.data.validation import hold_out_validation
 from dmgan_tf.training.config import DMGANConfig, PretrainingConfig
 
 TINY_FLAGS = (
@@ -68,12 +73,78 @@ def test_a_run_and_its_resumption_by_its_own_flags(
     flags_file = run / "flags.txt"
     kept = flags_file.read_text().splitlines()
     assert "--noflip" in kept and "--sample_captions=a red disc, or blue" in kept
-    assert not any(line.startswith(("--resume", "--memory_dim")) for line in kept)
+    absent = ("--resume", "--memory_dim", "--during_training", "--evaluate_every")
+    assert not any(line.startswith(absent) for line in kept)
 
     assert "already holds a run" in error_line("train", f"--flagfile={flags_file}")
     status, stdout, stderr = run_command("train", f"--flagfile={flags_file}", "--resume")
     assert status == 0 and f"model: {run / 'model'}" in stdout, stderr
     assert flags_file.read_text().splitlines() == kept
+
+
+def test_evaluation_during_training(image_folder, tmp_path, run_command, caplog):
+    """By a module of the user's own, and resumed by the run's own flags for another epoch."""
+    splits = hold_out_validation(read_image_folder(image_folder), 1 / 3, image_folder)
+    info = prepare(splits, tmp_path / "data", name="shapes", image_size=32)
+    save_damsm(tmp_path / "damsm", info.vocabulary())
+    module = tmp_path / "colours.py"
+    module.write_text("def features(images):\n    return images.mean(axis=(1, 2))\n")
+    run = tmp_path / "run"
+    status, stdout, stderr = run_command(
+        "train",
+        *(f"--{name}={tmp_path / name}" for name in ("data", "damsm", "run")),
+        *TINY_FLAGS,
+        "--during_training",
+        "--evaluate_every=7",
+        "--num_evaluation_images=6",
+        f"--features={module}",
+    )
+    assert status == 0, stderr
+    (entry,) = map(json.loads, (run / "evaluations.jsonl").read_text().splitlines())
+    assert stdout.splitlines()[-1] == f"best: {run}/best (epoch 1, FID {entry['fid']:.4g})"
+    (epoch_line,) = (line for line in stderr.splitlines() if line.startswith("epoch 1/1"))
+    assert f"validation_fid={entry['fid']:.4g}, validation_r_precision=" in epoch_line
+    assert caplog.text.count("do not compare with a paper's numbers") == 1
+
+    kept = (run / "flags.txt").read_text().splitlines()
+    assert {"--during_training", "--evaluate_every=7", f"--features={module}"} <= set(kept)
+    again = (f"--flagfile={run / 'flags.txt'}", "--resume", "--epochs=2")
+    status, _, stderr = run_command("train", *again)
+    assert status == 0 and "validation_fid=" in stderr, stderr
+    lines = (run / "evaluations.jsonl").read_text().splitlines()
+    assert [json.loads(line)["epoch"] for line in lines] == [1, 2]
+    assert json.loads(lines[0]) == entry
+    status, _, stderr = run_command("train", *again, "--noduring_training")
+    assert status == 0 and "--during_training" not in (run / "flags.txt").read_text(), stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["--evaluate_every=2"], ("--during_training with --evaluate_every", "it out")),
+        (
+            ["--protocol=lite0", "--inception=x.pth"],
+            ("--during_training with --protocol, --inception", "them out"),
+        ),
+        (["--during_training", "--evaluate_every=0"], ("evaluate_every",)),
+        (["--during_training", "--num_evaluation_images=1"], ("num_evaluation_images",)),
+        (["--during_training", "--protocol=clean", "--features=f.py"], ("Received: both",)),
+    ],
+)
+def test_evaluation_flags_that_cannot_be(error_line, arguments, parts):
+    line = error_line("train", "--data=d", "--damsm=m", "--run=r", *arguments)
+    assert all(part in line for part in parts), line
+
+
+def test_evaluation_needs_a_validation_split(error_line, prepared_data, damsm_directory, tmp_path):
+    line = error_line(
+        "train",
+        *(f"--data={prepared_data}", f"--damsm={damsm_directory}", f"--run={tmp_path}/run"),
+        *TINY_FLAGS,
+        *("--during_training", "--protocol=lite0"),
+    )
+    assert "--validation_fraction=0.1" in line and str(prepared_data) in line
+    assert not (tmp_path / "run").exists()
 
 
 def test_without_a_damsm_it_says_how_to_get_one(error_line):

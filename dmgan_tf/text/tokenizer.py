@@ -165,8 +165,8 @@ class Tokenizer:
         """Warns once, in one line, of what is unknown in many captions, instead of one by one."""
         words = dict.fromkeys(word for caption in captions for word in split_words(caption))
         unknown = [word for word in words if self.vocabulary.id_of(word) is None]
-        self._warned_words.update(unknown)
-        if unknown:
+        if not self._warned_words.issuperset(unknown):
+            self._warned_words.update(unknown)
             shown = ", ".join(unknown[:_UNKNOWN_SHOWN])
             more = ", ..." if len(unknown) > _UNKNOWN_SHOWN else ""
             _logger.warning(

@@ -15,8 +15,11 @@ from dmgan_tf.training.checkpoints import CheckpointStore, check_steps_per_epoch
 from dmgan_tf.training.damsm import GAMMAS
 from dmgan_tf.training.distribution import check_batch_size, get_strategy
 from dmgan_tf.training.dmgan import DMGAN
+from dmgan_tf.training.held_out import held_out_split
+from dmgan_tf.training.periodic_evaluation import LOGS as EVALUATION_LOGS
+from dmgan_tf.training.periodic_evaluation import ValidationScorer, periodic_evaluation
 from dmgan_tf.training.run_directory import RunDirectory
-from dmgan_tf.training.samples import CurrentModel, SampleSheets
+from dmgan_tf.training.samples import CurrentModel, SampleSheets, model_card
 from dmgan_tf.training.starting_point import start_from
 
 NUM_SAMPLE_CAPTIONS = 8
@@ -25,10 +28,19 @@ DEFAULT_MAX_WORDS = 18  # the release's for CUB, for a DAMSM that does not say w
 
 @dataclasses.dataclass(frozen=True)
 class TrainingResult:
-    """What a run ends with: its model directory and its newest sample sheet."""
+    """What a run ends with.
+
+    Args:
+        model: Its model directory.
+        samples: Its newest sample sheet.
+        best: The model directory of its lowest FID; None where it was not evaluated.
+        best_evaluation: That evaluation, as its line of `evaluations.jsonl` says.
+    """
 
     model: str
     samples: str
+    best: str | None = None
+    best_evaluation: dict | None = None
 
 
 def train_dmgan(
@@ -43,6 +55,7 @@ def train_dmgan(
     sample_captions=(),
     sample_every=None,
     checkpoint_every=None,
+    evaluation=None,
 ):
     """Trains a DM-GAN on a prepared data set.
 
@@ -51,7 +64,7 @@ def train_dmgan(
         data: The data directory that `prepare_data` made.
         damsm: The run or model directory of a DAMSM that was trained with the data's vocabulary.
         run: The run directory: checkpoints, TensorBoard logs, samples, and `model/`, current at
-            the end of every epoch.
+            the end of every epoch; with `evaluation` also `evaluations.jsonl` and `best/`.
         init: A run or model directory whose generator, and discriminators where it has them, the
             training starts from; it must have the sizes of `config` and the DAMSM's vocabulary.
             A run that goes on from its own checkpoint does not read it.
@@ -60,6 +73,8 @@ def train_dmgan(
         sample_captions: Captions of the sample sheets; captions of held-out images if empty.
         sample_every: Steps between two sample sheets, besides one an epoch.
         checkpoint_every: Steps between two checkpoints, besides one an epoch.
+        evaluation: `EvaluationSettings`, to score the model every few epochs and keep the best one
+            in `best/`; None for neither.
 
     Returns:
         A `TrainingResult`.
@@ -83,6 +98,9 @@ def train_dmgan(
     store = CheckpointStore(run_directory.checkpoints)
     if init is not None and store.latest() is None:
         find_model_directory(init)  # what is not there is told of before the networks are built
+    scorer = None
+    if evaluation is not None:
+        scorer = ValidationScorer(evaluation, info, config.image_sizes[-1], config.crop)
 
     keras.utils.set_random_seed(config.seed)
     with strategy.scope():
@@ -96,19 +114,33 @@ def train_dmgan(
     # They are variables, too, and came from the checkpoint; the settings of today count.
     dmgan.optimizer.learning_rate = config.generator_learning_rate
     dmgan.discriminator_optimizer.learning_rate = config.discriminator_learning_rate
-    run_directory.prepare(flags_text, resume)
     current_model = CurrentModel(dmgan, config, encoders.vocabulary, encoders, init)
+    evaluator = None
+    if scorer is not None:
+        evaluator = periodic_evaluation(
+            evaluation,
+            scorer,
+            current_model,
+            run_directory,
+            card=lambda entry: model_card(current_model, info, entry),
+            step=step,
+            epochs=config.epochs,
+        )
+    run_directory.prepare(flags_text, resume)
+    if evaluator is not None:
+        evaluator.begin(step, steps)
     sheets = SampleSheets(
         current_model, run_directory.samples, captions, sample_every, initial_step=step
     )
 
     def save_model(epoch=None, logs=None):
         current_model.update()
-        current_model.save(run_directory.model, _model_card(config, info, current_model))
+        current_model.save(run_directory.model, model_card(current_model, info))
 
     total_steps = config.epochs * steps
     callbacks = [
         EpochMeans(),
+        *([evaluator] if evaluator else []),
         Progress(
             total_steps,
             config.batch_size,
@@ -127,6 +159,7 @@ def train_dmgan(
             metadata={"steps_per_epoch": steps},
         ),
         keras.callbacks.LambdaCallback(on_epoch_end=save_model),
+        *([keras.callbacks.LambdaCallback(on_epoch_end=evaluator.keep)] if evaluator else []),
     ]
     # A run that stopped within an epoch first finishes that one.
     for first, last in _fit_ranges(step, steps, total_steps):
@@ -143,7 +176,12 @@ def train_dmgan(
     if step >= total_steps:
         save_model()  # an interrupted run may have ended between its last checkpoint and its model
         sheets.draw()
-    return TrainingResult(str(run_directory.model), str(run_directory.samples / "latest.png"))
+    result = TrainingResult(str(run_directory.model), str(run_directory.samples / "latest.png"))
+    if evaluator is None:
+        return result
+    return dataclasses.replace(
+        result, best=str(run_directory.best), best_evaluation=evaluator.history.best
+    )
 
 
 def build_dmgan(config, encoders):
@@ -236,9 +274,8 @@ def _checked_steps(config, info, data):
 
 
 def _held_out_captions(data, info):
-    """Captions of the test split, or of the training split if there is no other."""
-    has_test_split = "test" in info.splits and info.splits["test"].num_images
-    return some_captions(data, "test" if has_test_split else "train", NUM_SAMPLE_CAPTIONS)
+    """Captions of the split held out, or of the training split if there is none."""
+    return some_captions(data, held_out_split(info) or "train", NUM_SAMPLE_CAPTIONS)
 
 
 def _dataset(config, data, vocabulary, start_step, num_steps):
@@ -277,23 +314,5 @@ def _epoch_metrics(config):
         "adversarial_gradient_norm",
         "damsm_gradient_norm",
         "conditioning_divergence",
+        *EVALUATION_LOGS.values(),
     ]
-
-
-def _model_card(config, info, current_model):
-    generator = current_model.model.generator
-    return f"""# DM-GAN, {config.image_sizes[-1]} pixels
-
-A text-to-image model of [DM-GAN](https://arxiv.org/abs/1904.01310), made with `dmgan_tf`.
-
-- data: {info.name}, {info.split("train").num_images} training images
-- stages: {", ".join(str(size) for size in config.image_sizes)} pixels
-- generator: {generator.count_params():,} parameters, moving average of {config.ema_decay}
-- objective: {config.objective}, DAMSM weight {config.damsm_weight}, KL weight {config.kl_weight}
-- steps so far: {int(current_model.dmgan.steps_done.numpy())}, batch {config.batch_size}
-- vocabulary: {len(current_model.model.vocabulary) - 1} words
-
-```
-python -m dmgan_tf.sample --model=DIRECTORY --caption="..." --output=samples
-```
-"""

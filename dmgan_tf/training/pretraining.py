@@ -23,6 +23,7 @@ from dmgan_tf.training.damsm import (
     create_optimizer,
 )
 from dmgan_tf.training.distribution import check_batch_size, get_strategy
+from dmgan_tf.training.held_out import held_out_split
 from dmgan_tf.training.run_directory import RunDirectory
 
 
@@ -32,14 +33,16 @@ class PretrainingResult:
 
     Args:
         model: The model directory.
-        retrieval_accuracy: Share of held-out images that find their sentence; None without a test
-            split.
+        retrieval_accuracy: Share of held-out images that find their sentence; None where none are
+            held out.
         retrieval_chance: What guessing gives.
+        retrieval_split: The split of these images: `validation` where there is one, else `test`.
     """
 
     model: str
     retrieval_accuracy: float | None
     retrieval_chance: float | None
+    retrieval_split: str | None = None
 
 
 def pretrain_damsm(config, data, run, resume=False, flags_text=""):
@@ -85,12 +88,12 @@ def pretrain_damsm(config, data, run, resume=False, flags_text=""):
         "image_sizes": (image_size,),
         "batch_size": config.batch_size,
     }
-    validation = None
-    if "test" in info.splits and info.splits["test"].num_images > 1:
+    validation, split = None, held_out_split(info, min_images=2)
+    if split is not None:
         validation = RetrievalValidation(
-            damsm, evaluation_dataset(data, split="test", crop=config.crop, **pipeline)
+            damsm, evaluation_dataset(data, split=split, crop=config.crop, **pipeline)
         )
-    save_model = _model_saver(run_directory.model, damsm, config, info, image_size)
+    save_model = _model_saver(run_directory.model, damsm, config, info, image_size, split)
     dataset = training_dataset(
         data,
         **pipeline,
@@ -125,7 +128,7 @@ def pretrain_damsm(config, data, run, resume=False, flags_text=""):
         accuracy, chance = validation.evaluate() if validation else (None, None)
     if first_epoch >= config.epochs:  # it may have ended between its last checkpoint and the model
         save_model(logs={"retrieval_accuracy": accuracy, "retrieval_chance": chance})
-    return PretrainingResult(str(run_directory.model), accuracy, chance)
+    return PretrainingResult(str(run_directory.model), accuracy, chance, split)
 
 
 def build_damsm(config, vocabulary_size, image_size):
@@ -193,7 +196,7 @@ def _state(damsm, optimizer):
     }
 
 
-def _model_saver(directory, damsm, config, info, image_size):
+def _model_saver(directory, damsm, config, info, image_size, split):
     vocabulary = info.vocabulary()
     settings = {**dataclasses.asdict(config), "image_size": image_size}
 
@@ -203,6 +206,8 @@ def _model_saver(directory, damsm, config, info, image_size):
             for name, value in (logs or {}).items()
             if name.startswith("retrieval") and value is not None
         }
+        if figures:
+            figures["retrieval_split"] = split
         save_model_directory(
             directory,
             vocabulary=vocabulary,
@@ -216,16 +221,19 @@ def _model_saver(directory, damsm, config, info, image_size):
 
 
 def _model_card(config, info, vocabulary, figures):
-    retrieval = "not measured: the data have no test split"
+    retrieval = "not measured: no images are held out"
     if figures:
-        retrieval = "{retrieval_accuracy:.1%} (chance {retrieval_chance:.1%})".format(**figures)
+        retrieval = (
+            "{retrieval_accuracy:.1%} (chance {retrieval_chance:.1%}) "
+            "on the {retrieval_split} split"
+        ).format(**figures)
     return f"""# DAMSM: text and image encoder
 
 A text-image matching model of [AttnGAN](https://arxiv.org/abs/1711.10485), made with `dmgan_tf`.
 
 - data: {info.name}, {info.split("train").num_images} training images
 - image backbone: {config.image_backbone}; shared space of {config.word_dim} dimensions
-- retrieval of the true caption on the test split: {retrieval}
+- retrieval of the true caption: {retrieval}
 - vocabulary: {len(vocabulary) - 1} words
 
 ```

@@ -8,7 +8,7 @@ from dmgan_tf.files import write_text
 
 
 class RunDirectory:
-    """Where a run keeps its flags, checkpoints, logs, samples and current model.
+    """Where a run keeps its flags, checkpoints, logs, samples, evaluations and models.
 
     Args:
         path: The directory; it need not exist.
@@ -41,6 +41,16 @@ class RunDirectory:
     def model(self):
         """The model directory, written anew at the end of every epoch."""
         return self.path / "model"
+
+    @property
+    def best(self):
+        """The model directory of the lowest FID, where training is evaluated."""
+        return self.path / "best"
+
+    @property
+    def evaluations(self):
+        """The evaluations during training, one JSON line each."""
+        return self.path / "evaluations.jsonl"
 
     def holds_a_run(self):
         """Whether a run was started here."""

@@ -1,5 +1,6 @@
 """What a run shows and keeps of its generator: sample sheets, and the current model."""
 
+import copy
 import dataclasses
 
 import keras
@@ -21,6 +22,7 @@ class CurrentModel:
 
     def __init__(self, dmgan, config, vocabulary, encoders, init=None):
         self.dmgan = dmgan
+        self.config = config
         self.model = DMGANTextToImage(
             vocabulary,
             encoders.text_encoder,
@@ -42,9 +44,54 @@ class CurrentModel:
         for mine, average in pairs:
             mine.assign(keras.ops.convert_to_numpy(average))
 
-    def save(self, directory, readme):
-        """Writes a model directory."""
-        self.model.save_to_preset(directory, readme=readme)
+    @property
+    def step(self):
+        """How many training steps were taken."""
+        return int(self.dmgan.steps_done.numpy())
+
+    def save(self, directory, readme, **entries):
+        """Writes a model directory, with further entries of its `config.json` if given."""
+        model = copy.copy(self.model)
+        model.extra = {**model.extra, **entries}
+        model.save_to_preset(directory, readme=readme)
+
+
+def model_card(current_model, info, evaluation=None):
+    """The README.md of a trained model.
+
+    Args:
+        current_model: The `CurrentModel`.
+        info: The `DatasetInfo` of what it was trained on.
+        evaluation: Its evaluation during training, for a model that was chosen by it: a dict as
+            `EvaluationHistory.entry` makes it.
+
+    Returns:
+        Markdown.
+    """
+    model, config = current_model.model, current_model.config
+    chosen = ""
+    if evaluation is not None:
+        chosen = (
+            "- chosen after epoch {epoch} (step {step}) for the lowest FID of the run, {fid:.4g} "
+            "by {protocol}: {num_images} images of validation captions against {num_reference} "
+            "real ones; R-precision by the DAMSM of training {r_precision:.1f} % (chance "
+            "{r_precision_chance:.1f} %). These compare the epochs of a run, not papers.\n"
+        ).format(**evaluation)
+    return f"""# DM-GAN, {config.image_sizes[-1]} pixels
+
+A text-to-image model of [DM-GAN](https://arxiv.org/abs/1904.01310), made with `dmgan_tf`.
+
+- data: {info.name}, {info.split("train").num_images} training images
+- stages: {", ".join(str(size) for size in config.image_sizes)} pixels
+- generator: {model.generator.count_params():,} parameters, moving average of {config.ema_decay}
+- objective: {config.objective}, DAMSM weight {config.damsm_weight}, KL weight {config.kl_weight}
+- steps so far: {current_model.step}, batch {config.batch_size}
+- vocabulary: {len(model.vocabulary) - 1} words
+{chosen}
+```
+python -m dmgan_tf.sample --model=DIRECTORY --caption="..." --output=samples
+```
+"""
 
 
 class SampleSheets(keras.callbacks.Callback):

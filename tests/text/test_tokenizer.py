@@ -109,6 +109,17 @@ def test_graph_rule_does_not_depend_on_the_locale(locale):
     assert result.returncode == 0, result.stderr
 
 
+def test_many_captions_are_warned_of_in_one_line(caplog):
+    tokenizer = Tokenizer(Vocabulary(["a", "red", "apple"]))
+    captions = ["a red zeppelin", "a zebra", "A Zeppelin, red"]
+    tokenizer.warn_of_unknown(captions)
+    tokenizer.warn_of_unknown(captions)
+    assert [tokenizer.encode(caption) for caption in captions] == [[1, 2], [1], [1, 2]]
+    assert [record.getMessage() for record in caplog.records] == [
+        "2 of the captions' 4 words are unknown and left out: zeppelin, zebra"
+    ]
+
+
 def test_encode_drops_unknown_words_and_warns_once(caplog):
     tokenizer = Tokenizer(Vocabulary(["red", "apple"]))
     with caplog.at_level(logging.WARNING):

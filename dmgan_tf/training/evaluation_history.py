@@ -1,0 +1,143 @@
+"""The evaluations of a run on disk, and which of them is the best."""
+
+import json
+import logging
+import pathlib
+
+from dmgan_tf.errors import InputError
+from dmgan_tf.files import write_text
+
+MODEL_ENTRY = "evaluation"  # where the config.json of the best model keeps its evaluation
+
+
+class EvaluationHistory:
+    """The evaluations of a run, one JSON line each, and the best of those that compare.
+
+    FIDs compare only if everything but the model was the same, so an evaluation with another
+    protocol, network or number of images stays in the file but is not compared with. The best one
+    counts only while its model is there.
+
+    Args:
+        path: The file, `evaluations.jsonl`; it need not exist.
+        best_model: The model directory of the best one; it need not exist.
+        comparison: What scores must share to be compared: a dict of JSON values.
+        step: The step that the run is at; entries of later steps are dropped.
+
+    Raises:
+        InputError: If the file holds something else.
+    """
+
+    def __init__(self, path, best_model, comparison, step):
+        self.path = pathlib.Path(path)
+        self._comparison = json.loads(json.dumps(comparison))  # as it will be read back
+        everything = _read(self.path)
+        self._entries = [entry for entry in everything if entry["step"] <= step]
+        self._num_dropped = len(everything) - len(self._entries)
+        self._best = min(self._comparable(), key=lambda entry: entry["fid"], default=None)
+        self._model_is_gone = self._best is not None and self._best != _kept(best_model)
+        if self._model_is_gone:
+            self._best = None
+
+    @property
+    def best(self):
+        """The evaluation with the lowest FID, a dict; None before the first."""
+        return self._best
+
+    def holds(self, step):
+        """Whether the model of a step has been evaluated in this way."""
+        return any(entry["step"] == step for entry in self._comparable())
+
+    def is_best(self, entry):
+        """Whether an evaluation is better than all before it; the first is."""
+        return self._best is None or entry["fid"] < self._best["fid"]
+
+    def entry(self, epoch, step, scores):
+        """What is kept of an evaluation.
+
+        Args:
+            epoch: How many epochs were done.
+            step: How many training steps were done.
+            scores: A dict of numbers, `"fid"` among them.
+
+        Returns:
+            A dict of JSON values.
+        """
+        return {"epoch": epoch, "step": step, **scores, **self._comparison}
+
+    def add(self, entry):
+        """Writes an evaluation into the file; the model of the best one is to be there before."""
+        if self.is_best(entry):
+            self._best = entry
+        self._entries.append(entry)
+        self._write()
+
+    def begin(self):
+        """Removes what was dropped from the file, and says what is not compared with, and why."""
+        if self._num_dropped:
+            self._write()
+            logging.info(
+                "%s: %d evaluations after the step that the run goes on from are dropped",
+                self.path,
+                self._num_dropped,
+            )
+        earlier = [entry for entry in self._entries if not self._compares(entry)]
+        if earlier and not self._comparable():
+            logging.warning(
+                "A new comparison of models begins, since FIDs of %s do not compare with those to "
+                "come: %s.",
+                self.path,
+                ", ".join(self._differences(earlier[-1])),
+            )
+        if self._model_is_gone:
+            logging.warning(
+                "A new comparison of models begins, since the best one of %s is not kept beside it",
+                self.path,
+            )
+
+    def _comparable(self):
+        return [entry for entry in self._entries if self._compares(entry)]
+
+    def _compares(self, entry):
+        return all(entry.get(key) == value for key, value in self._comparison.items())
+
+    def _differences(self, entry):
+        return [
+            f"{key} was {_short(entry.get(key))}, is {_short(value)}"
+            for key, value in self._comparison.items()
+            if entry.get(key) != value
+        ]
+
+    def _write(self):
+        write_text(self.path, "".join(f"{json.dumps(entry)}\n" for entry in self._entries))
+
+
+def _read(path):
+    if not path.is_file():
+        return []
+    entries = []
+    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").split("\n")):
+        if not line.strip():
+            continue
+        try:
+            entry = json.loads(line)
+            entry["fid"] + entry["step"] + entry["epoch"]  # noqa: B018  numbers, all three
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(
+                f"Expected an evaluation in line {number + 1} of {path}. Received: {line[:60]!r}. "
+                "Remove the file; a new comparison then begins."
+            ) from error
+        entries.append(entry)
+    return entries
+
+
+def _kept(best_model):
+    """The evaluation of the model that stands at `best_model`; None if there is none."""
+    try:
+        config = json.loads((pathlib.Path(best_model) / "config.json").read_text(encoding="utf-8"))
+        return config.get(MODEL_ENTRY)
+    except (OSError, ValueError, AttributeError):
+        return None
+
+
+def _short(value):
+    return value[:12] if isinstance(value, str) else value

@@ -1,0 +1,291 @@
+"""Evaluation during training: FID and R-precision on validation captions, and the best model."""
+
+import dataclasses
+import logging
+from collections.abc import Sequence
+
+import keras
+import tensorflow as tf
+
+from dmgan_tf.data.evaluation import list_captions
+from dmgan_tf.errors import InputError
+from dmgan_tf.evaluation.captions import choose_captions
+from dmgan_tf.evaluation.images import GeneratedImages, StoredImages
+from dmgan_tf.evaluation.judges import judge_by_encoders
+from dmgan_tf.evaluation.replicas import OverReplicas
+from dmgan_tf.evaluation.scoring import Settings, measure_reference, score_images
+from dmgan_tf.evaluation.setup import choose_networks
+from dmgan_tf.models.model_directory import check_replaceable
+from dmgan_tf.training.evaluation_history import MODEL_ENTRY, EvaluationHistory
+
+SPLIT = "validation"
+LOGS = {"fid": "validation_fid", "r_precision": "validation_r_precision"}
+_SETTINGS = Settings()
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluationSettings:
+    """How often a training is evaluated, and by what.
+
+    Args:
+        every: Epochs between two evaluations; the last epoch is always one.
+        num_images: Images drawn each time, of the same captions with the same noise.
+        protocol: The protocol of FID; None for `ttur`, or for `features`.
+        inceptions: Weights of Inception-v3, see `evaluation.networks.load_networks`.
+        features: A `.keras` or `.py` file with a network of the user's own, instead of a protocol.
+        seed: Of captions, noise and wrong captions; not the training's, so that runs compare.
+
+    Raises:
+        InputError: If a number is out of range, or there are two networks to choose by.
+    """
+
+    every: int = 5
+    num_images: int = 1000
+    protocol: str | None = None
+    inceptions: Sequence[str] = ()
+    features: str | None = None
+    seed: int = 0
+
+    def __post_init__(self):
+        for flag, value, lowest in (
+            ("evaluate_every", self.every, 1),
+            ("num_evaluation_images", self.num_images, 2),
+        ):
+            if value < lowest:
+                raise InputError(f"Expected --{flag} of {lowest} or more. Received: {value}.")
+        if self.protocol is not None and self.features is not None:
+            raise InputError(
+                "Expected --protocol or --features: the best model is chosen by one network. "
+                "Received: both. Leave one of them out."
+            )
+
+
+class ValidationScorer:
+    """Scores a model on the captions of a data set's validation split.
+
+    Its network and captions are found and loaded at once, so that what is missing is told of before
+    the long work of building.
+
+    Args:
+        settings: An `EvaluationSettings`.
+        info: The data set's `DatasetInfo`.
+        image_size: Pixels of the generated images.
+        crop: Whether training crops, so that real images are compared with on that scale.
+
+    Raises:
+        InputError: If the data set has no validation split, or weights are missing.
+    """
+
+    def __init__(self, settings, info, image_size, crop):
+        _check_split(info)
+        # One device, whatever the strategy of training, as for the model that is drawn with.
+        self._strategy = tf.distribute.get_strategy()
+        protocols = [settings.protocol] if settings.protocol else None
+        (network,) = choose_networks(["fid"], protocols, settings.inceptions, settings.features)
+        self._network = _TracedOnce(network, self._strategy)
+        self._plan = choose_captions(
+            list_captions(info.directory, SPLIT),
+            settings.num_images,
+            settings.seed,
+            {"data": str(info.directory), "split": SPLIT, "fingerprint": info.fingerprint},
+        )
+        self._seed = settings.seed
+        self._real_images = StoredImages(info.directory, SPLIT, size=image_size, crop=crop)
+        self._references = self._images = self._judge = None
+        self.comparison = {
+            "protocol": network.name,
+            "network_sha256": network.sha256,
+            "num_images": settings.num_images,
+            "num_reference": self._real_images.num_images,
+            "seed": settings.seed,
+            "image_size": image_size,
+            "crop": crop,
+            "captions_sha256": self._plan.sha256(),
+            "data_fingerprint": info.fingerprint,
+        }
+
+    def bind(self, model):
+        """Makes ready to score a model, whose weights may change from then on.
+
+        Args:
+            model: A `DMGANTextToImage` with the DAMSM that it is trained against, which judges.
+
+        Raises:
+            InputError: If it knows no word of a caption, or the captions are of one class.
+        """
+        # First the judge, who reads every caption: unknown words are then warned of once.
+        judge = judge_by_encoders(
+            model, self._plan, seed=self._seed, is_own=True, tokenizer=model.tokenizer
+        )
+        self._judge = dataclasses.replace(judge, network=_TracedOnce(judge.network, self._strategy))
+        self._images = GeneratedImages(model, self._plan, seed=self._seed, strategy=self._strategy)
+
+    def measure_reference(self):
+        """Passes the real images through the network, once; needed before `score`."""
+        self._references = measure_reference(
+            self._real_images,
+            [self._network],
+            ["fid"],
+            settings=_SETTINGS,
+            strategy=self._strategy,
+            show_progress=True,
+        )
+
+    def score(self):
+        """Draws the captions with the model as it is now, and scores the images.
+
+        Returns:
+            A dict of `fid`, `r_precision` and `r_precision_chance`, the latter two in percent.
+        """
+        fid, r_precision = score_images(
+            self._images,
+            [self._network],
+            ["fid"],
+            references=self._references,
+            judges=[self._judge],
+            settings=_SETTINGS,
+            strategy=self._strategy,
+        )
+        return {
+            "fid": fid.value,
+            "r_precision": r_precision.value,
+            "r_precision_chance": r_precision.chance,
+        }
+
+
+class PeriodicEvaluation(keras.callbacks.Callback):
+    """Adds FID and R-precision to the logs of every few epochs, and keeps the best model.
+
+    Put it before the callbacks that are to report, and `keep` after the one that saves checkpoints:
+    an evaluation is written down when the run can go on from its step, never before.
+
+    Args:
+        scorer: A `ValidationScorer`.
+        current_model: The `CurrentModel` of the run.
+        history: The run's `EvaluationHistory`.
+        save_best: Writes the best model; called with its evaluation, a dict.
+        every: Epochs between two evaluations.
+        epochs: Epochs of the whole run; the last one is always evaluated.
+    """
+
+    def __init__(self, scorer, current_model, history, save_best, every, epochs):
+        super().__init__()
+        self.scorer = scorer
+        self.current_model = current_model
+        self.history = history
+        self.save_best = save_best
+        self.every = every
+        self.epochs = epochs
+        self._entry = None
+
+    def begin(self, step, steps_per_epoch):
+        """Prepares for training, and makes up for an evaluation that an interruption prevented.
+
+        Args:
+            step: Training steps done.
+            steps_per_epoch: Steps of an epoch.
+        """
+        self.history.begin()
+        epochs_done, within = divmod(step, steps_per_epoch)
+        is_missing = (
+            step > 0 and not within and self._is_due(epochs_done) and not self.history.holds(step)
+        )
+        if epochs_done >= self.epochs and not is_missing:
+            return
+        comparison = self.scorer.comparison
+        logging.info(
+            "Evaluating every %d epochs: FID (%s) of %d images of validation captions against %d "
+            "real ones, and R-precision by the DAMSM of training. So few images and this judge "
+            "serve to compare the epochs of a run; they do not compare with a paper's numbers.",
+            self.every,
+            comparison["protocol"],
+            comparison["num_images"],
+            comparison["num_reference"],
+        )
+        self.scorer.measure_reference()
+        if is_missing:
+            self._evaluate(epochs_done)
+            logging.info("epoch %d: FID %.4g", epochs_done, self._entry["fid"])
+            self.keep()
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self._is_due(epoch + 1):
+            self._evaluate(epoch + 1)
+            logs.update({log: self._entry[name] for name, log in LOGS.items()})
+
+    def keep(self, epoch=None, logs=None):
+        """Writes down the evaluation of this epoch, if there was one, and the model if best."""
+        if self._entry is None:
+            return
+        if self.history.is_best(self._entry):
+            self.save_best(self._entry)
+        self.history.add(self._entry)
+        self._entry = None
+
+    def _is_due(self, epochs_done):
+        return epochs_done % self.every == 0 or epochs_done >= self.epochs
+
+    def _evaluate(self, epochs_done):
+        self.current_model.update()
+        scores = self.scorer.score()
+        self._entry = self.history.entry(epochs_done, self.current_model.step, scores)
+
+
+def periodic_evaluation(settings, scorer, current_model, run_directory, *, card, step, epochs):
+    """Makes the `PeriodicEvaluation` of a run.
+
+    Args:
+        settings: The `EvaluationSettings`.
+        scorer: The `ValidationScorer` made of them.
+        current_model: The `CurrentModel` of the run.
+        run_directory: The `RunDirectory`.
+        card: Gives the model card of a model, from its evaluation.
+        step: Training steps done.
+        epochs: Epochs of the whole run.
+
+    Returns:
+        A `PeriodicEvaluation`.
+
+    Raises:
+        InputError: If something else than evaluations or a model stands at their places, or the
+            captions cannot be scored.
+    """
+    check_replaceable(run_directory.best)
+    history = EvaluationHistory(
+        run_directory.evaluations, run_directory.best, scorer.comparison, step
+    )
+
+    scorer.bind(current_model.model)
+
+    def save_best(entry):
+        current_model.save(run_directory.best, card(entry), **{MODEL_ENTRY: entry})
+
+    return PeriodicEvaluation(scorer, current_model, history, save_best, settings.every, epochs)
+
+
+class _TracedOnce:
+    """A network whose graph serves every evaluation; `score_images` would make one each time."""
+
+    in_graph = False  # called as it is
+
+    def __init__(self, network, strategy):
+        for name in ("name", "dim", "metrics", "sha256", "description"):
+            setattr(self, name, getattr(network, name, None))
+        self._run = network
+        if network.in_graph:
+            self._run = OverReplicas(network, strategy, _SETTINGS.batch_size)
+
+    def __call__(self, images):
+        return self._run(images)
+
+
+def _check_split(info):
+    """Raises an error if there are not two images, of which a covariance can be had."""
+    held = info.splits[SPLIT].num_images if SPLIT in info.splits else 0
+    if held < 2:
+        raise InputError(
+            "Expected a validation split of 2 images or more in the data set "
+            f"{info.directory}, for --during_training. Received: {held or 'none'}. Prepare the "
+            "data set again into another directory, with --validation_fraction=0.1, and train the "
+            "DAMSM on that; the test split is not used to choose a model."
+        )

@@ -1,0 +1,77 @@
+import dataclasses
+
+import pytest
+
+from dmgan_tf.data.image_folder import read_image_folder
+from dmgan_tf.data.preparation import prepare
+from dmgan_tf.data.records import load_dataset_info
+from dmgan_tf.data.validation import hold_out_validation
+from dmgan_tf.models.model_directory import load_model_directory
+from dmgan_tf.training import gan_training
+from dmgan_tf.training.config import PretrainingConfig
+from dmgan_tf.training.held_out import held_out_split
+from dmgan_tf.training.pretraining import pretrain_damsm
+
+
+def with_counts(info, **counts):
+    """The description of a data set whose splits have these numbers of images."""
+    shape = info.splits["train"]
+    splits = {name: dataclasses.replace(shape, num_images=count) for name, count in counts.items()}
+    return dataclasses.replace(info, splits=splits)
+
+
+@pytest.mark.parametrize(
+    ("counts", "min_images", "expected"),
+    [
+        ({"train": 9, "test": 5}, 1, "test"),
+        ({"train": 9, "validation": 3, "test": 5}, 1, "validation"),
+        ({"train": 9, "validation": 1, "test": 5}, 2, "test"),
+        ({"train": 9, "validation": 0, "test": 0}, 1, None),
+        ({"train": 9}, 1, None),
+    ],
+)
+def test_validation_comes_before_test(prepared_data, counts, min_images, expected):
+    info = with_counts(load_dataset_info(prepared_data), **counts)
+    assert held_out_split(info, min_images) == expected
+
+
+@pytest.fixture(scope="module")
+def data(image_folder, tmp_path_factory):
+    """Two of six classes held out for validation; the records of the test split are gone."""
+    directory = tmp_path_factory.mktemp("held_out") / "data"
+    splits = hold_out_validation(read_image_folder(image_folder), 1 / 3, image_folder)
+    prepare(splits, directory, name="shapes", image_size=32)
+    for shard in directory.glob("test-*"):
+        shard.unlink()
+    return directory
+
+
+def test_the_sheets_show_captions_of_the_validation_split(data):
+    info = load_dataset_info(data)
+    captions = gan_training._held_out_captions(data, info)
+    assert len(captions) == info.split("validation").num_images
+    assert len(set(captions)) == 2  # of two classes
+
+
+def test_pretraining_is_watched_on_the_validation_split(data, tmp_path, run_command):
+    config = PretrainingConfig(
+        epochs=1,
+        batch_size=4,
+        image_backbone="small_cnn",
+        backbone_channels=4,
+        encoder_input_size=16,
+        word_dim=8,
+        embedding_dim=6,
+    )
+    result = pretrain_damsm(config, data, tmp_path / "run", flags_text="--epochs=1")
+    assert result.retrieval_split == "validation" and 0 <= result.retrieval_accuracy <= 1
+    model = load_model_directory(tmp_path / "run")
+    assert model.extra["damsm"]["retrieval_split"] == "validation"
+    assert "on the validation split" in model.readme
+    arguments = (f"--data={data}", f"--run={tmp_path}/run", "--resume", "--epochs=1")
+    sizes = ("--backbone_channels=4", "--encoder_input_size=16", "--word_dim=8")
+    status, stdout, stderr = run_command(
+        "pretrain_damsm", *arguments, *sizes, "--embedding_dim=6", "--batch_size=4"
+    )
+    assert status == 0, stderr
+    assert stdout.startswith("retrieval on the validation split: ")
