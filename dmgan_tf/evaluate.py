@@ -36,7 +36,7 @@ from dmgan_tf import command
 from dmgan_tf.errors import InputError
 
 METRICS = ("fid", "is", "kid", "r_precision", "clip")
-_FEATURE_METRICS = ("fid", "is", "kid")
+_MOST = 10**7  # images or draws; more are a slip of the keyboard, and end in want of memory
 _POLICIES = {"float32": None, "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
 _FLAGS = (
     *("model", "images", "images_split", "data", "split", "reference", "metrics", "protocol"),
@@ -80,17 +80,17 @@ def define_flags() -> None:
     )
     flags.DEFINE_string("clip", "clip_vit_base_patch32", "Preset of keras-hub, or its directory.")
     flags.DEFINE_integer(
-        "num_images", None, "Images to score; default: 30000 of a model, all of a folder.", 1
+        "num_images", None, "Images to score; default: 30000 of a model, all of a folder.", 1, _MOST
     )
     flags.DEFINE_integer("seed", 0, "Of captions, noise and wrong captions.", 0, 2**32 - 1)
     flags.DEFINE_integer("num_splits", 10, "Parts of the Inception Score.", 1)
-    flags.DEFINE_integer("kid_subsets", 100, "Draws of the kernel distance.", 1)
+    flags.DEFINE_integer("kid_subsets", 100, "Draws of the kernel distance.", 1, _MOST)
     flags.DEFINE_integer("kid_subset_size", 1000, "Images of such a draw.", 2)
     flags.DEFINE_bool(
         "crop",
         None,
         "Compare with the middle 64/76 of real images, the scale of training's crops; default: as "
-        "the model was trained, else yes.",
+        "the model was trained, else yes. Saved images of a model trained without want --nocrop.",
     )
     flags.DEFINE_enum("precision", "float32", list(_POLICIES), "Of the generator.")
     flags.DEFINE_enum("strategy", "default", ["default", "mirrored"], "One device or all GPUs.")
@@ -109,13 +109,14 @@ def main() -> None:
     started = time.monotonic()
 
     from dmgan_tf.evaluation import report, scoring, setup  # slow to import; flags come first
+    from dmgan_tf.evaluation.saving import ImageSaver
     from dmgan_tf.training.distribution import get_strategy
 
+    output = pathlib.Path(options.output)
     strategy = get_strategy(options.strategy)
     networks = setup.choose_networks(
         options.metrics, options.protocol, options.inception, options.features
     )
-    output = pathlib.Path(options.output)
     images = setup.find_images(
         model=options.model,
         images=options.images,
@@ -128,6 +129,8 @@ def main() -> None:
         dtype=_POLICIES[options.precision],
         strategy=strategy,
     )
+    saver = ImageSaver(options.save_images, images) if options.save_images else None
+    report.check_output(output)  # before the long work
     settings = scoring.Settings(
         num_splits=options.num_splits,
         num_subsets=options.kid_subsets,
@@ -165,7 +168,7 @@ def main() -> None:
         settings=settings,
         strategy=strategy,
         partial_path=partial_path,
-        on_images=setup.image_saver(options.save_images, images) if options.save_images else None,
+        on_images=saver,
         show_progress=True,
     )
     details = {
@@ -209,7 +212,16 @@ def _check_flags(options) -> None:
             f"{', '.join(unknown) or 'none'}."
         )
     if pathlib.Path(options.output).suffix != ".json":
-        raise InputError(f"Expected --output=FILE.json. Received: {options.output}.")
+        raise InputError(f"Expected --output=FILE.json. Received: {options.output or 'nothing'}.")
+    if options.images and options.save_images == options.images:
+        raise InputError(
+            f"Expected --save_images in another folder than --images. Received: {options.images}."
+        )
+    statistics = options.save_statistics
+    if statistics is not None and pathlib.Path(statistics).suffix != ".npz":
+        raise InputError(
+            f"Expected --save_statistics=FILE.npz. Received: {statistics or 'nothing'}."
+        )
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """`python -m dmgan_tf.evaluate`: numbers with their recipe, the same tomorrow, and bad input."""
 
+import hashlib
 import json
 
 import keras
@@ -134,6 +135,7 @@ def test_a_data_set_against_itself_and_saved_statistics(
     again, _ = evaluate(*images, f"--reference={statistics}", "--metrics=fid", output="again.json")
     assert values(again)["fid"] == values(report)["fid"]
     assert again["scores"][0]["num_reference"] == 14
+    assert again["reference"]["sha256"] == hashlib.sha256(statistics.read_bytes()).hexdigest()
 
 
 def test_a_keras_model_as_features(evaluate, image_folder, tmp_path):
@@ -174,6 +176,33 @@ def test_r_precision_alone_needs_no_inception(evaluate, prepared_data, damsm_dir
     (score,) = report["scores"]
     # Two images of each of six classes, and the 10 captions of the others.
     assert score["chance"] == pytest.approx(100 / 11) and report["reference"] is None
+
+
+def test_too_few_images_are_told_of_before_the_real_ones_are_read(
+    error_line, of_model, monkeypatch
+):
+    from dmgan_tf.evaluation import setup
+
+    monkeypatch.setattr(setup, "measure_reference", lambda *_, **__: pytest.fail("too late"))
+    line = error_line("evaluate", *of_model, "--kid_subset_size=25")
+    assert "Expected at least 25 images" in line
+    line = error_line("evaluate", *of_model, "--metrics=fid,is", "--num_splits=25")
+    assert "Expected at least 25 images" in line
+    line = error_line("evaluate", *of_model, "--metrics=fid", "--num_images=1")
+    assert "Expected at least 2 images" in line
+
+
+def test_statistics_by_other_weights(error_line, image_folder, tmp_path, colours):
+    np.savez(
+        tmp_path / "x.npz",
+        **{"mu": np.zeros(6), "sigma": np.eye(6)},
+        **{"protocol": "colours.py", "weights_sha256": "0" * 64},
+    )
+    line = error_line(
+        *("evaluate", f"--images={image_folder / 'test'}", f"--features={colours}"),
+        *("--metrics=fid", f"--reference={tmp_path / 'x.npz'}"),
+    )
+    assert "by the weights of colours.py" in line
 
 
 def test_an_empty_folder(error_line, tmp_path, colours):
@@ -233,6 +262,15 @@ def test_a_model_with_another_vocabulary(error_line, vivid_model, tmp_path):
         (["--model=x"], "Expected --data=DIR"),
         (["--images=x", "--metrics=fid,fud"], "Received: fud"),
         (["--images=x", "--output=x.txt"], "FILE.json"),
+        (["--images=x", "--save_images=x"], "another folder"),
+        (["--images=x", "--output="], "Received: nothing"),
+        (["--images=x", "--num_images=1000000000"], "[1, 10000000]"),
+        (["--images=x", "--kid_subsets=1000000000"], "[1, 10000000]"),
+        (["--images=x", "--save_statistics=x.txt"], "FILE.npz"),
+        (
+            ["--images={images}", "--metrics=fid", "--features={colours}", "--output={dataset}"],
+            "an earlier report",
+        ),
         (["--images=x", "--protocol=tur"], "Received: 'tur'"),
         (["--images=x", "--metrics=is", "--protocol=pytorch_fid"], "ttur, stackgan_birds"),
         (["--images=x", "--metrics=fid"], "--inception=SOURCE"),
@@ -273,6 +311,20 @@ def test_a_model_with_another_vocabulary(error_line, vivid_model, tmp_path):
             "Received: 6",
         ),
         (
+            [
+                *("--images={images}", "--reference=x.npz", "--metrics=fid"),
+                *("--features={colours}", "--save_statistics=y.npz"),
+            ],
+            "Received: the statistics x.npz",
+        ),
+        (
+            [
+                *("--images={images}", "--reference={images}", "--metrics=is"),
+                *("--features={colours}", "--save_statistics=y.npz"),
+            ],
+            "Received: --metrics=is",
+        ),
+        (
             ["--model={model}", "--data={data}", "--split=validation", "--metrics=r_precision"],
             "validation",
         ),
@@ -287,6 +339,7 @@ def test_bad_flags(
     places = {
         "images": image_folder / "test",
         "data": prepared_data,
+        "dataset": prepared_data / "dataset.json",
         "model": vivid_model,
         "colours": colours,
         "bare": bare,

@@ -88,7 +88,8 @@ def match_captions(texts, class_ids, pool: CaptionPlan | None, source: dict) -> 
 
     Args:
         texts: The caption of each image.
-        class_ids: int `(images,)`.
+        class_ids: What each image shows, an int; None where that is not known. It is then what the
+            same text stands for in the pool, else a class of its own, and one for equal texts.
         pool: The plan of the split that the captions are of; its captions are the wrong answers.
             None for those of the images themselves.
         source: See `CaptionPlan`.
@@ -98,15 +99,22 @@ def match_captions(texts, class_ids, pool: CaptionPlan | None, source: dict) -> 
     """
     captions = list(pool.captions) if pool else []
     pool_classes = [int(number) for number in pool.class_ids] if pool else []
+    given = [class_id for class_id in class_ids if class_id is not None]
+    next_class = 1 + max([*pool_classes, *given], default=-1)
     known = {}
+
+    def remember(text, class_id, row):
+        known.setdefault((text, class_id), row)
+        known.setdefault((text, None), row)
+
     for row, key in enumerate(zip(captions, pool_classes, strict=True)):
-        known.setdefault(key, row)
+        remember(*key, row)
     rows = []
     for text, class_id in zip(texts, class_ids, strict=True):
-        key = (text, int(class_id))
-        if key not in known:
-            known[key] = len(captions)
+        if (text, class_id) not in known:
+            pool_classes.append(next_class if class_id is None else class_id)
+            next_class += class_id is None
+            remember(text, pool_classes[-1], len(captions))
             captions.append(text)
-            pool_classes.append(key[1])
-        rows.append(known[key])
+        rows.append(known[text, class_id])
     return CaptionPlan(captions, np.array(pool_classes), np.array(rows), source)

@@ -4,7 +4,9 @@ Every source gives uint8 images in a fixed order and can begin at any of them.
 """
 
 import abc
+import collections
 import concurrent.futures
+import datetime
 import hashlib
 import os
 import pathlib
@@ -153,15 +155,14 @@ class FolderImages(ImageSource):
         self.size = self._common_size()
 
     def captions_and_classes(self):
-        """The captions and class ids of the images, or None where no metadata says them."""
-        if not all(entry.captions for entry in self._entries):
+        """The captions and class ids of the images, as `match_captions` takes them.
+
+        None where an image has no caption; a class id is None where the metadata has none.
+        """
+        captions = [next(filter(None, entry.captions), None) for entry in self._entries]
+        if not all(captions):
             return None
-        # An image without a class is one of its own, as in a prepared data set.
-        class_ids = [
-            -1 - row if entry.class_id is None else entry.class_id
-            for row, entry in enumerate(self._entries)
-        ]
-        return [entry.captions[0] for entry in self._entries], np.array(class_ids)
+        return captions, [entry.class_id for entry in self._entries]
 
     def batches(self, start, batch_size):
         with concurrent.futures.ThreadPoolExecutor(_DECODING_THREADS) as pool:
@@ -179,22 +180,34 @@ class FolderImages(ImageSource):
                 yield np.stack([future.result() for future in current])
 
     def description(self):
-        digest = hashlib.sha256()
+        digest, modified = hashlib.sha256(), 0.0
         for entry in self._entries:
-            digest.update(f"{entry.file_name}\0{os.path.getsize(entry.path)}\0".encode())
+            found = os.stat(entry.path)
+            line = f"{entry.file_name}\0{found.st_size}\0"
+            digest.update(line.encode("utf-8", "surrogateescape"))  # names need not be UTF-8
+            modified = max(modified, found.st_mtime)
         height, width = self.size
         return {
             "kind": "folder",
             "path": str(self.directory),
             "image_size": height if height == width else [height, width],
             "listing_sha256": digest.hexdigest(),
+            "modified": datetime.datetime.fromtimestamp(modified, datetime.UTC).isoformat(),
             **({"captions_sha256": self.plan.sha256()} if self.plan else {}),
         }
 
     def _listed(self):
         listing = self.directory / METADATA_FILE
         if listing.is_file():
-            return read_metadata(listing)
+            entries = read_metadata(listing)
+            names = collections.Counter(entry.file_name for entry in entries)
+            name, count = next(iter(names.most_common(1)), (None, 0))
+            if count > 1:
+                raise InputError(
+                    f"Expected every image once in {listing}, its captions in one list. Received: "
+                    f"{name} {count} times."
+                )
+            return entries
         return [
             CaptionedImage(path, path.relative_to(self.directory).as_posix(), (), None)
             for path in sorted(self.directory.rglob("*"))
@@ -217,19 +230,26 @@ class FolderImages(ImageSource):
 
     def _size_of(self, path):
         with self._opened(path) as image:
+            if image.mode.startswith(("I", "F")):  # which 8 bits would cut off at 255
+                raise InputError(
+                    f"Expected images of 8 bits a channel in {self.directory}. Received: {path} "
+                    f"with more (mode {image.mode}). Convert it, or move it out of the folder."
+                )
             return image.height, image.width
 
     def _read(self, path):
         with self._opened(path) as image:
             try:
                 return np.asarray(image.convert("RGB"))
-            except (OSError, ValueError, SyntaxError) as error:
+            except Exception as error:  # decoders raise many kinds
                 raise self._unreadable(path, error) from error
 
     def _opened(self, path):
         try:
+            if not path.is_file():
+                raise FileNotFoundError("no file there")  # and of a pipe, one would wait for ever
             return Image.open(path)
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        except Exception as error:  # decoders raise many kinds
             raise self._unreadable(path, error) from error
 
     def _unreadable(self, path, error):

@@ -80,7 +80,7 @@ class Judge:
     warnings: tuple[str, ...] = ()
 
 
-def damsm_judge(directory, plan, *, vocabulary=None, seed=0, is_own=False):
+def damsm_judge(directory, plan, *, vocabulary=None, seed=0, drawn_by=None):
     """A DAMSM as the judge of images.
 
     Args:
@@ -89,7 +89,8 @@ def damsm_judge(directory, plan, *, vocabulary=None, seed=0, is_own=False):
         vocabulary: That of the data set which the captions are of, to be the DAMSM's; None where
             they are of none.
         seed: Of the draw of wrong captions.
-        is_own: Whether the generator was trained against it, which the report then says.
+        drawn_by: The `DMGANTextToImage` that drew the images, if one did. The report says if this
+            DAMSM is the one it was trained against, known by its text encoder.
 
     Returns:
         A `Judge`.
@@ -109,6 +110,9 @@ def damsm_judge(directory, plan, *, vocabulary=None, seed=0, is_own=False):
         check_same_vocabulary(
             vocabulary, "the data set", components.vocabulary, f"the DAMSM {directory}"
         )
+    is_own = drawn_by is not None and (
+        weights_sha256(components.text_encoder) == weights_sha256(drawn_by.text_encoder)
+    )
     return judge_by_encoders(components, plan, seed=seed, is_own=is_own, path=directory)
 
 
@@ -230,8 +234,8 @@ class SimilarityScores:
 
     @property
     def scores(self):
-        """float32 `(images so far,)`."""
-        return np.concatenate(self._parts) if self._parts else np.zeros(0, np.float32)
+        """float64 `(images so far,)`."""
+        return np.concatenate(self._parts) if self._parts else np.zeros(0)
 
     def update(self, codes):
         """Adds the codes of the images that follow."""

@@ -4,10 +4,10 @@ import json
 import logging
 import pathlib
 import time
-import zipfile
 
 import numpy as np
 
+from dmgan_tf.errors import InputError
 from dmgan_tf.files import replacing
 
 _SECONDS_BETWEEN_SAVES = 60.0
@@ -17,7 +17,7 @@ class PartialResult:
     """What was gathered so far, on disk: running statistics, never images.
 
     Args:
-        path: The file, `.npz`; it is removed when the evaluation is done.
+        path: The file, `.npz`; whoever has what it led to removes it.
         identity: Everything that the numbers depend on, a dict of JSON values. What was gathered
             under another identity is not gone on from.
         every: Seconds between two saves, and before the first.
@@ -45,9 +45,8 @@ class PartialResult:
                 arrays = dict(stored)
             identity = json.loads(str(arrays.pop("identity")))
             num_images = int(arrays.pop("num_images"))
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            logging.warning("%s is damaged and not gone on from (%s)", self.path, error)
-            return 0
+        except Exception as error:  # of damaged archives there are many kinds
+            return self._damaged(error)
         different = sorted(
             key
             for key in self._identity.keys() | identity.keys()
@@ -60,11 +59,17 @@ class PartialResult:
                 ", ".join(different),
             )
             return 0
-        for name, accumulator in accumulators.items():
-            prefix = f"{name}/"
-            accumulator.restore(
-                {key[len(prefix) :]: arrays[key] for key in arrays if key.startswith(prefix)}
-            )
+        empty = {name: accumulator.state() for name, accumulator in accumulators.items()}
+        try:
+            for name, accumulator in accumulators.items():
+                prefix = f"{name}/"
+                accumulator.restore(
+                    {key[len(prefix) :]: arrays[key] for key in arrays if key.startswith(prefix)}
+                )
+        except (InputError, IndexError, KeyError, TypeError, ValueError) as error:
+            for name, accumulator in accumulators.items():
+                accumulator.restore(empty[name])
+            return self._damaged(error)
         logging.info("going on from %s, at image %d", self.path, num_images)
         return num_images
 
@@ -78,9 +83,9 @@ class PartialResult:
         if time.monotonic() - self._begin >= self._every:
             self._save(accumulators, num_images)
 
-    def remove(self) -> None:
-        """Removes the file; the evaluation is done."""
-        self.path.unlink(missing_ok=True)
+    def _damaged(self, error):
+        logging.warning("%s is damaged and not gone on from (%s)", self.path, error)
+        return 0
 
     def _save(self, accumulators, num_images):
         arrays = {

@@ -3,9 +3,12 @@
 import dataclasses
 import importlib.metadata
 import json
+import pathlib
 import platform
 import sys
+import tempfile
 
+from dmgan_tf.errors import InputError
 from dmgan_tf.evaluation.scoring import Score
 from dmgan_tf.files import write_text
 
@@ -69,6 +72,38 @@ def value_text(score: Score) -> str:
     return text
 
 
+def check_output(path) -> None:
+    """Raises an `InputError` unless a report can be written to `path`, before the long work.
+
+    Args:
+        path: The file; it may be an earlier report, but nothing else.
+    """
+    path = pathlib.Path(path)
+    if path.exists() and not _is_report(path):
+        raise InputError(
+            f"Expected --output=FILE.json, a new file or an earlier report. Received: {path}, "
+            f"{'a directory' if path.is_dir() else 'which holds something else'}. Choose another."
+        )
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(
+            dir=path.parent, prefix=f".{path.stem}.", suffix=".reference.partial.npz"
+        ):
+            pass  # the longest name of those to come
+    except OSError as error:
+        raise InputError(
+            f"Expected a place where files can be written for --output={path}. Received: {error}. "
+            "Choose another."
+        ) from error
+
+
+def _is_report(path):
+    try:
+        return "scores" in json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, TypeError, RecursionError):
+        return False
+
+
 def write_report(path, scores: list[Score], details: dict) -> None:
     """Writes the JSON: the scores, then everything that is needed to repeat them.
 
@@ -83,7 +118,9 @@ def write_report(path, scores: list[Score], details: dict) -> None:
         **details,
         "versions": versions(),
     }
-    write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+    # Paths need not be UTF-8; what is none becomes an escape of JSON.
+    write_text(path, text.encode("utf-8", "backslashreplace").decode("utf-8"))
 
 
 def versions() -> dict[str, str]:

@@ -160,7 +160,8 @@ def score_images(
         settings: See `Settings`.
         strategy: Over whose replicas the work is spread; the current one if None.
         partial_path: Where to keep what an interrupted run goes on from; None for nowhere.
-        on_images: Called with the place of the first image and the uint8 images of every batch.
+        on_images: Called with the place of the first image and the uint8 images of every batch. If
+            it keeps them in its `directory`, a run that kept none there is not gone on from.
         show_progress: Whether to draw a progress bar on the terminal.
 
     Returns:
@@ -225,18 +226,32 @@ def _check(images, metrics, judges, references, settings):
             "captions. Put a metadata.jsonl beside them (file_name, text, class_id), as "
             "--save_images writes it."
         )
-    if "kid" in metrics:
-        counts = [images.num_images]
-        counts += [len(r.features) for r in references.values() if r.features is not None]
-        if min(counts) < settings.subset_size:
-            raise InputError(
-                f"Expected at least {settings.subset_size} images on either side for KID. "
-                f"Received: {min(counts)}. Give --kid_subset_size of no more than that."
-            )
-    if "is" in metrics and images.num_images < settings.num_splits:
+    kept = [len(r.features) for r in references.values() if r.features is not None]
+    check_counts([images.num_images, *kept], metrics, settings)
+
+
+def check_counts(counts: Sequence[int], metrics: Sequence[str], settings: Settings) -> None:
+    """Raises an `InputError` if there are too few images for a metric.
+
+    Args:
+        counts: How many images are scored, then how many they are compared with, where known.
+        metrics: The metrics that are asked for.
+        settings: See `Settings`.
+    """
+    if "fid" in metrics and min(counts) < 2:
+        raise InputError(
+            "Expected at least 2 images on either side for FID, whose features have a covariance. "
+            f"Received: {min(counts)}."
+        )
+    if "kid" in metrics and min(counts) < settings.subset_size:
+        raise InputError(
+            f"Expected at least {settings.subset_size} images on either side for KID. "
+            f"Received: {min(counts)}. Give --kid_subset_size of no more than that."
+        )
+    if "is" in metrics and counts[0] < settings.num_splits:
         raise InputError(
             f"Expected at least {settings.num_splits} images for as many splits of the Inception "
-            f"Score. Received: {images.num_images}."
+            f"Score. Received: {counts[0]}."
         )
 
 
@@ -261,7 +276,9 @@ def _gather(
     targets = {name: item.target for name, item in gatherings.items()}
     partial, done = None, 0
     if partial_path is not None:
-        partial = PartialResult(partial_path, _identity(images, gatherings, judges, settings))
+        identity = _identity(images, gatherings, judges, settings)
+        identity["kept_in"] = str(getattr(on_images, "directory", None))
+        partial = PartialResult(partial_path, identity)
         done = partial.restore(targets)
     with tqdm.tqdm(
         total=images.num_images,

@@ -1,9 +1,7 @@
 """From the words of a command to the images, networks, judges and real images of an evaluation."""
 
-import json
+import hashlib
 import pathlib
-
-from PIL import Image
 
 from dmgan_tf.data.evaluation import list_captions
 from dmgan_tf.data.image_folder import METADATA_FILE
@@ -13,8 +11,7 @@ from dmgan_tf.evaluation.captions import choose_captions, first_captions, match_
 from dmgan_tf.evaluation.images import FolderImages, GeneratedImages, StoredImages
 from dmgan_tf.evaluation.judges import clip_judge, damsm_judge
 from dmgan_tf.evaluation.networks import load_networks
-from dmgan_tf.evaluation.scoring import Reference, measure_reference
-from dmgan_tf.files import replacing, write_text
+from dmgan_tf.evaluation.scoring import Reference, check_counts, measure_reference
 from dmgan_tf.metrics.features import PROTOCOLS
 from dmgan_tf.metrics.frechet import load_notes, load_statistics, save_statistics
 from dmgan_tf.models.text_to_image import DMGANTextToImage, find_preset
@@ -87,10 +84,13 @@ def find_images(
     Raises:
         InputError: If there are no such images, or model and data do not belong together.
     """
-    caption_list = list_captions(data, split) if data else None
-    source = _caption_source(data, split) if data else None
     if model:
-        plan = choose_captions(caption_list, num_images or NUM_GENERATED, seed, source)
+        plan = choose_captions(
+            list_captions(data, split),
+            num_images or NUM_GENERATED,
+            seed,
+            _caption_source(data, split),
+        )
         with strategy.scope():
             loaded = DMGANTextToImage.from_preset(model, dtype=dtype)
         loaded.tokenizer  # noqa: B018  a model without one says so here
@@ -119,10 +119,11 @@ def find_images(
     folder = FolderImages(images, num_images)
     known = folder.captions_and_classes()
     if known is not None:
-        pool = first_captions(caption_list, source) if data else None
-        folder.plan = match_captions(
-            *known, pool, source or {"path": str(folder.directory / METADATA_FILE)}
-        )
+        pool, source = None, {"path": str(folder.directory / METADATA_FILE)}
+        if data:
+            source = _caption_source(data, split)
+            pool = first_captions(list_captions(data, split), source)
+        folder.plan = match_captions(*known, pool, source)
     return folder
 
 
@@ -158,9 +159,9 @@ def choose_judges(metrics, images, *, model, damsm, clip, seed):
     for metric in ("r_precision", "clip"):
         if metric in metrics and images.plan is None:
             raise InputError(
-                f"Expected the caption of each image for {metric}. Received: images without. Put "
-                'a metadata.jsonl beside them ({"file_name": ..., "text": ..., "class_id": ...} a '
-                "line), as --save_images writes it."
+                f"Expected the caption of each image for {metric}. Received: none of some or all. "
+                'Put a metadata.jsonl beside them ({"file_name": ..., "text": ..., "class_id": ...}'
+                " a line), as --save_images writes it."
             )
     if "r_precision" in metrics:
         if not (damsm or model):
@@ -173,7 +174,7 @@ def choose_judges(metrics, images, *, model, damsm, clip, seed):
             images.plan,
             vocabulary=load_dataset_info(data).vocabulary() if data else None,
             seed=seed,
-            is_own=not damsm,
+            drawn_by=images.model if isinstance(images, GeneratedImages) else None,
         )
         judges.append(judge)
     if "clip" in metrics:
@@ -218,9 +219,15 @@ def find_reference(
         InputError: If there is nothing to compare with, or it does not fit.
     """
     comparing = [n for n in networks if {"fid", "kid"} & set(metrics) & set(n.metrics)]
+    place = reference or data
+    if statistics and (not comparing or str(place).endswith(".npz")):
+        received = f"the statistics {place}" if comparing else f"--metrics={','.join(metrics)}"
+        raise InputError(
+            "Expected real images and fid or kid among --metrics, with --save_statistics. "
+            f"Received: {received}. Leave it out, or give --reference=DIR."
+        )
     if not comparing:
         return None, {}
-    place = reference or data
     if not place:
         raise InputError(
             "Expected real images to compare with: --data=DIR, or --reference=DIR or FILE.npz. "
@@ -234,6 +241,7 @@ def find_reference(
     if str(place).endswith(".npz"):
         return _stored_statistics(place, comparing, metrics)
     source = _real_images(place, images, split, crop)
+    check_counts([images.num_images, source.num_images], metrics, settings)  # before long work
     references = measure_reference(
         source,
         comparing,
@@ -245,7 +253,12 @@ def find_reference(
     )
     if statistics:
         (network,) = comparing
-        save_statistics(statistics, references[network.name].moments, protocol=network.name)
+        save_statistics(
+            statistics,
+            references[network.name].moments,
+            protocol=network.name,
+            weights_sha256=network.sha256,
+        )
     return {**source.description(), "num_images": source.num_images}, references
 
 
@@ -262,13 +275,21 @@ def _stored_statistics(place, networks, metrics):
         )
     (network,) = networks
     moments = load_statistics(place, network.dim)
-    made_by = load_notes(place).get("protocol", network.name)
+    notes = load_notes(place)
+    made_by = notes.get("protocol", network.name)
     if made_by != network.name:
         raise InputError(
             f"Expected statistics of the protocol {network.name} in {place}. Received: those of "
             f"{made_by}. Give --protocol={made_by}, or real images as the --reference."
         )
-    return {"kind": "statistics", "path": str(place)}, {network.name: Reference(moments)}
+    if notes.get("weights_sha256", network.sha256) != network.sha256:
+        raise InputError(
+            f"Expected statistics in {place} by the weights of {network.name} that are used here. "
+            "Received: those by others. Make it again with --save_statistics."
+        )
+    digest = hashlib.sha256(pathlib.Path(place).read_bytes()).hexdigest()
+    description = {"kind": "statistics", "path": str(place), "sha256": digest}
+    return description, {network.name: Reference(moments)}
 
 
 def _real_images(place, images, split, crop):
@@ -285,40 +306,3 @@ def _real_images(place, images, split, crop):
         if isinstance(images, GeneratedImages):
             crop = images.model.extra.get("training", {}).get("crop", True)
     return StoredImages(place, split, size=size, crop=crop)
-
-
-def image_saver(directory, images):
-    """A function that keeps images as PNG files, and their captions when the last has come.
-
-    Args:
-        directory: The folder; made if missing.
-        images: The `ImageSource` that they come from.
-
-    Returns:
-        A function of the place of the first image and uint8 images, for `score_images`.
-
-    Raises:
-        InputError: If the folder holds something else.
-    """
-    directory = pathlib.Path(directory)
-    listing = directory / METADATA_FILE
-    if directory.exists() and not directory.is_dir():
-        raise InputError(f"Expected --save_images=DIR. Received: {directory}, a file.")
-
-    def save(first, batch):
-        for place, pixels in enumerate(batch, first):
-            with replacing(directory / f"{place:05d}.png") as temporary:
-                Image.fromarray(pixels).save(temporary)
-        if first + len(batch) == images.num_images and images.plan is not None:
-            lines = [
-                {
-                    "file_name": f"{place:05d}.png",
-                    "text": images.plan.captions[row],
-                    "class_id": int(images.plan.class_ids[row]),
-                }
-                for place, row in enumerate(images.plan.rows)
-            ]
-            text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
-            write_text(listing, text)
-
-    return save

@@ -252,7 +252,7 @@ def _load_module_features(path):
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
-    except Exception as error:  # whatever the user's own code raises
+    except (Exception, SystemExit) as error:  # whatever the user's own code raises
         raise InputError(
             f"Expected {path} to run as a Python module. Received: {type(error).__name__}: "
             f"{first_line(error)}"
@@ -263,24 +263,32 @@ def _load_module_features(path):
             f"Expected a function features(images) in {path}. Received: a module without it."
         )
 
-    def function(images):
-        images = np.asarray(images)
-        outputs = {
-            name: np.asarray(value, "float32") for name, value in _named(compute(images)).items()
-        }
+    def computed(images):
+        images = np.array(images)  # a copy, which the module may change
+        try:
+            outputs = {
+                name: np.asarray(value, "float32")
+                for name, value in _named(compute(images)).items()
+            }
+        except (Exception, SystemExit) as error:
+            raise InputError(
+                f"Expected features(images) of {path} to take uint8 images {images.shape}. "
+                f"Received: {type(error).__name__}: {first_line(error)}"
+            ) from error
         _check_outputs(path, {name: value.shape for name, value in outputs.items()}, len(images))
         return outputs
 
-    grey = np.full((2, _PROBE_SIZE, _PROBE_SIZE, 3), 128, "uint8")
-    try:
-        outputs = function(grey)
-    except InputError:
-        raise
-    except Exception as error:
-        raise InputError(
-            f"Expected features(images) of {path} to take uint8 images {grey.shape}. Received: "
-            f"{type(error).__name__}: {first_line(error)}"
-        ) from error
+    outputs = computed(np.full((2, _PROBE_SIZE, _PROBE_SIZE, 3), 128, "uint8"))
+
+    def function(images):
+        found = computed(images)
+        if found.keys() != outputs.keys():
+            raise InputError(
+                f"Expected {' and '.join(outputs)} from {path} for all images. Received: "
+                f"{' and '.join(found)} for images {images.shape}. Return the same for all."
+            )
+        return found
+
     return FeatureNetwork(
         name=path.name,
         description=f"{path.name}, a Python module; uint8 images as they are",

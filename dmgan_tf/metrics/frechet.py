@@ -7,7 +7,6 @@ import dataclasses
 import os
 import pathlib
 import zipfile
-import zlib
 
 import numpy as np
 
@@ -18,20 +17,6 @@ from dmgan_tf.files import replacing
 BLOCK_SIZE = 1024
 
 _NUMBERS = ("mu", "sigma", "count")  # the arrays of a file of statistics; all else are notes
-
-# What NumPy and zipfile raise for damaged archives, and for pickled arrays.
-_UNREADABLE = (
-    EOFError,
-    KeyError,
-    MemoryError,
-    OSError,
-    OverflowError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -213,7 +198,8 @@ def frechet_distance(first: Moments, second: Moments) -> float:
         The distance, 0 or more.
 
     Raises:
-        InputError: If they are of different numbers of features, or not covariances.
+        InputError: If they are of different numbers of features, or not covariances, or so large
+            that there is no finite distance.
     """
     if first.mean.shape != second.mean.shape:
         raise InputError(
@@ -221,9 +207,21 @@ def frechet_distance(first: Moments, second: Moments) -> float:
             f"{len(first.mean)} and {len(second.mean)}. Make both with the same network."
         )
     shift = first.mean - second.mean
-    overlap = np.linalg.svd(_root(first).T @ _root(second), compute_uv=False).sum()
-    traces = np.trace(first.covariance) + np.trace(second.covariance)
-    return max(float(shift @ shift + traces - 2 * overlap), 0.0)  # below 0 by rounding only
+    try:
+        with np.errstate(over="ignore", invalid="ignore"):
+            overlap = np.linalg.svd(_root(first).T @ _root(second), compute_uv=False).sum()
+            traces = np.trace(first.covariance) + np.trace(second.covariance)
+            distance = float(shift @ shift + traces - 2 * overlap)
+    except np.linalg.LinAlgError:  # what infinity becomes
+        distance = np.inf
+    if not np.isfinite(distance):
+        largest = [np.abs(item.mean).max() for item in (first, second)]
+        raise InputError(
+            "Expected statistics at a finite distance. Received: means of up to "
+            f"{largest[0]:.3g} and {largest[1]:.3g}. Check the network's weights, and the file of "
+            "statistics if there is one."
+        )
+    return max(distance, 0.0)  # below 0 by rounding only
 
 
 def _root(moments):
@@ -332,7 +330,7 @@ def _read_arrays(path, wanted):
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return {name: np.asarray(arrays[name]) for name in arrays.files if wanted(name)}
-    except _UNREADABLE as error:
+    except Exception as error:  # of damaged archives and pickled arrays there are many kinds
         raise _not_statistics(path, f"a file that cannot be read ({first_line(error)})") from error
 
 

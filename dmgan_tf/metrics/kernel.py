@@ -121,8 +121,14 @@ def kernel_distance(
     for subset in range(num_subsets):
         of_first = first[random.choice(len(first), subset_size, replace=False)]
         of_second = second[random.choice(len(second), subset_size, replace=False)]
-        distances[subset] = _unbiased_distance(
-            of_first.astype("float64"), of_second.astype("float64")
+        with np.errstate(over="ignore", invalid="ignore"):
+            distances[subset] = _unbiased_distance(
+                of_first.astype("float64"), of_second.astype("float64")
+            )
+    if not np.isfinite(distances).all():
+        raise InputError(
+            "Expected features at a finite kernel distance. Received: features of up to "
+            f"{max(np.abs(first).max(), np.abs(second).max()):.3g}. Check the network's weights."
         )
     return float(distances.mean()), float(distances.std())
 

@@ -33,14 +33,14 @@ class EvaluationHistory:
         everything = _read(self.path)
         self._entries = [entry for entry in everything if entry["step"] <= step]
         self._num_dropped = len(everything) - len(self._entries)
-        self._best = min(self._comparable(), key=lambda entry: entry["fid"], default=None)
-        self._model_is_gone = self._best is not None and self._best != _kept(best_model)
-        if self._model_is_gone:
-            self._best = None
+        # Lower ones may come before it, of models that are gone.
+        kept = _kept(best_model)
+        self._best = kept if kept in self._comparable() else None
+        self._model_is_gone = self._best is None and bool(self._comparable())
 
     @property
     def best(self):
-        """The evaluation with the lowest FID, a dict; None before the first."""
+        """The evaluation of the model that is kept, a dict; None before the first."""
         return self._best
 
     def holds(self, step):
@@ -48,7 +48,7 @@ class EvaluationHistory:
         return any(entry["step"] == step for entry in self._comparable())
 
     def is_best(self, entry):
-        """Whether an evaluation is better than all before it; the first is."""
+        """Whether an evaluation is better than that of the model kept; the first is."""
         return self._best is None or entry["fid"] < self._best["fid"]
 
     def entry(self, epoch, step, scores):

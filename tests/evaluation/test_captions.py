@@ -58,6 +58,20 @@ def test_saved_pictures_find_their_captions_again():
     assert plan.rows[:2].tolist() == [5, 0]  # and are not added twice
 
 
+def test_a_caption_without_a_class_is_that_of_the_pool():
+    pool = first_captions(CAPTIONS, {})
+    plan = match_captions(["c2", "new", "b1", "new"], [None] * 4, pool, {})
+    assert plan.captions == [*pool.captions, "new"]  # none is its own wrong answer
+    assert plan.rows.tolist() == [5, 8, 3, 8]
+    assert plan.class_ids[plan.rows].tolist() == [7, 10, 4, 10]
+
+
+def test_equal_captions_without_a_class_are_of_one():
+    plan = match_captions(["x", "y", "x", "x"], [None, None, None, 0], None, {})
+    assert (plan.captions, plan.rows.tolist()) == (["x", "y", "x"], [0, 1, 0, 2])
+    assert plan.class_ids.tolist() == [1, 2, 0]
+
+
 def test_without_a_pool_the_captions_are_their_own():
     plan = match_captions(["x", "y", "x"], [0, 1, 0], None, {})
     assert (plan.captions, plan.rows.tolist()) == (["x", "y"], [0, 1, 0])

@@ -1,6 +1,7 @@
 """Every source of images begins anywhere, and a model's are those that `generate` draws."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -103,7 +104,7 @@ def test_metadata_gives_order_captions_and_classes(folder):
     images = FolderImages(folder)
     assert levels(np.concatenate(list(images.batches(0, 2)))) == [160, 0]
     captions, class_ids = images.captions_and_classes()
-    assert captions == ["four", "zero"] and class_ids.tolist() == [7, -2]
+    assert captions == ["four", "zero"] and class_ids == [7, None]
 
 
 def test_without_metadata_there_are_no_captions(folder):
@@ -158,6 +159,48 @@ def test_a_listed_image_that_is_missing(folder):
     (folder / "metadata.jsonl").write_text('{"file_name": "gone.png", "text": "x"}')
     with pytest.raises(InputError, match="gone.png"):
         FolderImages(folder)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+def test_a_listed_pipe_is_not_waited_for(folder):
+    os.mkfifo(folder / "pipe.png")
+    (folder / "metadata.jsonl").write_text('{"file_name": "pipe.png", "text": "x"}')
+    with pytest.raises(InputError, match="pipe.png"):
+        FolderImages(folder)
+
+
+def test_an_image_that_is_listed_twice(folder):
+    (folder / "metadata.jsonl").write_text(2 * '{"file_name": "0.png", "text": "x"}\n')
+    with pytest.raises(InputError, match="every image once .* 0.png 2 times"):
+        FolderImages(folder)
+
+
+@pytest.mark.parametrize("dtype", ["uint16", "int32", "float32"])
+def test_more_than_8_bits_are_not_cut_off(folder, dtype):
+    Image.fromarray(np.full((6, 8), 1000, dtype)).save(folder / "deep.tif")
+    with pytest.raises(InputError, match="8 bits a channel .*deep.tif"):
+        FolderImages(folder)
+
+
+def test_names_need_not_be_utf_8(folder):
+    try:
+        os.rename(folder / "2.png", os.fsencode(folder) + b"/\xff.png")
+    except OSError:
+        pytest.skip("names are UTF-8 in this file system")
+    assert FolderImages(folder).description()["listing_sha256"]
+
+
+def test_other_pictures_of_the_same_names_and_sizes_are_told_apart(folder):
+    first = FolderImages(folder).description()
+    os.utime(folder / "2.png", (2e9, 2e9))
+    assert FolderImages(folder).description() != first
+
+
+def test_an_empty_caption_is_none(folder):
+    (folder / "metadata.jsonl").write_text('{"file_name": "0.png", "text": ["", "a bird"]}\n')
+    assert FolderImages(folder).captions_and_classes() == (["a bird"], [None])
+    (folder / "metadata.jsonl").write_text('{"file_name": "0.png", "text": " "}\n')
+    assert FolderImages(folder).captions_and_classes() is None
 
 
 def test_a_data_sets_images_begin_anywhere(prepared_data):

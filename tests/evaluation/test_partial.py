@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from dmgan_tf.errors import InputError
 from dmgan_tf.evaluation.partial import PartialResult
 
 
@@ -58,5 +59,20 @@ def test_long_work_is_saved_at_its_end(tmp_path):
     path = tmp_path / "score.partial.npz"
     PartialResult(path, {}, every=0).finish({"a": Sum(1)}, 2)
     assert PartialResult(path, {}).restore({"a": Sum()}) == 2
-    PartialResult(path, {}).remove()
-    assert list(tmp_path.iterdir()) == []
+
+
+class Refusing(Sum):
+    """Takes nothing over but what it holds itself."""
+
+    def restore(self, state):
+        if "value" not in state or float(state["value"]) != self.value:
+            raise InputError("Expected the same. Begin the evaluation again.")
+
+
+@pytest.mark.parametrize("last", [Refusing(), None])
+def test_what_does_not_fit_is_not_gone_on_from_by_half(saved, caplog, last):
+    accumulators = {"ttur/fid": Sum(), "ttur/is" if last else "no/such": last or Sum()}
+    partial = PartialResult(saved, {"seed": 0, "sizes": (1, 2)})
+    assert partial.restore(accumulators) == 0
+    assert accumulators["ttur/fid"].value == 0
+    assert "damaged" in caplog.text

@@ -2,7 +2,10 @@
 
 import json
 
-from dmgan_tf.evaluation.report import table, value_text, write_report
+import pytest
+
+from dmgan_tf.errors import InputError
+from dmgan_tf.evaluation.report import check_output, table, value_text, write_report
 from dmgan_tf.evaluation.scoring import Score
 
 SCORES = [
@@ -43,3 +46,30 @@ def test_the_report_holds_all_digits_and_the_recipe(tmp_path):
     assert content["scores"][0]["warnings"] == ["a warning", "another"]
     assert content["flags"] == ["--seed=0"]
     assert {"python", "keras", "tensorflow", "numpy", "dmgan_tf"} <= content["versions"].keys()
+
+
+def test_paths_need_not_be_utf_8(tmp_path):
+    path = tmp_path / "birds.json"
+    write_report(path, SCORES, {"flags": ["--images=\udcff"]})
+    assert json.loads(path.read_text(encoding="utf-8"))["flags"] == ["--images=\udcff"]
+
+
+def test_an_output_may_be_new_or_an_earlier_report(tmp_path):
+    check_output(tmp_path / "new" / "birds.json")
+    assert list(tmp_path.rglob("*.*")) == []
+    write_report(tmp_path / "birds.json", SCORES, {})
+    check_output(tmp_path / "birds.json")
+
+
+@pytest.mark.parametrize("content", ['{"format_version": 1}', "no JSON", "3", None])
+def test_an_output_is_nothing_else(tmp_path, content):
+    path = tmp_path / "dataset.json"
+    path.mkdir() if content is None else path.write_text(content)
+    with pytest.raises(InputError, match="an earlier report. Received: .*dataset.json"):
+        check_output(path)
+
+
+def test_an_output_below_a_file(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="place where files can be written"):
+        check_output(tmp_path / "file" / "birds.json")

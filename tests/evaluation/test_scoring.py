@@ -11,6 +11,7 @@ from dmgan_tf.errors import InputError
 from dmgan_tf.evaluation import scoring
 from dmgan_tf.evaluation.captions import CaptionPlan
 from dmgan_tf.evaluation.judges import Judge
+from dmgan_tf.evaluation.saving import ImageSaver
 from dmgan_tf.evaluation.scoring import Settings, measure_reference, score_images
 from dmgan_tf.metrics.frechet import FeatureStatistics, frechet_distance
 from dmgan_tf.metrics.inception_score import InceptionScore
@@ -100,6 +101,15 @@ def test_other_images_are_not_gone_on_with(tmp_path, monkeypatch):
     scores_of(DRAWN, partial_path=path)
     assert path.is_file()
     assert values(scores_of(REAL, partial_path=path)) == values(scores_of(REAL))
+
+
+def test_a_run_that_kept_no_images_is_not_gone_on_from_by_one_that_does(tmp_path, monkeypatch):
+    monkeypatch.setattr(scoring.PartialResult.__init__, "__defaults__", (0.0,))
+    path, images = tmp_path / "x.partial.npz", ArrayImages(DRAWN)
+    scores_of(DRAWN, partial_path=path)
+    saver = ImageSaver(tmp_path / "kept", images)
+    assert values(scores_of(DRAWN, partial_path=path, on_images=saver)) == values(scores_of(DRAWN))
+    assert len(list(saver.directory.glob("*.png"))) == 30
 
 
 def judge_of(codes, class_ids, text_codes=None):

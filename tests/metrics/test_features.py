@@ -330,6 +330,8 @@ def test_a_python_module(tmp_path):
         ("def features(images):\n    return images", r"\(2, 256, 256, 3\)"),
         ("def features(images):\n    return images[:1, 0, 0]", r"features \(2,D\).*\(1, 3\)"),
         ("def features(images):\n    return {'codes': images}", "a dict with 'features'"),
+        ("import sys\nsys.exit(0)", "to run as a Python module.*SystemExit"),
+        ("def features(images):\n    raise SystemExit", "to take uint8 images.*SystemExit"),
     ],
 )
 def test_modules_that_give_no_features(source, message, tmp_path):
@@ -338,6 +340,34 @@ def test_modules_that_give_no_features(source, message, tmp_path):
     with pytest.raises(InputError, match=message) as raised:
         load_features(path)
     assert "\n" not in str(raised.value) and str(path) in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("late", "message"),
+    [
+        ("raise RuntimeError('out of luck')", r"uint8 images \(4, 8, 8, 3\).*out of luck"),
+        ("return {'features': [['a']] * 4}", "could not convert string"),
+        ("return {'features': codes}", "features and logits .* for all images"),
+    ],
+)
+def test_a_module_that_fails_at_later_images(late, message, tmp_path):
+    path = tmp_path / "own.py"
+    path.write_text(
+        "def features(images):\n    codes = images.mean((1, 2))\n"
+        f"    if len(images) == 4:\n        {late}\n"
+        "    return {'features': codes, 'logits': codes}\n"
+    )
+    features = load_features(path)
+    with pytest.raises(InputError, match=message):
+        features(np.zeros((4, 8, 8, 3), "uint8"))
+
+
+def test_a_module_may_change_the_images_it_gets(tmp_path):
+    path = tmp_path / "own.py"
+    path.write_text("def features(images):\n    images[:] = 0\n    return images.mean((1, 2))\n")
+    images = np.full((2, 8, 8, 3), 7, "uint8")
+    load_features(path)(images)
+    assert images.min() == 7
 
 
 def test_no_such_file(tmp_path):

@@ -355,3 +355,19 @@ class TestStatisticsFile:
             assert len(str(error).splitlines()) == 1
         else:  # a byte of no importance, or the byte that was there
             np.testing.assert_array_equal(moments.covariance, np.eye(3))
+
+
+def test_a_header_that_never_ends(tmp_path):
+    header = b"{'descr': (((" + b" " * 50 + b"\n"
+    with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
+        content = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header
+        archive.writestr("mu.npy", content)
+    with pytest.raises(InputError, match="cannot be read"):
+        load_statistics(tmp_path / "x.npz")
+
+
+@pytest.mark.parametrize(("mean", "variance"), [(1e200, 1.0), (0.0, 1e308)])
+def test_a_distance_that_is_no_number(mean, variance):
+    far = Moments(np.full(3, mean), variance * (np.ones((3, 3)) + np.eye(3) / 2))
+    with pytest.raises(InputError, match="finite distance"):
+        frechet_distance(far, Moments(np.zeros(3), np.eye(3)))

@@ -114,3 +114,9 @@ class TestFeatureStore:
         message = rf"up to {num_images} saved vectors of {dim} features.*shape \(30, 4\)"
         with pytest.raises(InputError, match=message):
             FeatureStore(num_images, dim).restore(store.state())
+
+
+def test_a_distance_that_is_no_number():
+    features = np.random.default_rng(0).normal(size=(6, 4)) * 1e200
+    with pytest.raises(InputError, match="finite kernel distance"):
+        kernel_distance(features, features, 2, 3)

@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import pytest
 
@@ -24,11 +25,15 @@ class Run:
         for number, fid in enumerate(fids, 1):
             entry = history.entry(number, 10 * number, {"fid": fid, "r_precision": 1.5})
             if history.is_best(entry):
-                self.best_model.mkdir(exist_ok=True)
-                text = json.dumps({"format_version": 1, "evaluation": entry})
-                (self.best_model / "config.json").write_text(text)
+                self.keep(entry)
             history.add(entry)
         return history
+
+    def keep(self, entry):
+        """Stands for the writing of the best model."""
+        self.best_model.mkdir(exist_ok=True)
+        text = json.dumps({"format_version": 1, "evaluation": entry})
+        (self.best_model / "config.json").write_text(text)
 
     def epochs(self):
         return [json.loads(line)["epoch"] for line in self.path.read_text().splitlines()]
@@ -120,3 +125,16 @@ def test_a_best_model_that_is_none_does_not_count(run, config):
     if config is not None:
         (run.best_model / "config.json").write_text(config)
     assert run.history(10).best is None
+
+
+def test_a_comparison_that_began_anew_goes_on_when_resumed_again(run, caplog):
+    run.evaluate(5.0)
+    shutil.rmtree(run.best_model)
+    history = run.history(10)
+    entry = history.entry(2, 20, {"fid": 7.0})
+    run.keep(entry)
+    history.add(entry)
+    again = run.history(20)
+    assert again.best["epoch"] == 2 and not again.is_best({"fid": 8.0})
+    again.begin()
+    assert caplog.text == ""
