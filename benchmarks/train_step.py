@@ -7,12 +7,14 @@ does meets them alike; a ratio of two of them holds better than either figure.
   python benchmarks/train_step.py
   python benchmarks/train_step.py --variants=float32,bfloat16 --channels=64 --base_size=64
 
-Variants: float32; bfloat16; float32_unfused and bfloat16_unfused, the same with batch normalisation
-in separate operations, as Keras has it.
+Variants: float32; bfloat16; either with `_unfused`, batch normalisation in separate operations, as
+Keras has it; either with `_large`, convolutions on the doubled images, as the paper writes them.
 """
 
+import contextlib
 import statistics
 import time
+from unittest import mock
 
 import keras
 import numpy as np
@@ -22,13 +24,15 @@ from absl import flags
 from dmgan_tf import command
 from dmgan_tf.errors import InputError
 from dmgan_tf.layers import normalization
+from dmgan_tf.layers.blocks import ResidualBlock, UpsampleConv2D
 from dmgan_tf.models.image_encoder import ImageEncoder
 from dmgan_tf.models.model_directory import ModelComponents
 from dmgan_tf.models.text_encoder import TextEncoder
 from dmgan_tf.training.config import DMGANConfig
 from dmgan_tf.training.gan_training import build_dmgan
 
-VARIANTS = ("float32", "bfloat16", "float32_unfused", "bfloat16_unfused")
+PRECISIONS, SUFFIXES = ("float32", "bfloat16"), ("", "_unfused", "_large")
+VARIANTS = tuple(f"{precision}{suffix}" for precision in PRECISIONS for suffix in SUFFIXES)
 WORD_DIM, VOCABULARY_SIZE, WORDS = 128, 3000, 12
 
 
@@ -70,7 +74,7 @@ def main():
 
 def build_step(variant, options, batch):
     """A compiled training step of a variant, already run once."""
-    precision, _, unfused = variant.partition("_")
+    precision, _, change = variant.partition("_")
     config = DMGANConfig(
         precision=precision,
         objective="release",
@@ -89,14 +93,32 @@ def build_step(variant, options, batch):
     image_encoder.build()
     encoders = ModelComponents(None, text_encoder, image_encoder=image_encoder)
     step = tf.function(build_dmgan(config, encoders).train_step)
-    kernels = normalization._tensorflow_kernels
-    try:
-        if unfused:
-            normalization._tensorflow_kernels = lambda: None
-        step(batch)  # traced here, with the one or the other
-    finally:
-        normalization._tensorflow_kernels = kernels
+    with contextlib.ExitStack() as stack:
+        for owner, name, value in CHANGES.get(change, ()):
+            stack.enter_context(mock.patch.object(owner, name, value))
+        step(batch)  # traced here, with the change
     return step
+
+
+def convolve_large_image(layer, inputs):
+    """`UpsampleConv2D` as the paper writes it."""
+    large = tf.repeat(tf.repeat(inputs, 2, axis=1), 2, axis=2)
+    return tf.nn.conv2d(large, tf.cast(layer.kernel.value, layer.compute_dtype), 1, "SAME")
+
+
+def convolve_twice_over(block, inputs, half=None, training=False):
+    """`ResidualBlock` without what it knows of its input."""
+    return RESIDUAL_CALL(block, inputs, training=training)
+
+
+RESIDUAL_CALL = ResidualBlock.call
+CHANGES = {
+    "unfused": [(normalization, "_tensorflow_kernels", lambda: None)],
+    "large": [
+        (UpsampleConv2D, "call", convolve_large_image),
+        (ResidualBlock, "call", convolve_twice_over),
+    ],
+}
 
 
 def made_up_batch(batch_size, image_sizes, words, vocabulary_size):

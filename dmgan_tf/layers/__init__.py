@@ -1,7 +1,13 @@
 """Keras layers, each one idea of the paper."""
 
 from dmgan_tf.layers.attention import WordAttention
-from dmgan_tf.layers.blocks import GLU, DownsampleBlock, ResidualBlock, UpsampleBlock
+from dmgan_tf.layers.blocks import (
+    GLU,
+    DownsampleBlock,
+    ResidualBlock,
+    UpsampleBlock,
+    UpsampleConv2D,
+)
 from dmgan_tf.layers.conditioning import ConditioningAugmentation
 from dmgan_tf.layers.memory import DynamicMemory, GatedResponse, MemoryReading, MemoryWriting
 from dmgan_tf.layers.normalization import BatchNorm
@@ -19,5 +25,6 @@ __all__ = [
     "ResidualBlock",
     "SpectralConv2D",
     "UpsampleBlock",
+    "UpsampleConv2D",
     "WordAttention",
 ]

@@ -161,7 +161,8 @@ class DynamicMemory(layers.Layer):
     Returns:
         Dict of `features`, `(batch, height, width, 2 * channels)`, `attention_scores`, and, where
         the gates are there, `word_gate` and `response_gate`, as `MemoryWriting`, `MemoryReading`
-        and `GatedResponse` return them.
+        and `GatedResponse` return them; with the response gate also `half_features`, the gated
+        features that `features` are twice over.
     """
 
     def __init__(self, memory_dim, writing_gate=True, response_gate=True, **kwargs):
@@ -189,6 +190,7 @@ class DynamicMemory(layers.Layer):
         reading = outputs.pop("reading")
         if self.response_gate:
             outputs.update(self.response(image_features, reading))
+            outputs["half_features"] = outputs["features"]
             pair = [outputs["features"], outputs["features"]]
         else:
             pair = [reading, image_features]

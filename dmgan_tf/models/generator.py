@@ -152,9 +152,10 @@ class RefinementStage(layers.Layer):
 
     def call(self, image_features, word_features, padding_mask, training=False):
         outputs = self.word_reader(image_features, word_features, padding_mask)
-        x = outputs["features"]
+        x, half = outputs["features"], outputs.pop("half_features", None)
         for block in self.residual_blocks:
-            x = block(x, training=training)
+            x = block(x, half=half, training=training)
+            half = None  # the sum of input and convolutions is no tensor twice over
         return {**outputs, "features": self.upsample_block(x, training=training)}
 
     def get_config(self):

@@ -103,6 +103,19 @@ def test_upsample_block():
     close(block(IMAGE), glu(normalized(convolved, block.normalization)))
 
 
+@golden("UpsampleConv2D")
+def test_upsample_convolution():
+    layer = layers.UpsampleConv2D(1)
+    layer.build((None, 1, 2, 1))
+    set_weights(layer, np.arange(1.0, 10.0).reshape(3, 3, 1, 1))
+    # Of the doubled image, 1 1 2 2 twice, the taps below each row of three: 4 to 9, above: 1 to 6.
+    upper = [5 + 6 + 8 + 9, 4 + 5 + 7 + 8 + 2 * (6 + 9), 4 + 7 + 2 * (5 + 6 + 8 + 9)]
+    lower = [2 + 3 + 5 + 6, 1 + 2 + 4 + 5 + 2 * (3 + 6), 1 + 4 + 2 * (2 + 3 + 5 + 6)]
+    last = [2 * (4 + 5 + 7 + 8), 2 * (1 + 2 + 4 + 5)]
+    expected = [[*upper, last[0]], [*lower, last[1]]]
+    close(layer(np.float32([1, 2]).reshape(1, 1, 2, 1)), expected)
+
+
 @golden("ResidualBlock")
 def test_residual_block():
     block = layers.ResidualBlock()

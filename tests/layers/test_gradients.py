@@ -79,6 +79,7 @@ def remember(weights, image, words):
     pair = [reading, image]  # Eq. 6
     if "gate/kernel" in weights:
         outputs |= respond(weights, image, reading)
+        outputs["half_features"] = outputs["features"]
         pair = [outputs["features"], outputs["features"]]
     return outputs | {"features": np.concatenate(pair, axis=-1)}
 

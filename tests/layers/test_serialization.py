@@ -25,6 +25,7 @@ CASES = {
     "ResidualBlock": ({}, [IMAGE]),
     "SpectralConv2D": ({"filters": 5, "kernel_size": 3, "strides": 2}, [IMAGE]),
     "UpsampleBlock": ({"filters": 3}, [IMAGE]),
+    "UpsampleConv2D": ({"filters": 3}, [IMAGE]),
     "WordAttention": ({}, [IMAGE, WORDS, MASK]),
 }
 DEFAULT_GATES = [
