@@ -14,7 +14,7 @@ from tiny_training import save_damsm
 from dmgan_tf.text.vocabulary import Vocabulary
 from dmgan_tf.training import checkpoints
 
-COMMANDS = ("prepare_data", "pretrain_damsm", "train", "sample", "evaluate", "convert")
+COMMANDS = ("prepare_data", "pretrain_damsm", "train", "sample", "evaluate", "convert", "export")
 PRETRAINING = (
     "--batch_size=4",
     "--image_backbone=small_cnn",

@@ -15,7 +15,13 @@ from source_imports import PACKAGE, ROOT, imports_of, is_command, module_file, p
 BUILD = ROOT / "BUILD"
 RULES = ("py_library", "py_binary", "py_test")
 # The distributions whose name is not that of the module they install.
-DISTRIBUTIONS = {"absl": "absl_py", "PIL": "pillow"}
+DISTRIBUTIONS = {
+    "PIL": "pillow",
+    "absl": "absl_py",
+    "google": "protobuf",
+    "grpc": "grpcio",
+    "tensorflow_serving": "tensorflow_serving_api",
+}
 
 
 def target_of(path: str) -> tuple[str, str]:

@@ -13,7 +13,13 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from source_imports import PACKAGE, ROOT, imports_of, is_command, module_file, python_files
 
-DISTRIBUTIONS = {"absl": "absl-py", "PIL": "pillow"}  # not named after the module they install
+DISTRIBUTIONS = {
+    "PIL": "pillow",
+    "absl": "absl-py",
+    "google": "protobuf",
+    "grpc": "grpcio",
+    "tensorflow_serving": "tensorflow-serving-api",
+}  # not named after the module they install
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS_OF_USERS = ("clip", "lite0")
 COMMANDS = [path for path in python_files(PACKAGE) if is_command(path)]

@@ -10,7 +10,7 @@ import pytest
 import dmgan_tf
 from dmgan_tf.models.text_to_image import DMGANTextToImage
 
-COMMANDS = ("prepare_data", "pretrain_damsm", "train", "sample", "evaluate", "convert")
+COMMANDS = ("prepare_data", "pretrain_damsm", "train", "sample", "evaluate", "convert", "export")
 IMPORTS_WITHOUT_A_FRAMEWORK = """
 import sys
 import dmgan_tf, dmgan_tf.{command}

@@ -1,0 +1,1 @@
+"""Models for use after training: rewritten to be quick."""

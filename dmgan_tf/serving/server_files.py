@@ -1,0 +1,160 @@
+"""The files beside an export: configurations for the server, and how to run and ask it."""
+
+from collections.abc import Sequence
+
+BATCHING = "batching_parameters.txt"
+_BATCH_TIMEOUT = 5_000  # microseconds to wait for company; a picture takes far longer to draw
+
+
+def models_config(name: str) -> str:
+    """A `ModelServerConfig` in text format: the newest version of one model.
+
+    Args:
+        name: The model's name, and that of its directory below `/models` in the container.
+    """
+    return f"""\
+model_config_list {{
+  config {{
+    name: "{name}"
+    base_path: "/models/{name}"
+    model_platform: "tensorflow"
+    model_version_policy {{ latest {{ num_versions: 1 }} }}
+  }}
+}}
+"""
+
+
+def batching_parameters(batch_sizes: Sequence[int]) -> str:
+    """`BatchingParameters` in text format.
+
+    Args:
+        batch_sizes: What the server rounds a batch up to, ascending; the last is the largest.
+    """
+    allowed = "".join(f"allowed_batch_sizes: {size}\n" for size in batch_sizes)
+    return f"""\
+# Requests that arrive together are drawn together. One drawing already uses every core, so the
+# second thread only keeps text and PNG of one batch from waiting for the network of another.
+max_batch_size {{ value: {batch_sizes[-1]} }}
+batch_timeout_micros {{ value: {_BATCH_TIMEOUT} }}
+max_enqueued_batches {{ value: 64 }}
+num_batch_threads {{ value: 2 }}
+{allowed}"""
+
+
+def readme(name: str, record: dict, caption: str) -> str:
+    """The README of an export, Markdown.
+
+    Args:
+        name: The model's name on the server.
+        record: What `export_model` records.
+        caption: A caption of known words, for the examples.
+    """
+    *smaller, size = record["image_sizes"]
+    return _README.format(
+        name=name,
+        caption=caption,
+        size=size,
+        stages="".join(f"`images_{side}`, " for side in record["image_sizes"]),
+        attention="".join(f"`attention_scores_{side}`, " for side in smaller),
+        noise_dim=record["noise_dim"],
+        condition_dim=record["condition_dim"],
+        precision=record["precision"],
+        fast="rewritten for speed" if record["fast"] else "as trained",
+        largest_batch=record["batch_sizes"][-1],
+        tensorflow=record["versions"]["tensorflow"],
+    )
+
+
+_README = """\
+# {name}: captions in, {size}-pixel pictures out
+
+A [DM-GAN](https://arxiv.org/abs/1904.01310) for TensorFlow Serving, written by `dmgan_tf.export`
+with TensorFlow {tensorflow}; a server of that version or a newer one reads it. The networks are
+{fast}, in {precision}. `VERSION/assets.extra/dmgan_export.json` holds the settings and the hashes
+of the weights.
+
+## Run
+
+In this directory:
+
+```
+docker run --rm -p 8500:8500 -p 8501:8501 \\
+    --mount type=bind,source="$PWD",target=/models/{name},readonly \\
+    tensorflow/serving \\
+    --model_config_file=/models/{name}/models.config \\
+    --enable_batching --batching_parameters_file=/models/{name}/batching_parameters.txt
+```
+
+or, where the server is installed,
+
+```
+tensorflow_model_server --port=8500 --rest_api_port=8501 \\
+    --model_name={name} --model_base_path="$PWD" \\
+    --enable_batching --batching_parameters_file=batching_parameters.txt
+```
+
+gRPC listens on port 8500, REST on port 8501. The server draws a few pictures before it answers
+(`assets.extra/tf_serving_warmup_requests`), and takes up a new version as soon as it is written.
+
+## Ask
+
+A picture as numbers, rows of rows of red, green and blue:
+
+```
+curl -d '{{"instances": ["{caption}"]}}' \\
+    http://localhost:8501/v1/models/{name}:predict
+```
+
+A picture as a PNG file:
+
+```
+curl -s -d '{{"signature_name": "generate_png", "instances": ["{caption}"]}}' \\
+    http://localhost:8501/v1/models/{name}:predict |
+  python3 -c 'import base64, json, sys
+answer = json.load(sys.stdin)
+sys.exit(answer["error"]) if "error" in answer else None
+open("picture.png", "wb").write(base64.b64decode(answer["predictions"][0]["b64"]))'
+```
+
+Another picture of the same caption:
+
+```
+curl -d '{{"signature_name": "generate_png_with_seed",
+          "instances": [{{"captions": "{caption}", "seed": 7}}]}}' \\
+    http://localhost:8501/v1/models/{name}:predict
+```
+
+| signature | inputs | outputs |
+|---|---|---|
+| `serving_default` | `captions`, string (batch) | `images`, uint8 (batch, {size}, {size}, 3) |
+| `generate_png` | `captions` | `image_bytes`, string (batch): PNG files |
+| `generate_with_seed` | `captions`; `seed`, int64 (batch) | `images` |
+| `generate_png_with_seed` | `captions`; `seed` | `image_bytes` |
+| `generate_with_noise` | `captions`; `noise`, float32 (batch, {noise_dim}); `condition_noise`, \
+float32 (batch, {condition_dim}) | {stages}float32 in [-1, 1]; {attention}\
+float32 (batch, side, side, words); `token_ids`, int32, and `words`, string (batch, words) |
+| `tokenize` | `captions` | `token_ids` and `words`: what the model knows of each caption |
+
+## What to expect
+
+- Words that the model does not know are left out. A caption without a known word is an error
+  (INVALID_ARGUMENT, REST status 400) that names its row. With batching, requests of several
+  clients are one batch, and an error of one of them is the error of all: where captions are not
+  your own, ask `tokenize` first, which has an answer for every caption.
+- The same caption gives the same picture, whatever stands beside it in a request, to within one
+  level of 255. Without a seed, the seed is a hash of the caption's known words.
+- Seeds are those of TensorFlow's stateless random numbers. `dmgan_tf.sample` and
+  `DMGANTextToImage.generate` draw NumPy's, so their seed 7 is another picture. To get one of
+  theirs, send its noise to `generate_with_noise`:
+
+```python
+from dmgan_tf import DMGANTextToImage
+from dmgan_tf.models.text_to_image import noise_rows
+
+model = DMGANTextToImage.from_preset("MODEL")
+noise, condition_noise = noise_rows(model.generator, seed=7, rows=[0])
+```
+
+- Requests of more than {largest_batch} captions exceed `max_batch_size` of the batching
+  configuration: split them, or raise it. Without `--enable_batching` any number will do.
+"""

@@ -1,0 +1,194 @@
+"""What a server offers: signatures that take caption strings and give pictures."""
+
+import functools
+
+import tensorflow as tf
+
+_SHOWN_WORDS = 5  # of the vocabulary, in an error message
+_SEED_BUCKETS = 2**63 - 1  # every seed that an int64 holds, but for the negative ones
+
+CAPTIONS = tf.TensorSpec([None], tf.string, name="captions")
+SEED = tf.TensorSpec([None], tf.int64, name="seed")
+
+
+class Signatures:
+    """The signatures of an exported model, as functions of tensors.
+
+    Tokenisation is part of the graph, so that a client sends plain text. Rows are independent: a
+    picture depends on its caption and its noise alone, not on the rows beside it, nor on how far
+    their longer captions pad this one. The noise comes from a seed of the row, and the seed, where
+    the client gives none, from the known words of its caption: the same caption, the same picture.
+
+    Random numbers are TensorFlow's stateless ones (Philox, one stream a row), since NumPy's, which
+    `DMGANTextToImage.generate` draws, would take a thousand sequential steps in a graph.
+
+    Args:
+        model: A `DMGANTextToImage` with text encoder and vocabulary.
+
+    Raises:
+        InputError: If the model has no text encoder or no vocabulary.
+    """
+
+    def __init__(self, model):
+        self.tokenizer = model.tokenizer
+        self.table = self.tokenizer.table
+        self.text_encoder = model.text_encoder
+        self.generator = model.generator
+        words = self.tokenizer.vocabulary.words[1:]
+        self._words = ("", *words)  # padding has no word
+        self._no_known_word = (
+            f"Expected captions with a word of the vocabulary ({len(words)} words: "
+            f"{', '.join(words[:_SHOWN_WORDS])}, ...). Received none in the rows, counted from 0:"
+        )
+        noise = tf.TensorSpec([None, self.generator.noise_dim], tf.float32, name="noise")
+        condition_noise = tf.TensorSpec(
+            [None, self.generator.condition_dim], tf.float32, name="condition_noise"
+        )
+        # One function, so that the graph holds the networks once rather than once a signature.
+        self._networks = tf.function(
+            self._call_networks,
+            input_signature=[
+                tf.TensorSpec([None, None], tf.int32, name="token_ids"),
+                noise,
+                condition_noise,
+            ],
+            autograph=False,
+        )
+        self.functions = {
+            "serving_default": (self.generate, [CAPTIONS]),
+            "generate_png": (self.generate_png, [CAPTIONS]),
+            "generate_with_seed": (self.generate_with_seed, [CAPTIONS, SEED]),
+            "generate_png_with_seed": (self.generate_png_with_seed, [CAPTIONS, SEED]),
+            "generate_with_noise": (
+                self.generate_with_noise,
+                [CAPTIONS, noise, condition_noise],
+            ),
+            "tokenize": (self.tokenize, [CAPTIONS]),
+        }
+
+    def generate(self, captions):
+        """`images`, uint8 `(batch, height, width, 3)`; the seed is of the caption's words."""
+        token_ids = self._token_ids(captions)
+        return {"images": self._draw(token_ids, self._seeds_of(token_ids))}
+
+    def generate_png(self, captions):
+        """`image_bytes`, string `(batch,)`: the pictures of `generate` as PNG files."""
+        return {"image_bytes": tf.io.encode_png(self.generate(captions)["images"])}
+
+    def generate_with_seed(self, captions, seed):
+        """`images` as `generate` gives them, with the noise of `seed`, int64 `(batch,)`."""
+        token_ids = self._token_ids(captions)
+        return {"images": self._draw(token_ids, _same_rows(captions, seed=seed))}
+
+    def generate_png_with_seed(self, captions, seed):
+        """`image_bytes`: the pictures of `generate_with_seed` as PNG files."""
+        return {"image_bytes": tf.io.encode_png(self.generate_with_seed(captions, seed)["images"])}
+
+    def generate_with_noise(self, captions, noise, condition_noise):
+        """Everything that the generator shows of noise that the client chose.
+
+        Returns:
+            Dict of `images_SIZE`, float32 in [-1, 1], one a stage; `attention_scores_SIZE`,
+            `(batch, SIZE, SIZE, words)`, one a refinement, by the side of the map whose pixels
+            read the words; `token_ids` and `words`, `(batch, words)`: what was kept of each
+            caption, 0 and the empty string being padding.
+        """
+        noise = _same_rows(captions, noise=noise)
+        condition_noise = _same_rows(captions, condition_noise=condition_noise)
+        token_ids = self._token_ids(captions)
+        drawn = self._networks(token_ids, noise, condition_noise)
+        sizes = self.generator.image_sizes
+        outputs = {
+            f"images_{size}": image for size, image in zip(sizes, drawn["images"], strict=True)
+        }
+        for size, scores in zip(sizes, drawn["attention_scores"], strict=False):
+            outputs[f"attention_scores_{size}"] = scores
+        return {**outputs, "token_ids": token_ids, "words": self._words_of(token_ids)}
+
+    def tokenize(self, captions):
+        """`token_ids` and `words` as `generate_with_noise` gives them; never an error."""
+        with tf.device("CPU"):
+            token_ids = self.tokenizer.in_graph(captions).to_tensor()
+        return {"token_ids": token_ids, "words": self._words_of(token_ids)}
+
+    def _token_ids(self, captions):
+        """The ids of captions that have a known word; an error that names the rows of others.
+
+        The message holds no caption: a server that merges requests shows it to every client.
+        """
+        with tf.device("CPU"):
+            token_ids = self.tokenizer.in_graph(captions)
+            empty_rows = tf.where(tf.equal(token_ids.row_lengths(), 0))[:, 0]
+            check = tf.debugging.Assert(
+                tf.equal(tf.size(empty_rows), 0), [self._no_known_word, empty_rows], summarize=32
+            )
+            some = tf.debugging.assert_positive(
+                tf.size(captions), message="Expected one caption or more. Received none."
+            )
+            with tf.control_dependencies([check, some]):
+                return tf.identity(token_ids.to_tensor())
+
+    def _words_of(self, token_ids):
+        with tf.device("CPU"):
+            return tf.gather(tf.constant(self._words), token_ids)
+
+    def _seeds_of(self, token_ids):
+        """One seed a row, of its known words; trailing padding is stripped before the hash."""
+        with tf.device("CPU"):
+            text = tf.strings.reduce_join(self._words_of(token_ids), axis=1, separator=" ")
+            return tf.strings.to_hash_bucket_fast(tf.strings.strip(text), _SEED_BUCKETS)
+
+    def _draw(self, token_ids, seeds):
+        noise_dim, condition_dim = self.generator.noise_dim, self.generator.condition_dim
+        drawn = noise_of_seeds(seeds, noise_dim + condition_dim)
+        noise, condition_noise = tf.split(drawn, [noise_dim, condition_dim], axis=1)
+        return to_uint8(self._networks(token_ids, noise, condition_noise)["images"][-1])
+
+    def _call_networks(self, token_ids, noise, condition_noise):
+        encoded = self.text_encoder(token_ids, training=False)
+        inputs = {
+            "noise": noise,
+            "condition_noise": condition_noise,
+            "word_features": encoded["word_features"],
+            "sentence_embedding": encoded["sentence_embedding"],
+            "padding_mask": tf.not_equal(token_ids, 0),
+        }
+        outputs = self.generator(inputs, training=False)
+        return {name: outputs[name] for name in ("images", "attention_scores")}
+
+
+def noise_of_seeds(seeds, size):
+    """Standard normal noise, each row from its own seed alone.
+
+    Args:
+        seeds: int64 tensor `(batch,)`.
+        size: Numbers a row.
+
+    Returns:
+        float32 tensor `(batch, size)`. The same seed gives the same row on every device and in
+        every version of TensorFlow.
+    """
+    draw = functools.partial(tf.random.stateless_normal, [size], alg="philox")
+    return tf.map_fn(
+        lambda seed: draw(seed=tf.stack([seed, tf.zeros_like(seed)])),
+        seeds,
+        fn_output_signature=tf.TensorSpec([size], tf.float32),
+    )
+
+
+def to_uint8(images):
+    """Images in [-1, 1] as uint8, rounded as `DMGANTextToImage.generate` rounds them."""
+    return tf.cast(tf.clip_by_value(tf.round((images + 1) * 127.5), 0, 255), tf.uint8)
+
+
+def _same_rows(captions, **named):
+    """The one named tensor, once it is checked to have a row for each caption."""
+    ((name, values),) = named.items()
+    with tf.device("CPU"):
+        check = tf.debugging.assert_equal(
+            tf.shape(values)[0],
+            tf.shape(captions)[0],
+            message=f"Expected as many rows of {name} as captions.",
+        )
+    with tf.control_dependencies([check]):
+        return tf.identity(values)

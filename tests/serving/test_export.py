@@ -1,0 +1,150 @@
+"""What an export holds, and that it is written whole or not at all."""
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from dmgan_tf import DMGANTextToImage
+from dmgan_tf.errors import InputError
+from dmgan_tf.models.model_directory import find_model_directory
+from dmgan_tf.serving import export
+from dmgan_tf.serving.export import export_model
+from dmgan_tf.text.vocabulary import Vocabulary
+
+CAPTIONS = ["a red disc", "the square is blue and the disc is green"]
+
+
+def stages(directory, captions=CAPTIONS):
+    """Every stage of some captions with the same noise, from the SavedModel in `directory`."""
+    model = tf.saved_model.load(directory)
+    signature = model.signatures["generate_with_noise"]
+    random = np.random.default_rng(0)
+    noise = {
+        name: tf.constant(random.standard_normal((len(captions), size)), tf.float32)
+        for name, size in (("noise", 5), ("condition_noise", 4))
+    }
+    outputs = signature(captions=tf.constant(captions), **noise)
+    return {name: outputs[name].numpy() for name in ("images_16", "images_32")}
+
+
+def weights_of(directory):
+    return tf.train.list_variables(str(directory / "variables" / "variables"))
+
+
+def files_below(directory):
+    return sorted(str(path.relative_to(directory)) for path in directory.rglob("*"))
+
+
+def test_the_record_says_what_was_exported(exported, vivid_model):
+    record = json.loads((exported / "assets.extra" / "dmgan_export.json").read_text("utf-8"))
+    assert record["model"] == str(vivid_model)
+    assert (record["precision"], record["fast"]) == ("float32", False)
+    assert record["batch_sizes"] == [1, 2, 4, 8]
+    assert (record["image_sizes"], record["noise_dim"], record["condition_dim"]) == ([16, 32], 5, 4)
+    assert record["versions"] == {"keras": keras.__version__, "tensorflow": tf.__version__}
+    assert record["sha256"] == {
+        name: hashlib.sha256((vivid_model / name).read_bytes()).hexdigest()
+        for name in ("text_encoder.weights.h5", "generator.weights.h5", "vocabulary.txt")
+    }
+
+
+def test_another_version_leaves_the_first_and_the_settings_alone(exported, vivid_model, tmp_path):
+    output = shutil.copytree(exported.parent, tmp_path / "shapes")
+    (output / "batching_parameters.txt").write_text("max_batch_size { value: 64 }\n")
+    (output / "README.md").write_text("of an older version")
+    before = {name: (output / "1" / name).stat() for name in files_below(output / "1")}
+    assert export_model(vivid_model, output, batch_sizes=[2]) == output / "2"
+    assert files_below(output / "2") == files_below(output / "1")
+    assert {name: (output / "1" / name).stat() for name in before} == before
+    assert "64" in (output / "batching_parameters.txt").read_text("utf-8")
+    assert "TensorFlow Serving" in (output / "README.md").read_text("utf-8")
+    names = {"1", "2", "README.md", "batching_parameters.txt", "models.config"}
+    assert {path.name for path in output.iterdir()} == names
+
+
+def test_bfloat16_draws_nearly_the_same(exported, vivid_model, tmp_path):
+    directory = export_model(vivid_model, tmp_path / "half", precision="bfloat16", batch_sizes=[1])
+    record = json.loads((directory / "assets.extra" / "dmgan_export.json").read_text("utf-8"))
+    assert record["precision"] == "bfloat16"
+    expected = stages(exported)
+    for name, drawn in stages(directory).items():
+        assert drawn.dtype == np.float32
+        difference = np.abs(drawn - expected[name])
+        assert 1e-4 < difference.mean() < 0.05, name
+
+
+def test_the_fast_networks_draw_the_same(exported, vivid_model, tmp_path):
+    directory = export_model(vivid_model, tmp_path / "fast", fast=True, batch_sizes=[1])
+    record = json.loads((directory / "assets.extra" / "dmgan_export.json").read_text("utf-8"))
+    assert (record["precision"], record["fast"]) == ("float32", True)
+    assert "rewritten for speed" in (tmp_path / "fast" / "README.md").read_text("utf-8")
+    expected = stages(exported)
+    for name, drawn in stages(directory).items():
+        np.testing.assert_allclose(drawn, expected[name], atol=1e-4)
+    assert len(weights_of(directory)) < len(weights_of(exported))  # batch normalisation is folded
+
+
+@pytest.mark.parametrize("failing", ["warm_up.write_requests", "keras.export.ExportArchive"])
+def test_a_failure_leaves_no_version(vivid_model, tmp_path, monkeypatch, failing):
+    error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    if failing.startswith("keras"):
+        error = tf.errors.ResourceExhaustedError(None, None, "no space left on device")
+
+    def fail(*arguments, **settings):
+        raise error
+
+    monkeypatch.setattr(f"dmgan_tf.serving.export.{failing}", fail)
+    with pytest.raises(InputError, match="(?i)no space left on device.*Nothing is there") as caught:
+        export_model(vivid_model, tmp_path / "shapes")
+    assert str(tmp_path / "shapes" / "1") in str(caught.value)
+    assert files_below(tmp_path / "shapes") == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "part"),
+    [
+        ({"precision": "int8"}, "float32, bfloat16"),
+        ({"batch_sizes": []}, "none"),
+        ({"batch_sizes": [2, 1]}, "2,1"),
+        ({"batch_sizes": [0, 1]}, "0,1"),
+        ({"batch_sizes": [1, 1]}, "1,1"),
+        ({"version": -1}, "version=-1"),
+    ],
+)
+def test_settings_that_cannot_be(vivid_model, tmp_path, settings, part):
+    with pytest.raises(InputError, match=part):
+        export_model(vivid_model, tmp_path / "shapes", **settings)
+    assert not (tmp_path / "shapes").exists()
+
+
+def test_an_exporter_with_a_gpu_makes_no_graph_for_gpus_alone(vivid_model, monkeypatch):
+    # What Keras asks before it takes cuDNN's operation.
+    monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: [f"/{kind}:0"])
+    token_ids = tf.TensorSpec([None, None], tf.int32)
+
+    def operations(model):
+        function = tf.function(lambda ids: model.text_encoder(ids), input_signature=[token_ids])
+        graph = function.get_concrete_function().graph.as_graph_def()
+        nodes = [node for function in graph.library.function for node in function.node_def]
+        return {node.op for node in [*graph.node, *nodes]}
+
+    plain = operations(DMGANTextToImage.from_preset(vivid_model))
+    assert any("Cudnn" in name for name in plain)  # else there would be nothing to prevent
+    directory = find_model_directory(vivid_model)
+    portable = operations(export._load(directory, "float32", fast=False))
+    assert not any("Cudnn" in name for name in portable)
+
+
+def test_examples_and_warm_up_use_words_that_captions_can_hold():
+    words = export._known_words(Vocabulary(["<end>", "red", "it's", "größe", "A"]))
+    assert words == ["red", "größe"]
+    assert export._caption(words, 1) == " ".join(["größe", "red"] * 4)
+    with pytest.raises(InputError, match="'<end>'"):
+        export._known_words(Vocabulary(["<end>"]))

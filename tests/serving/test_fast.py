@@ -1,0 +1,259 @@
+"""The fast generator draws what the generator it was made from draws."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from dmgan_tf import DMGANTextToImage
+from dmgan_tf.errors import InputError
+from dmgan_tf.layers.blocks import ResidualBlock, UpsampleBlock
+from dmgan_tf.models.generator import Generator
+from dmgan_tf.models.text_encoder import TextEncoder
+from dmgan_tf.serving.fast import FastGenerator, fast_model
+from dmgan_tf.serving.fast_layers import FoldedResidual, FoldedToImage, FoldedUpsampling
+from dmgan_tf.text.vocabulary import Vocabulary
+
+SMALL = {
+    "channels": 6,
+    "noise_dim": 5,
+    "condition_dim": 3,
+    "word_dim": 8,
+    "base_size": 16,
+    "num_stages": 2,
+    "num_residual_blocks": 1,
+}
+KINDS = [
+    {},
+    {"num_stages": 1},
+    {"num_stages": 3},
+    {"base_size": 64, "channels": 2},  # where upsampling changes from products to phases
+    {"refinement": "attention"},
+    {"writing_gate": False},
+    {"response_gate": False},
+    {"writing_gate": False, "response_gate": False},
+    {"num_residual_blocks": 0},
+    {"num_residual_blocks": 0, "response_gate": False},
+    {"num_residual_blocks": 0, "refinement": "attention"},
+    {"num_residual_blocks": 3, "memory_dim": 5, "channels": 5},
+]
+
+
+def randomize(network, seed=0):
+    """Weights as training leaves them, no scale of 1 and no mean of 0, and strong colours."""
+    random = np.random.default_rng(seed)
+    for weight in network.weights:
+        if weight.name == "gamma":
+            weight.assign(random.normal(1, 0.3, weight.shape))
+        elif weight.name == "moving_variance":
+            weight.assign(random.uniform(0.3, 2, weight.shape))
+        elif weight.name in ("beta", "bias", "moving_mean"):
+            weight.assign(random.normal(0, 0.3, weight.shape))
+        elif weight.shape[-1] == 3:
+            weight.assign(random.normal(0, 0.3, weight.shape))
+    return network
+
+
+def make_generator(dtype="float32", **settings):
+    keras.utils.set_random_seed(0)
+    generator = Generator(**{**SMALL, **settings}, dtype=dtype)
+    generator.build()
+    return randomize(generator)
+
+
+def make_inputs(generator, batch_size=3, words=5):
+    random = np.random.default_rng(1)
+    shapes = {
+        "noise": (generator.noise_dim,),
+        "condition_noise": (generator.condition_dim,),
+        "word_features": (words, generator.word_dim),
+        "sentence_embedding": (generator.word_dim,),
+    }
+    inputs = {
+        name: random.normal(size=(batch_size, *shape)).astype("float32")
+        for name, shape in shapes.items()
+    }
+    lengths = words - np.arange(batch_size) % words
+    return {**inputs, "padding_mask": np.arange(words) < lengths[:, None]}
+
+
+def assert_same(outputs, expected, tolerance):
+    tf.nest.assert_same_structure(outputs, expected)
+    for ours, theirs in zip(tf.nest.flatten(outputs), tf.nest.flatten(expected), strict=True):
+        assert ours.dtype == theirs.dtype
+        np.testing.assert_allclose(ours, theirs, atol=tolerance, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("kind", "compiled"), [*((kind, False) for kind in KINDS), ({"base_size": 64}, True)], ids=str
+)
+def test_every_kind_of_generator_gives_the_same_outputs(kind, compiled):
+    generator = make_generator(**kind)
+    inputs = make_inputs(generator)
+    expected = generator(inputs)
+    assert max(np.std(images) for images in expected["images"]) > 0.1
+    fast = FastGenerator(generator, compiled=compiled)
+    assert_same(fast.predict_on_batch(inputs), expected, 1e-5)
+    for name in ("noise_dim", "condition_dim", "image_sizes", "dtype_policy"):
+        assert getattr(fast, name) == getattr(generator, name)
+
+
+@pytest.mark.parametrize("batch_size", [1, 8])
+def test_any_batch_size_and_an_unknown_one(batch_size):
+    generator = make_generator(num_stages=3)
+    inputs = make_inputs(generator, batch_size)
+    fast = FastGenerator(generator)
+    signature = {
+        name: tf.TensorSpec((None, *value.shape[1:]), value.dtype) for name, value in inputs.items()
+    }
+    traced = tf.function(fast.call, input_signature=[signature])
+    tensors = {name: tf.constant(value) for name, value in inputs.items()}
+    assert_same(traced(tensors), generator(inputs), 1e-5)
+    assert_same(fast(inputs), generator(inputs), 1e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+def test_bfloat16_is_no_further_from_float32_than_the_original(kind):
+    exact = make_generator(**kind)
+    original = make_generator("mixed_bfloat16", **kind)
+    inputs = make_inputs(exact)
+    fast = FastGenerator(original)
+    assert fast.dtype_policy.name == "mixed_bfloat16"
+    assert_same(fast.predict_on_batch(inputs), original.predict_on_batch(inputs), 0.1)
+    expected = exact(inputs)["images"]
+
+    def error(generator):
+        images = generator.predict_on_batch(inputs)["images"]
+        return [
+            np.sqrt(np.mean(np.square(ours - theirs)))
+            for ours, theirs in zip(images, expected, strict=True)
+        ]
+
+    for ours, theirs in zip(error(fast), error(original), strict=True):
+        assert 0 < ours < 1.5 * theirs + 1e-3
+
+
+def test_another_precision_than_the_models():
+    generator = make_generator()
+    inputs = make_inputs(generator)
+    fast = FastGenerator(generator, dtype="mixed_bfloat16")
+    expected = FastGenerator(make_generator("mixed_bfloat16"))
+    assert_same(fast.predict_on_batch(inputs), expected.predict_on_batch(inputs), 1e-6)
+    assert {weight.dtype for weight in fast.initial_stage.weights} == {"bfloat16"}
+
+
+# The largest root mean square of an error, as a share of the outputs' standard deviation.
+PRECISIONS = {"float32": 2e-6, "mixed_bfloat16": 0.01, "mixed_float16": 0.0015}
+
+
+@pytest.mark.parametrize("dtype", PRECISIONS)
+@pytest.mark.parametrize("side", [4, 8, 16, 64])
+def test_blocks_of_many_sizes(dtype, side):
+    """Some half-precision convolutions of TensorFlow on AMX are wrong; none that is used here."""
+    random = np.random.default_rng(2)
+    for channels in (4, 16, 24):
+        images = random.normal(size=(2, side, side, channels)).astype("float32")
+        upsampling, residual = UpsampleBlock(channels // 2), ResidualBlock()
+        to_image = keras.layers.Conv2D(3, 3, padding="same", use_bias=False, activation="tanh")
+        for block in (upsampling, residual, to_image):
+            block.build(images.shape)
+            randomize(block)
+        low = tf.cast(images, FoldedToImage(to_image, dtype=dtype).compute_dtype)
+        fast_upsampling = tf.function(FoldedUpsampling(upsampling, side, dtype=dtype))
+        fast_residual = tf.function(FoldedResidual(residual, dtype=dtype))
+        fast_to_image = tf.function(FoldedToImage(to_image, dtype=dtype))
+        for block, ours in (
+            (upsampling, fast_upsampling(low)),
+            (residual, fast_residual(low, low)),
+            (to_image, fast_to_image(low)),
+        ):
+            expected = block(images)
+            error = np.sqrt(np.mean(np.square(tf.cast(ours, "float32") - expected)))
+            assert error < PRECISIONS[dtype] * np.std(expected), (block.name, channels)
+
+
+def multiplications(function, inputs):
+    """Those of the convolutions and matrix products of a traced function."""
+    graph = tf.function(function).get_concrete_function(inputs).graph
+    count = 0
+    for operation in graph.get_operations():
+        if operation.type in ("Conv2D", "MatMul"):
+            pixels = np.prod(operation.outputs[0].shape[:-1])
+            count += int(pixels * np.prod(operation.inputs[1].shape))
+    return count
+
+
+def test_it_multiplies_less():
+    """Two thirds at these shapes; less by products, more by the zeros of the 4x4 kernels."""
+    generator = make_generator(num_residual_blocks=2, base_size=64, channels=32)
+    inputs = {name: tf.constant(value) for name, value in make_inputs(generator, 1).items()}
+    (stage,) = generator.refinement_stages
+    layers = [
+        (block.convolution, 8 * 2**i)
+        for i, block in enumerate(generator.initial_stage.upsample_blocks)
+    ]
+    layers += [
+        (convolution, 64)
+        for block in stage.residual_blocks
+        for convolution in (block.first_convolution, block.second_convolution)
+    ]
+    layers += [(stage.upsample_block.convolution, 128)]
+    layers += list(zip(generator.to_images, generator.image_sizes, strict=True))
+    direct = sum(int(np.prod(layer.kernel.shape)) * side**2 for layer, side in layers)
+    assert multiplications(FastGenerator(generator), inputs) < 0.7 * direct
+
+
+@pytest.fixture(scope="module")
+def model():
+    vocabulary = Vocabulary(["a", "red", "green", "apple"])
+    text_encoder = TextEncoder(len(vocabulary), word_dim=8, embedding_dim=6)
+    text_encoder.build()
+    return DMGANTextToImage(vocabulary, text_encoder, make_generator(), extra={"note": 1})
+
+
+def test_a_fast_model_generates_as_its_original_does(model):
+    captions = ["a red apple", "a green apple", "apple"]
+    fast = fast_model(model)
+    options = {"seed": 3, "return_stages": True, "return_attention": True}
+    ours, expected = (m.generate(captions, **options) for m in (fast, model))
+    assert expected["images"].std() > 5
+    assert ours.pop("words") == expected.pop("words")
+    tf.nest.assert_same_structure(ours, expected)
+    for name in ("images", "stages"):
+        for a, b in zip(ours[name], expected[name], strict=True):
+            assert np.abs(a.astype(int) - b.astype(int)).max() <= 1
+    assert fast.text_encoder is model.text_encoder and fast.extra == model.extra
+    assert type(model.generator) is Generator
+
+
+def test_what_it_is_not_for_is_refused_in_one_line(model, tmp_path):
+    fast = fast_model(model)
+    inputs = make_inputs(fast.generator)
+    attempts = (
+        (lambda: fast.save_to_preset(tmp_path / "model"), "to save it"),
+        (lambda: fast.generator.save(tmp_path / "model.keras"), "to save it"),
+        (lambda: fast.generator.save_weights(tmp_path / "a.weights.h5"), "to save it"),
+        (lambda: fast.generator.load_weights(tmp_path / "a.weights.h5"), "to load weights into"),
+        (lambda: fast.generator(inputs, training=True), "to train it"),
+        (lambda: fast_model(fast), "Make each fast model from the original"),
+    )
+    for attempt, message in attempts:
+        with pytest.raises(InputError, match=message) as raised:
+            attempt()
+        assert "\n" not in str(raised.value) and "Received: a fast one" in str(raised.value)
+    assert list(tmp_path.iterdir()) == []
+    assert fast.generator.trainable_weights == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
+def test_the_papers_size(dtype):
+    keras.utils.set_random_seed(0)
+    generator = Generator(dtype=dtype)
+    generator.build()
+    randomize(generator)
+    inputs = make_inputs(generator, batch_size=1, words=16)
+    expected = generator.predict_on_batch(inputs)
+    assert np.std(expected["images"][-1]) > 0.3
+    tolerance = 1e-4 if dtype == "float32" else 0.5
+    assert_same(FastGenerator(generator).predict_on_batch(inputs), expected, tolerance)
