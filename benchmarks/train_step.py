@@ -1,17 +1,21 @@
 r"""Measures one training step of DM-GAN on made-up images: seconds and images a second.
 
-The networks are those of `python -m dmgan_tf.train`, with a small DAMSM; reading data is not part
-of it (see pipeline.py). Variants run in turn, a few steps each, so that what else the machine
-does meets them alike; a ratio of two of them holds better than either figure.
+The networks are those of `python -m dmgan_tf.train`; reading data is not part of it (see
+input_pipeline.py). Variants run in turn, a few steps each, so that what else the machine does meets
+them alike; a ratio of two of them holds better than either figure. Beside each stand the time that
+the authors' release would take, by its convolutions in PyTorch (`release_convolutions.py`; left out
+where PyTorch is not installed), and the share of the highest rate that one large 3x3 convolution
+reaches here in TensorFlow, counting the convolutions that generator and discriminators need.
 
   python benchmarks/train_step.py
-  python benchmarks/train_step.py --variants=float32,bfloat16 --channels=64 --base_size=64
+  python benchmarks/train_step.py --channels=48 --base_size=16 --batch_size=32 --backbone=small_cnn
 
 Variants: float32; bfloat16; either with `_unfused`, batch normalisation in separate operations, as
 Keras has it; either with `_large`, convolutions on the doubled images, as the paper writes them.
 """
 
 import contextlib
+import resource
 import statistics
 import time
 from unittest import mock
@@ -20,12 +24,19 @@ import keras
 import numpy as np
 import tensorflow as tf
 from absl import flags
+from processor_peak import Peak
+from release_convolutions import (
+    discriminator_convolutions,
+    generator_convolutions,
+    is_available,
+    release_train_step_seconds,
+)
 
 from dmgan_tf import command
 from dmgan_tf.errors import InputError
 from dmgan_tf.layers import normalization
 from dmgan_tf.layers.blocks import ResidualBlock, UpsampleConv2D
-from dmgan_tf.models.image_encoder import ImageEncoder
+from dmgan_tf.models.image_encoder import BACKBONES, ImageEncoder
 from dmgan_tf.models.model_directory import ModelComponents
 from dmgan_tf.models.text_encoder import TextEncoder
 from dmgan_tf.training.config import DMGANConfig
@@ -33,19 +44,21 @@ from dmgan_tf.training.gan_training import build_dmgan
 
 PRECISIONS, SUFFIXES = ("float32", "bfloat16"), ("", "_unfused", "_large")
 VARIANTS = tuple(f"{precision}{suffix}" for precision in PRECISIONS for suffix in SUFFIXES)
-WORD_DIM, VOCABULARY_SIZE, WORDS = 128, 3000, 12
+RELEASE = "release"
+WORD_DIM, VOCABULARY_SIZE, WORDS = 256, 3000, 12
 
 
 def define_flags():
-    """Declares the flags of this benchmark; the defaults are configs/emoji_dmgan.flags."""
+    """Declares the flags of this benchmark; the defaults are the paper's sizes at batch 4."""
     flags.DEFINE_list("variants", list(VARIANTS), "Which to time.")
-    flags.DEFINE_integer("batch_size", 32, "Images a step.", lower_bound=2)
-    flags.DEFINE_integer("channels", 48, "Channels of the generator.", lower_bound=1)
+    flags.DEFINE_integer("batch_size", 4, "Images a step.", lower_bound=2)
+    flags.DEFINE_enum("backbone", "inception_v3", list(BACKBONES), "Of the DAMSM.")
+    flags.DEFINE_integer("channels", 64, "Channels of the generator.", lower_bound=1)
     flags.DEFINE_integer("discriminator_channels", 32, "Channels of the discriminators.", 1)
-    flags.DEFINE_integer("base_size", 16, "Pixels of the first image.")
+    flags.DEFINE_integer("base_size", 64, "Pixels of the first image.")
     flags.DEFINE_integer("num_stages", 3, "Number of images.", lower_bound=1)
     flags.DEFINE_integer("rounds", 5, "Rounds over the variants.", lower_bound=1)
-    flags.DEFINE_integer("steps", 3, "Steps of a variant in each round.", lower_bound=1)
+    flags.DEFINE_integer("steps", 1, "Steps of a variant in each round.", lower_bound=1)
 
 
 def main():
@@ -57,19 +70,79 @@ def main():
     sizes = [options.base_size * 2**stage for stage in range(options.num_stages)]
     batch = made_up_batch(options.batch_size, sizes, WORDS, VOCABULARY_SIZE)
     steps = {variant: build_step(variant, options, batch) for variant in options.variants}
-    seconds = {variant: [] for variant in steps}
+    peaks = {f"{precision} peak": Peak(precision) for precision in PRECISIONS}
+    measured = {name: [] for name in (*steps, *peaks, RELEASE)}
+    shape = {"channels": options.channels, "base_size": options.base_size}
+    shape["num_stages"] = options.num_stages
+    if not is_available():
+        print("PyTorch is not installed: no comparison with the release (pip install torch).")
     for _ in range(options.rounds):
+        if is_available():
+            seconds = release_train_step_seconds(
+                options.batch_size, options.discriminator_channels, WORD_DIM, **shape
+            )
+            measured[RELEASE].append(seconds)
         for variant, step in steps.items():
+            measured[peak_of(variant)].append(peaks[peak_of(variant)]())
             start = time.perf_counter()
             for _ in range(options.steps):
                 float(step(batch)["damsm_loss"])
-            seconds[variant].append((time.perf_counter() - start) / options.steps)
-    medians = {variant: statistics.median(times) for variant, times in seconds.items()}
-    slowest = max(medians.values())
-    print(f"{'variant':20} {'seconds a step':>15} {'images a second':>16} {'against slowest':>16}")
-    for variant, median in medians.items():
-        ratio = slowest / median
-        print(f"{variant:20} {median:15.3f} {options.batch_size / median:16.1f} {ratio:15.2f}x")
+            measured[variant].append((time.perf_counter() - start) / options.steps)
+    print_table(measured, options, needed_operations(shape, options) * options.batch_size)
+
+
+def needed_operations(shape, options):
+    """Operations of a step for one image: two for each multiplication of a convolution.
+
+    The generator runs forward, and backward to its inputs and to its kernels. A discriminator does
+    so on a real and a generated image, and once more on the generated one to its input alone.
+    """
+    total = 3 * sum(c.needed_multiplications for c in generator_convolutions(**shape))
+    for stage in range(shape["num_stages"]):
+        convolutions = discriminator_convolutions(
+            shape["base_size"] * 2**stage, options.discriminator_channels, WORD_DIM
+        )
+        total += (2 * 3 + 2) * sum(c.needed_multiplications for c in convolutions)
+    return 2 * total
+
+
+def print_table(measured, options, operations):
+    """Prints a row for each variant: seconds a step, rate, and ratios of the same run."""
+    release = measured[RELEASE]
+    for name in dict.fromkeys(map(peak_of, options.variants)):
+        print(f"{name}: {statistics.median(measured[name]) / 1e9:.0f} GFLOP/s (3x3 convolution)")
+    if release:
+        print(f"the release: {statistics.median(release):.3f} s {spread(release)}")
+    slowest = max(statistics.median(measured[variant]) for variant in options.variants)
+    print(
+        f"{'variant':18}{'s a step':>9}{'min-max':>17}{'images/s':>10}{'GFLOP/s':>9}{'of peak':>9}"
+        f"{'against slowest':>17}{'against release':>17}"
+    )
+    for variant in options.variants:
+        seconds = measured[variant]
+        median = statistics.median(seconds)
+        rate = operations / median
+        share = rate / statistics.median(measured[peak_of(variant)])
+        against = "-"
+        if release:
+            ratios = [theirs / ours for theirs, ours in zip(release, seconds, strict=True)]
+            against = f"{statistics.median(ratios):.2f}x"
+        print(
+            f"{variant:18}{median:9.3f}{spread(seconds):>17}{options.batch_size / median:10.2f}"
+            f"{rate / 1e9:9.0f}{share:9.0%}{slowest / median:16.2f}x{against:>17}"
+        )
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    print(f"peak memory, all variants and PyTorch in one process: {peak:.2f} GB")
+
+
+def peak_of(variant):
+    """The name of the peak in a variant's precision."""
+    return f"{variant.partition('_')[0]} peak"
+
+
+def spread(seconds):
+    """The least and the most of some times."""
+    return f"({min(seconds):.3f}-{max(seconds):.3f})"
 
 
 def build_step(variant, options, batch):
@@ -89,7 +162,7 @@ def build_step(variant, options, batch):
     keras.utils.set_random_seed(0)
     text_encoder = TextEncoder(VOCABULARY_SIZE, WORD_DIM, dtype=config.dtype_policy)
     text_encoder.build()
-    image_encoder = ImageEncoder(WORD_DIM, "small_cnn", dtype=config.dtype_policy)
+    image_encoder = ImageEncoder(WORD_DIM, options.backbone, dtype=config.dtype_policy)
     image_encoder.build()
     encoders = ModelComponents(None, text_encoder, image_encoder=image_encoder)
     step = tf.function(build_dmgan(config, encoders).train_step)

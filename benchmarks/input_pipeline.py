@@ -4,7 +4,7 @@ Pinned to one processor, with one TensorFlow thread, so that the number is that 
 the data first:
 
   python -m dmgan_tf.prepare_data --source=DIR --output=data/emoji_256 --image_size=256
-  python benchmarks/pipeline.py --data=data/emoji_256
+  python benchmarks/input_pipeline.py --data=data/emoji_256
 
 Read the better of the repetitions on a machine that does other work beside.
 """
