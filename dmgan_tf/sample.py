@@ -8,7 +8,9 @@ python -m dmgan_tf.sample --model=runs/birds --captions_file=captions.txt \
 
 A model is a shipped name, a model directory, or a run directory. A captions file is UTF-8 text with
 one caption a line. The same model, captions and seed give the same pictures, and another batch size
-the same to within one level of 255. Each PNG holds its caption, seed and model as text.
+the same to within one level of 255; so does --fast, about twice as soon. --precision=bfloat16 is
+sooner still on a processor that knows it, and a little less exact. Each PNG holds its caption, seed
+and model as text.
 """
 
 import pathlib
@@ -23,6 +25,7 @@ from dmgan_tf.errors import InputError
 from dmgan_tf.figures.contact_sheet import contact_sheet, save_png
 
 _LARGEST_SHEET = 400  # samples; a sheet of more is slow to open and nobody looks at it whole
+_POLICIES = {"float32": None, "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
 _LONGEST_SLUG = 60  # bytes; file systems allow 255 for the whole name
 
 
@@ -36,6 +39,10 @@ def define_flags() -> None:
     flags.DEFINE_integer("seed", 0, "From 0 to 4294967295; another seed draws other pictures.")
     flags.DEFINE_bool("stages", False, "Also write and show the smaller stages.")
     flags.DEFINE_integer("batch_size", 16, "Pictures drawn at once; changes speed and memory only.")
+    flags.DEFINE_enum("precision", "float32", list(_POLICIES), "Of the generator.")
+    flags.DEFINE_bool(
+        "fast", False, "Rewrite the generator first: the same pictures with two thirds of the work."
+    )
 
 
 def main() -> None:
@@ -52,8 +59,13 @@ def main() -> None:
 
     from dmgan_tf.models.text_to_image import DMGANTextToImage  # slow to import; flags come first
 
+    model = DMGANTextToImage.from_preset(options.model, dtype=_POLICIES[options.precision])
+    if options.fast:
+        from dmgan_tf.serving.fast import fast_model
+
+        model = fast_model(model)
     sheet_path = write_samples(
-        DMGANTextToImage.from_preset(options.model),
+        model,
         captions,
         options.output,
         model_name=options.model,

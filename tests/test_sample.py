@@ -12,6 +12,7 @@ from dmgan_tf.models.generator import Generator
 from dmgan_tf.models.text_encoder import TextEncoder
 from dmgan_tf.models.text_to_image import DMGANTextToImage
 from dmgan_tf.sample import gather_captions, slug, write_samples
+from dmgan_tf.serving.fast import FastGenerator
 from dmgan_tf.text.vocabulary import Vocabulary
 
 
@@ -39,7 +40,7 @@ def pixels(path):
         return np.asarray(image)
 
 
-def run_command(*arguments):
+def run_program(*arguments):
     command = [sys.executable, "-m", "dmgan_tf.sample", *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
@@ -163,7 +164,7 @@ def test_command_draws_from_a_run_directory(model, tmp_path):
     captions_file = tmp_path / "captions.txt"
     captions_file.write_text("a red apple\na green apple\n")
     output = tmp_path / "out"
-    finished = run_command(
+    finished = run_program(
         f"--model={tmp_path / 'run'}",
         f"--captions_file={captions_file}",
         "--num_samples=1",
@@ -178,6 +179,38 @@ def test_command_draws_from_a_run_directory(model, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("flags", "tolerance"),
+    [(["--fast"], 1), (["--precision=bfloat16"], 8), (["--fast", "--precision=bfloat16"], 8)],
+)
+def test_command_draws_fast_and_in_another_precision(
+    model, tmp_path, run_command, monkeypatch, flags, tolerance
+):
+    model.save_to_preset(tmp_path / "model")
+    generators = []
+    draw = DMGANTextToImage.generate
+    monkeypatch.setattr(
+        DMGANTextToImage,
+        "generate",
+        lambda self, *rest, **options: (
+            generators.append(self.generator) or draw(self, *rest, **options)
+        ),
+    )
+    status, _, stderr = run_command(
+        "sample",
+        *(f"--model={tmp_path / 'model'}", "--caption=a red apple", "--num_samples=2"),
+        *(f"--output={tmp_path / 'out'}", "--seed=5", *flags),
+    )
+    assert status == 0, stderr
+    (generator,) = generators
+    assert isinstance(generator, FastGenerator) == ("--fast" in flags)
+    assert (generator.compute_dtype == "bfloat16") == ("--precision=bfloat16" in flags)
+    expected = draw(model, ["a red apple"] * 2, seed=5)
+    for row in (0, 1):
+        drawn = pixels(tmp_path / "out" / f"000_a-red-apple_{row}.png").astype(int)
+        np.testing.assert_allclose(drawn, expected[row].astype(int), atol=tolerance)
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--caption=a"], "--model=MODEL"),
@@ -187,7 +220,7 @@ def test_command_draws_from_a_run_directory(model, tmp_path):
     ],
 )
 def test_bad_input_is_one_line_and_exit_status_2(arguments, message):
-    finished = run_command(*arguments)
+    finished = run_program(*arguments)
     assert finished.returncode == 2
     errors = [line for line in finished.stderr.splitlines() if line.startswith("error: ")]
     assert len(errors) == 1

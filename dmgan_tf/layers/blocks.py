@@ -50,7 +50,8 @@ class UpsampleConv2D(layers.Layer):
     The doubled image holds every pixel four times, so several taps of the kernel read the same one
     and may be added first. Doubling and kernel together are one transposed convolution of stride 2
     with a 4x4 kernel: 4/9 of the arithmetic, and no image of four times the size is written or
-    read. On a CPU a training pass through it takes 0.45 (float32) or 0.33 (bfloat16) of the time.
+    read. Only where the image has fewer pixels than channels, adding up the taps costs more than it
+    saves, and the image is doubled first.
 
     Reference:
         Section 3.1, "a nearest neighbor upsampling layer and a 3x3 convolution"; the same function.
@@ -79,6 +80,10 @@ class UpsampleConv2D(layers.Layer):
         )
 
     def call(self, inputs):
+        _, height, width, channels = inputs.shape
+        if height and width and height * width < channels:
+            large = ops.repeat(ops.repeat(inputs, 2, axis=1), 2, axis=2)
+            return ops.conv(large, ops.cast(self.kernel, self.compute_dtype), padding="same")
         kernel = ops.cast(doubling_kernel(self.kernel), self.compute_dtype)
         return ops.conv_transpose(inputs, kernel, strides=2, padding="same")
 

@@ -18,7 +18,9 @@ def as_written(layer, inputs):
     return tf.nn.conv2d(large, layer.kernel.value, 1, "SAME")
 
 
-@pytest.mark.parametrize("shape", [(2, 4, 4, 3), (1, 1, 1, 5), (1, 7, 3, 2), (2, 16, 16, 8)])
+@pytest.mark.parametrize(
+    "shape", [(2, 4, 4, 3), (1, 1, 1, 5), (1, 2, 2, 1), (1, 7, 3, 2), (2, 3, 2, 8), (2, 16, 16, 8)]
+)
 def test_doubling_and_convolution_are_one(shape):
     layer = UpsampleConv2D(6)
     inputs = random(0, *shape)

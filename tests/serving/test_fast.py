@@ -245,6 +245,12 @@ def test_what_it_is_not_for_is_refused_in_one_line(model, tmp_path):
     assert fast.generator.trainable_weights == []
 
 
+def test_another_backend_is_refused(model, monkeypatch):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    with pytest.raises(InputError, match="Received: jax. Set KERAS_BACKEND=tensorflow"):
+        FastGenerator(model.generator)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
 def test_the_papers_size(dtype):
