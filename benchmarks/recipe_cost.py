@@ -20,7 +20,7 @@ import time
 import numpy as np
 import tensorflow as tf
 from absl import flags
-from train_step import made_up_batch
+from made_up_batch import made_up_batch
 
 from dmgan_tf import command, pretrain_damsm, train
 from dmgan_tf.data import coco, cub

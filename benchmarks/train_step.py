@@ -5,7 +5,7 @@ input_pipeline.py). Variants run in turn, a few steps each, so that what else th
 them alike; a ratio of two of them holds better than either figure. Beside each stand the time that
 the authors' release would take, by its convolutions in PyTorch (`release_convolutions.py`; left out
 where PyTorch is not installed), and the share of the highest rate that one large 3x3 convolution
-reaches here in TensorFlow, counting the convolutions that generator and discriminators need.
+reaches here in TensorFlow, counting what the convolutions of all networks need.
 
   python benchmarks/train_step.py
   python benchmarks/train_step.py --channels=48 --base_size=16 --batch_size=32 --backbone=small_cnn
@@ -21,10 +21,11 @@ import time
 from unittest import mock
 
 import keras
-import numpy as np
 import tensorflow as tf
 from absl import flags
+from made_up_batch import made_up_batch
 from processor_peak import Peak
+from recipe_cost import operations
 from release_convolutions import (
     discriminator_convolutions,
     generator_convolutions,
@@ -95,7 +96,8 @@ def needed_operations(shape, options):
     """Operations of a step for one image: two for each multiplication of a convolution.
 
     The generator runs forward, and backward to its inputs and to its kernels. A discriminator does
-    so on a real and a generated image, and once more on the generated one to its input alone.
+    so on a real and a generated image, and once more on the generated one to its input alone, as
+    the image encoder does.
     """
     total = 3 * sum(c.needed_multiplications for c in generator_convolutions(**shape))
     for stage in range(shape["num_stages"]):
@@ -103,10 +105,20 @@ def needed_operations(shape, options):
             shape["base_size"] * 2**stage, options.discriminator_channels, WORD_DIM
         )
         total += (2 * 3 + 2) * sum(c.needed_multiplications for c in convolutions)
-    return 2 * total
+    return 2 * total + 2 * encoder_operations(options.backbone, shape)
 
 
-def print_table(measured, options, operations):
+def encoder_operations(backbone, shape):
+    """Operations of the image encoder for one image, forward, as TensorFlow counts them."""
+    encoder = ImageEncoder(WORD_DIM, backbone)
+    encoder.build()
+    size = shape["base_size"] * 2 ** (shape["num_stages"] - 1)
+    image = tf.TensorSpec((1, size, size, 3))
+    run = tf.function(lambda images: encoder(images)["image_code"])
+    return operations(run.get_concrete_function(image).graph)
+
+
+def print_table(measured, options, needed):
     """Prints a row for each variant: seconds a step, rate, and ratios of the same run."""
     release = measured[RELEASE]
     for name in dict.fromkeys(map(peak_of, options.variants)):
@@ -121,7 +133,7 @@ def print_table(measured, options, operations):
     for variant in options.variants:
         seconds = measured[variant]
         median = statistics.median(seconds)
-        rate = operations / median
+        rate = needed / median
         share = rate / statistics.median(measured[peak_of(variant)])
         against = "-"
         if release:
@@ -192,20 +204,6 @@ CHANGES = {
         (ResidualBlock, "call", convolve_twice_over),
     ],
 }
-
-
-def made_up_batch(batch_size, image_sizes, words, vocabulary_size):
-    """A batch of random images and captions, as the input pipeline gives them."""
-    random = np.random.default_rng(0)
-    shape = (batch_size,)
-    return {
-        "images": tuple(
-            tf.constant(random.uniform(-1, 1, (*shape, size, size, 3)), tf.float32)
-            for size in image_sizes
-        ),
-        "token_ids": tf.constant(random.integers(1, vocabulary_size, (*shape, words)), tf.int32),
-        "class_ids": tf.range(batch_size),
-    }
 
 
 if __name__ == "__main__":

@@ -136,7 +136,7 @@ def main() -> None:
         from dmgan_tf.serving.fast import fast_model
 
         with strategy.scope():
-            images.model = fast_model(images.model)
+            images.draw_with(fast_model(images.model), fast=True)
     saver = ImageSaver(options.save_images, images) if options.save_images else None
     report.check_output(output)  # before the long work
     settings = scoring.Settings(

@@ -116,6 +116,16 @@ def test_half_precision_is_close_and_said(evaluate, of_model):
     assert values(second)["fid"][0] == pytest.approx(values(first)["fid"][0], rel=0.1)
 
 
+def test_the_fast_generator_scores_alike_and_is_said(evaluate, of_model):
+    first, _ = evaluate(*of_model)
+    second, _ = evaluate(*of_model, "--fast", output="second.json")
+    assert second["images"]["fast"] and "fast" not in first["images"]
+    assert second["images"]["weights_sha256"] == first["images"]["weights_sha256"]
+    for metric, (value, _) in values(first).items():
+        # One level of 255 in some pixels.
+        assert values(second)[metric][0] == pytest.approx(value, rel=1e-3, abs=1e-6)
+
+
 def test_a_data_set_against_itself_and_saved_statistics(
     evaluate, prepared_data, colours, damsm_directory, tmp_path
 ):
@@ -263,6 +273,7 @@ def test_a_model_with_another_vocabulary(error_line, vivid_model, tmp_path):
         (["--images=x", "--metrics=fid,fud"], "Received: fud"),
         (["--images=x", "--output=x.txt"], "FILE.json"),
         (["--images=x", "--save_images=x"], "another folder"),
+        (["--images=x", "--fast"], "Expected --model=MODEL with --fast"),
         (["--images=x", "--output="], "Received: nothing"),
         (["--images=x", "--num_images=1000000000"], "[1, 10000000]"),
         (["--images=x", "--kid_subsets=1000000000"], "[1, 10000000]"),

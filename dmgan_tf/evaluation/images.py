@@ -77,11 +77,22 @@ class GeneratedImages(ImageSource):
         self._seed = seed
         self._strategy = strategy or tf.distribute.get_strategy()
         self._details = dict(details or {})
+        self._weights_sha256 = weights_sha256(model.text_encoder, model.generator)
         self._traced = {}
         drawn = [plan.captions[row] for row in np.unique(plan.rows)]
         model.tokenizer.warn_of_unknown(drawn)
         for caption in drawn:  # one without a known word is told of before hours of drawing
             model.tokenizer.encode(caption)
+
+    def draw_with(self, model, **details):
+        """Draws with a rewritten form of the model, which computes the same.
+
+        Args:
+            model: A `DMGANTextToImage`.
+            details: What the description is to say of it.
+        """
+        self.model = model
+        self._details |= details
 
     def batches(self, start, batch_size):
         if batch_size not in self._traced:  # kept for another pass, with other weights
@@ -115,7 +126,7 @@ class GeneratedImages(ImageSource):
             "image_size": model.generator.image_sizes[-1],
             "seed": self._seed,
             "precision": model.generator.dtype_policy.name,
-            "weights_sha256": weights_sha256(model.text_encoder, model.generator),
+            "weights_sha256": self._weights_sha256,
             "vocabulary_sha256": model.vocabulary.sha256,
             "captions_sha256": self.plan.sha256(),
         }
