@@ -94,7 +94,7 @@ def define_flags() -> None:
     )
     flags.DEFINE_enum("precision", "float32", list(_POLICIES), "Of the generator.")
     flags.DEFINE_bool(
-        "fast", False, "Rewrite the generator first: the same images with two thirds of the work."
+        "fast", False, "Rewrite the generator for inference first: the same images, sooner."
     )
     flags.DEFINE_enum("strategy", "default", ["default", "mirrored"], "One device or all GPUs.")
     flags.DEFINE_integer("batch_size", 32, "Images at once; changes speed and memory only.", 1)

@@ -8,9 +8,9 @@ python -m dmgan_tf.sample --model=runs/birds --captions_file=captions.txt \
 
 A model is a shipped name, a model directory, or a run directory. A captions file is UTF-8 text with
 one caption a line. The same model, captions and seed give the same pictures, and another batch size
-the same to within one level of 255; so does --fast, about twice as soon. --precision=bfloat16 is
-sooner still on a processor that knows it, and a little less exact. Each PNG holds its caption, seed
-and model as text.
+the same to within one level of 255; so does --fast, somewhat sooner. --precision=bfloat16 is much
+sooner on a processor that knows it, and a little less exact. Each PNG holds its caption, seed and
+model as text.
 """
 
 import pathlib
@@ -41,7 +41,7 @@ def define_flags() -> None:
     flags.DEFINE_integer("batch_size", 16, "Pictures drawn at once; changes speed and memory only.")
     flags.DEFINE_enum("precision", "float32", list(_POLICIES), "Of the generator.")
     flags.DEFINE_bool(
-        "fast", False, "Rewrite the generator first: the same pictures with two thirds of the work."
+        "fast", False, "Rewrite the generator for inference first: the same pictures, sooner."
     )
 
 

@@ -55,7 +55,8 @@ def export_model(
 
     Raises:
         InputError: If there is no model that can draw captions, the version exists, `output`
-            cannot be written to, a setting is not as above, or the disk is full.
+            cannot be written to, a setting is not as above, TensorFlow is not Keras' backend, or
+            the disk is full.
     """
     _check_settings(precision, batch_sizes)
     directory = new_version_directory(output, version)
@@ -88,6 +89,11 @@ def export_model(
 
 
 def _check_settings(precision, batch_sizes):
+    if keras.backend.backend() != "tensorflow":
+        raise InputError(
+            "Expected Keras on TensorFlow for an export. Received: "
+            f"{keras.backend.backend()}. Set KERAS_BACKEND=tensorflow; it reads the same models."
+        )
     if precision not in PRECISIONS:
         raise InputError(
             f"Expected --precision, one of {', '.join(PRECISIONS)}. Received: {precision!r}."
@@ -127,13 +133,16 @@ def _write(directory, signatures, record):
         requests = _warm_up_requests(name, signatures, record["batch_sizes"])
         warm_up.write_requests(extra / warm_up.FILE_NAME, requests)
         write_text(extra / RECORD_NAME, json.dumps(record, indent=2) + "\n")
+        new_version_directory(output, int(directory.name))  # another export may have been quicker
         for file_name, text in (
             (MODELS_CONFIG, server_files.models_config(name)),
             (server_files.BATCHING, server_files.batching_parameters(record["batch_sizes"])),
         ):
             if not (output / file_name).exists():  # the administrator's own settings stay
                 write_text(output / file_name, text)
-        caption = _caption(_known_words(signatures.tokenizer.vocabulary), 0)
+        words = _known_words(signatures.tokenizer.vocabulary)
+        # The first words of a vocabulary are often the most frequent ones: a, of, the.
+        caption = _caption([word for word in words if len(word) > 3] or words, 0)
         write_text(output / "README.md", server_files.readme(name, record, caption))
 
 

@@ -60,7 +60,6 @@ def readme(name: str, record: dict, caption: str) -> str:
         condition_dim=record["condition_dim"],
         precision=record["precision"],
         fast="rewritten for speed" if record["fast"] else "as trained",
-        largest_batch=record["batch_sizes"][-1],
         tensorflow=record["versions"]["tensorflow"],
     )
 
@@ -142,7 +141,8 @@ float32 (batch, side, side, words); `token_ids`, int32, and `words`, string (bat
   clients are one batch, and an error of one of them is the error of all: where captions are not
   your own, ask `tokenize` first, which has an answer for every caption.
 - The same caption gives the same picture, whatever stands beside it in a request, to within one
-  level of 255. Without a seed, the seed is a hash of the caption's known words.
+  level of 255 in float32, and a few in bfloat16. Without a seed, the seed is a hash of the
+  caption's known words.
 - Seeds are those of TensorFlow's stateless random numbers. `dmgan_tf.sample` and
   `DMGANTextToImage.generate` draw NumPy's, so their seed 7 is another picture. To get one of
   theirs, send its noise to `generate_with_noise`:
@@ -155,6 +155,7 @@ model = DMGANTextToImage.from_preset("MODEL")
 noise, condition_noise = noise_rows(model.generator, seed=7, rows=[0])
 ```
 
-- Requests of more than {largest_batch} captions exceed `max_batch_size` of the batching
-  configuration: split them, or raise it. Without `--enable_batching` any number will do.
+- Requests of more captions than `max_batch_size` in `batching_parameters.txt` are refused: split
+  them, or raise it. Without `--enable_batching` any number will do. An export leaves that file as
+  it finds it, so --batch_sizes of a later version only say what that version warms up with.
 """

@@ -26,7 +26,7 @@ def new_version_directory(output: str | os.PathLike, version: int | None = None)
     output = pathlib.Path(os.path.abspath(output))
     _check_output(output)
     if version is None:
-        return output / str(max(_versions(output), default=0) + 1)
+        version = max(_versions(output), default=0) + 1
     if not 0 <= version <= LARGEST_VERSION:
         raise InputError(
             f"Expected a version from 0 to {LARGEST_VERSION}. Received: version={version}."
@@ -43,7 +43,8 @@ def _versions(output):
     """The versions below a directory, as a server reads its names."""
     if not output.is_dir():
         return set()
-    return {int(path.name) for path in output.iterdir() if re.fullmatch("[0-9]+", path.name)}
+    numbers = {int(path.name) for path in output.iterdir() if re.fullmatch("[0-9]+", path.name)}
+    return {number for number in numbers if number <= LARGEST_VERSION}
 
 
 def _check_output(output):

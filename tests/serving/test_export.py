@@ -124,6 +124,28 @@ def test_settings_that_cannot_be(vivid_model, tmp_path, settings, part):
     assert not (tmp_path / "shapes").exists()
 
 
+def test_an_export_that_was_quicker_is_not_replaced(vivid_model, tmp_path, monkeypatch):
+    other = tmp_path / "shapes" / "1"
+
+    def write_while_another_export_ends(path, requests):
+        other.mkdir()
+        (other / "saved_model.pb").write_text("of the other")
+
+    monkeypatch.setattr(
+        "dmgan_tf.serving.export.warm_up.write_requests", write_while_another_export_ends
+    )
+    with pytest.raises(InputError, match="does not have yet.*version=1"):
+        export_model(vivid_model, tmp_path / "shapes", batch_sizes=[1])
+    assert files_below(tmp_path / "shapes") == ["1", "1/saved_model.pb"]
+
+
+def test_another_keras_backend_is_an_error_before_anything_is_loaded(tmp_path, monkeypatch):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    with pytest.raises(InputError, match="on TensorFlow.*jax.*KERAS_BACKEND=tensorflow"):
+        export_model(tmp_path / "no model", tmp_path / "shapes")
+    assert not (tmp_path / "shapes").exists()
+
+
 def test_an_exporter_with_a_gpu_makes_no_graph_for_gpus_alone(vivid_model, monkeypatch):
     # What Keras asks before it takes cuDNN's operation.
     monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: [f"/{kind}:0"])

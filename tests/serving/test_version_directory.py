@@ -19,6 +19,14 @@ def test_versions_count_up(tmp_path):
     assert new_version_directory(output, 0) == output / "0"
 
 
+def test_numbers_that_no_server_reads_are_no_versions(tmp_path):
+    (tmp_path / "birds" / str(2**63)).mkdir(parents=True)
+    assert new_version_directory(tmp_path / "birds") == tmp_path / "birds" / "1"
+    (tmp_path / "birds" / str(2**63 - 1)).mkdir()
+    with pytest.raises(InputError, match=f"version={2**63}"):
+        new_version_directory(tmp_path / "birds")
+
+
 @pytest.mark.parametrize("version", [1, 7, -1, 2**63])
 def test_a_version_that_is_there_or_cannot_be(tmp_path, version):
     for name in ("1", "007"):
