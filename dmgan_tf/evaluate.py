@@ -34,10 +34,10 @@ from absl import flags
 
 from dmgan_tf import command
 from dmgan_tf.errors import InputError
+from dmgan_tf.models.precision import PRECISIONS
 
 METRICS = ("fid", "is", "kid", "r_precision", "clip")
 _MOST = 10**7  # images or draws; more are a slip of the keyboard, and end in want of memory
-_POLICIES = {"float32": None, "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
 _FLAGS = (
     *("model", "images", "images_split", "data", "split", "reference", "metrics", "protocol"),
     *("inception", "features", "damsm", "clip", "num_images", "seed", "num_splits"),
@@ -92,7 +92,7 @@ def define_flags() -> None:
         "Compare with the middle 64/76 of real images, the scale of training's crops; default: as "
         "the model was trained, else yes. Saved images of a model trained without want --nocrop.",
     )
-    flags.DEFINE_enum("precision", "float32", list(_POLICIES), "Of the generator.")
+    flags.DEFINE_enum("precision", "float32", list(PRECISIONS), "Of the generator.")
     flags.DEFINE_bool(
         "fast", False, "Rewrite the generator for inference first: the same images, sooner."
     )
@@ -129,7 +129,7 @@ def main() -> None:
         num_images=options.num_images,
         seed=options.seed,
         crop=options.crop,
-        dtype=_POLICIES[options.precision],
+        dtype=PRECISIONS[options.precision],
         strategy=strategy,
     )
     if options.fast:

@@ -23,9 +23,9 @@ from tqdm import tqdm
 from dmgan_tf import command
 from dmgan_tf.errors import InputError
 from dmgan_tf.figures.contact_sheet import contact_sheet, save_png
+from dmgan_tf.models.precision import PRECISIONS
 
 _LARGEST_SHEET = 400  # samples; a sheet of more is slow to open and nobody looks at it whole
-_POLICIES = {"float32": None, "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
 _LONGEST_SLUG = 60  # bytes; file systems allow 255 for the whole name
 
 
@@ -39,7 +39,7 @@ def define_flags() -> None:
     flags.DEFINE_integer("seed", 0, "From 0 to 4294967295; another seed draws other pictures.")
     flags.DEFINE_bool("stages", False, "Also write and show the smaller stages.")
     flags.DEFINE_integer("batch_size", 16, "Pictures drawn at once; changes speed and memory only.")
-    flags.DEFINE_enum("precision", "float32", list(_POLICIES), "Of the generator.")
+    flags.DEFINE_enum("precision", "float32", list(PRECISIONS), "Of the generator.")
     flags.DEFINE_bool(
         "fast", False, "Rewrite the generator for inference first: the same pictures, sooner."
     )
@@ -59,7 +59,7 @@ def main() -> None:
 
     from dmgan_tf.models.text_to_image import DMGANTextToImage  # slow to import; flags come first
 
-    model = DMGANTextToImage.from_preset(options.model, dtype=_POLICIES[options.precision])
+    model = DMGANTextToImage.from_preset(options.model, dtype=PRECISIONS[options.precision])
     if options.fast:
         from dmgan_tf.serving.fast import fast_model
 

@@ -96,6 +96,21 @@ def prepared_data(image_folder, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def validated_data(image_folder, tmp_path_factory):
+    """Two of six classes held out for validation; the records of the test split are gone."""
+    from dmgan_tf.data.image_folder import read_image_folder
+    from dmgan_tf.data.preparation import prepare
+    from dmgan_tf.data.validation import hold_out_validation
+
+    directory = tmp_path_factory.mktemp("validated") / "data"
+    splits = hold_out_validation(read_image_folder(image_folder), 1 / 3, image_folder)
+    prepare(splits, directory, name="shapes", image_size=32)
+    for shard in directory.glob("test-*"):
+        shard.unlink()
+    return directory
+
+
+@pytest.fixture(scope="session")
 def damsm_directory(prepared_data, tmp_path_factory):
     """The model directory of an untrained DAMSM with the vocabulary of `prepared_data`."""
     from tiny_training import save_damsm

@@ -7,9 +7,9 @@ from dmgan_tf.errors import InputError
 from dmgan_tf.losses.adversarial import OBJECTIVES
 from dmgan_tf.models.discriminator import Discriminator
 from dmgan_tf.models.generator import Generator
+from dmgan_tf.models.precision import PRECISIONS
 
 # The names that commands use, and the Keras dtype policies they stand for.
-PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
 
 
 @dataclasses.dataclass(frozen=True)

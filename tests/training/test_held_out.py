@@ -2,10 +2,7 @@ import dataclasses
 
 import pytest
 
-from dmgan_tf.data.image_folder import read_image_folder
-from dmgan_tf.data.preparation import prepare
 from dmgan_tf.data.records import load_dataset_info
-from dmgan_tf.data.validation import hold_out_validation
 from dmgan_tf.models.model_directory import load_model_directory
 from dmgan_tf.training import gan_training
 from dmgan_tf.training.config import PretrainingConfig
@@ -36,14 +33,8 @@ def test_validation_comes_before_test(prepared_data, counts, min_images, expecte
 
 
 @pytest.fixture(scope="module")
-def data(image_folder, tmp_path_factory):
-    """Two of six classes held out for validation; the records of the test split are gone."""
-    directory = tmp_path_factory.mktemp("held_out") / "data"
-    splits = hold_out_validation(read_image_folder(image_folder), 1 / 3, image_folder)
-    prepare(splits, directory, name="shapes", image_size=32)
-    for shard in directory.glob("test-*"):
-        shard.unlink()
-    return directory
+def data(validated_data):
+    return validated_data
 
 
 def test_the_sheets_show_captions_of_the_validation_split(data):

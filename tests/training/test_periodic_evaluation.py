@@ -13,9 +13,6 @@ from tiny_training import CONFIG, save_damsm, values_of
 
 from dmgan_tf.conversion import efficientnet_weights
 from dmgan_tf.data.evaluation import list_captions
-from dmgan_tf.data.image_folder import read_image_folder
-from dmgan_tf.data.preparation import prepare
-from dmgan_tf.data.validation import hold_out_validation
 from dmgan_tf.errors import InputError
 from dmgan_tf.evaluation.captions import choose_captions
 from dmgan_tf.evaluation.images import GeneratedImages, StoredImages
@@ -34,14 +31,8 @@ THREE_EPOCHS = dataclasses.replace(CONFIG, epochs=3)  # of two steps each
 
 
 @pytest.fixture(scope="module")
-def data(image_folder, tmp_path_factory):
-    """Two of six classes held out for validation; the records of the test split are gone."""
-    directory = tmp_path_factory.mktemp("validated") / "data"
-    splits = hold_out_validation(read_image_folder(image_folder), 1 / 3, image_folder)
-    prepare(splits, directory, name="shapes", image_size=32)
-    for shard in directory.glob("test-*"):
-        shard.unlink()
-    return directory
+def data(validated_data):
+    return validated_data
 
 
 @pytest.fixture(scope="module")
