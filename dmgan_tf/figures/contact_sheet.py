@@ -147,6 +147,17 @@ def contact_sheet(
     return sheet
 
 
+def resized(pixels, size: int) -> Image.Image:
+    """One square picture, uint8 (side,side,3), at another size in pixels."""
+    picture = Image.fromarray(pixels)
+    if picture.size == (size, size):
+        return picture
+    # Whole steps keep the pixels of a small stage visible as what they are.
+    whole = size % pixels.shape[0] == 0 and size > pixels.shape[0]
+    method = Image.Resampling.NEAREST if whole else Image.Resampling.LANCZOS
+    return picture.resize((size, size), method)
+
+
 def save_png(
     path: str | os.PathLike, image: Image.Image, metadata: Mapping[str, str] | None = None
 ) -> None:
@@ -195,12 +206,7 @@ def _paste_block(sheet, block, left, top, cell_size):
     """Draws a block's pictures and returns the y below them."""
     for line in block:
         for position, pixels in enumerate(line):
-            picture = Image.fromarray(pixels)
-            if picture.size != (cell_size, cell_size):
-                # Whole steps keep the pixels of a small stage visible as what they are.
-                whole = cell_size % pixels.shape[0] == 0 and cell_size > pixels.shape[0]
-                method = Image.Resampling.NEAREST if whole else Image.Resampling.LANCZOS
-                picture = picture.resize((cell_size, cell_size), method)
+            picture = resized(pixels, cell_size)
             sheet.paste(picture, (left + position * (cell_size + _GAP), top))
         top += cell_size + _GAP
     return top
