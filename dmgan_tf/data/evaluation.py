@@ -1,4 +1,8 @@
-"""Prepared data sets to what an evaluation compares with: every caption, and uint8 images."""
+"""Prepared data sets to what an evaluation compares with: every caption, and uint8 images.
+
+Nothing is left out here: a score of fewer images than the data set has is not its score. A record
+that cannot be read is an error.
+"""
 
 import dataclasses
 import os
@@ -7,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from dmgan_tf.data import records
-from dmgan_tf.data.augmentation import crop_and_resize, decode_jpeg
+from dmgan_tf.data.augmentation import checked_jpeg, crop_and_resize, decode_jpeg
 from dmgan_tf.errors import InputError
 
 _PARSED_TOGETHER = 256  # records: some 10 MB of photographs
@@ -42,6 +46,7 @@ def list_captions(directory: str | os.PathLike, split: str) -> CaptionList:
         InputError: If the directory holds no such data, or a shard is damaged.
     """
     info = records.load_dataset_info(directory)
+    records.check_headers(info, info.split(split).shards)
     dataset = records.open_records(info.shard_paths(split), info.split(split).num_images)
     features = {  # all of `records.parse_example` but the image
         "captions": tf.io.RaggedFeature(tf.string),
@@ -55,11 +60,11 @@ def list_captions(directory: str | os.PathLike, split: str) -> CaptionList:
         deterministic=True,
     )
     captions, class_ids, file_names = [], [], []
-    with records.reading(info):
+    with records.reading(info, split=split):
         for batch in dataset.prefetch(tf.data.AUTOTUNE):
-            captions += [_decoded(texts) for texts in batch["captions"].to_list()]
+            captions += [_decoded(texts, info) for texts in batch["captions"].to_list()]
             class_ids.append(batch["class_id"].numpy())
-            file_names += _decoded(batch["file_name"].numpy())
+            file_names += _decoded(batch["file_name"].numpy(), info)
     return CaptionList(captions, np.concatenate(class_ids), file_names)
 
 
@@ -92,7 +97,8 @@ def stored_images(
 
     Raises:
         InputError: If the directory holds no such data, or not for this size, or fewer images than
-            `start`. For one that names a damaged shard, iterate within `records.reading(info)`.
+            `start`. For one that names a damaged shard, iterate within
+            `records.reading(info, split=split)`.
     """
     info = records.load_dataset_info(directory)
     if size < 1 or batch_size < 1:
@@ -104,7 +110,7 @@ def stored_images(
     middle = tf.constant([0.5, 0.5]) if crop else None
 
     def load(record):
-        image = decode_jpeg(records.parse_example(record)["image"])
+        image = decode_jpeg(checked_jpeg(records.parse_example(record)["image"]))
         (pixels,) = crop_and_resize(image, (size,), middle)
         return tf.saturate_cast(tf.round(pixels), tf.uint8)
 
@@ -120,13 +126,19 @@ def _records_from(info: records.DatasetInfo, split: str, start: int) -> tf.data.
             f"Expected a first image from 0 to {held.num_images}, the number of images of "
             f"{split!r} in {info.directory}. Received: {start}."
         )
-    paths, first = info.shard_paths(split), 0
-    lengths = [shard.num_images for shard in held.shards]
-    while lengths and first + lengths[0] <= start:
-        first += lengths.pop(0)
-    paths = paths[len(paths) - len(lengths) :]
+    paths, shards, first = info.shard_paths(split), list(held.shards), 0
+    while shards and first + shards[0].num_images <= start:
+        first += shards.pop(0).num_images
+    records.check_headers(info, shards)
+    paths = paths[len(paths) - len(shards) :]
     return records.open_records(paths, held.num_images - first).skip(start - first)
 
 
-def _decoded(texts) -> list[str]:
-    return [text.decode("utf-8") for text in texts]
+def _decoded(texts, info: records.DatasetInfo) -> list[str]:
+    try:
+        return [text.decode("utf-8") for text in texts]
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"Expected captions and names in UTF-8 in {info.directory}. Received: {error}. Prepare "
+            "the data set again with --overwrite."
+        ) from error

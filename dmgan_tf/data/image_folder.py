@@ -14,6 +14,7 @@ METADATA_FILE = "metadata.jsonl"
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
 SMALL_IMAGE_CHOICES = ("error", "skip", "upscale")  # what becomes of one smaller than asked for
 
+_MOST_CLASSES = 2**31  # in training they are 32-bit numbers
 _PARTS = ("train", "validation", "test")  # folders of a source that is split already
 _LAYOUTS = (
     f"a {METADATA_FILE} (one JSON object a line: file_name, text, optional class_id), in the "
@@ -139,7 +140,7 @@ def _parse_line(line: str, listing: pathlib.Path, number: int) -> CaptionedImage
     except (ValueError, RecursionError) as error:
         raise InputError(f"{where}: expected one JSON object a line: {error}.") from error
     name = entry.get("file_name") if isinstance(entry, dict) else None
-    if not isinstance(name, str) or not name or "\0" in name:
+    if not isinstance(name, str) or not name or "\0" in name or not _is_text(name):
         raise InputError(
             f'{where}: expected an object with a "file_name". Received: {line.strip()[:80]}'
         )
@@ -150,7 +151,7 @@ def _parse_line(line: str, listing: pathlib.Path, number: int) -> CaptionedImage
             f'{where}: expected "text" to be a caption or a list of captions. Received: {text!r}.'
         )
     class_id = entry.get("class_id")
-    if class_id is not None and (type(class_id) is not int or not 0 <= class_id < 2**31):
+    if class_id is not None and (type(class_id) is not int or not 0 <= class_id < _MOST_CLASSES):
         raise InputError(
             f'{where}: expected "class_id" to be an integer from 0. Received: {class_id!r}.'
         )
@@ -162,12 +163,21 @@ def _read_sidecars(folder: pathlib.Path) -> list[CaptionedImage]:
     for path in sorted(folder.rglob("*")):
         sidecar = path.with_suffix(".txt")
         if path.suffix.lower() in IMAGE_SUFFIXES and sidecar.is_file():
+            if not _is_text(str(path.relative_to(folder))):
+                raise InputError(
+                    f"Expected names in UTF-8 in {folder}. Received: {str(path)!r}. Rename it."
+                )
             try:
                 captions = sidecar.read_text(encoding="utf-8-sig").splitlines()
             except UnicodeDecodeError as error:
                 raise InputError(f"Expected UTF-8 in {sidecar}: {error}.") from error
             images.append(CaptionedImage(path, path.name, _cleaned(captions), None))
     return images
+
+
+def _is_text(name: str) -> bool:
+    """Whether UTF-8 has the name: not half a surrogate pair, nor one read from other bytes."""
+    return not any("\ud800" <= character <= "\udfff" for character in name)
 
 
 def _cleaned(captions: Iterable[str]) -> tuple[str, ...]:
@@ -206,6 +216,12 @@ def _with_classes(
     """Gives every image without a class one of its own."""
     given = [image.class_id for images in splits.values() for image in images]
     next_id = max((class_id for class_id in given if class_id is not None), default=-1) + 1
+    if next_id + given.count(None) > _MOST_CLASSES:
+        raise InputError(
+            f"Expected class ids that leave numbers below {_MOST_CLASSES} for the "
+            f"{given.count(None)} images without one. Received: {next_id - 1} as the largest. Give "
+            "every image a class_id, or smaller ones."
+        )
     result = {}
     for name, images in splits.items():
         result[name] = []

@@ -5,21 +5,29 @@ choice of captions come from stateless random numbers. So a run that stops and g
 uninterrupted one sees.
 """
 
+import functools
+import logging
 import os
+import pathlib
 from collections.abc import Sequence
 
 import tensorflow as tf
 
-from dmgan_tf.data import records
-from dmgan_tf.data.augmentation import crop_and_resize, decode_jpeg, random_words
+from dmgan_tf.data import record_file, records
+from dmgan_tf.data.augmentation import (
+    checked_jpeg,
+    crop_and_resize,
+    decode_jpeg,
+    random_words,
+)
+from dmgan_tf.data.epochs import shuffled_epochs
 from dmgan_tf.data.records import DatasetInfo, load_dataset_info
+from dmgan_tf.data.scan import ReadableRecords
 from dmgan_tf.errors import InputError
 from dmgan_tf.text.tokenizer import Tokenizer
 from dmgan_tf.text.vocabulary import check_same_vocabulary
 
-_SHUFFLE_BUFFER = 4096  # encoded records: some 200 MB of photographs
-_OPEN_SHARDS = 8
-_CACHE_LIMIT = 2**30  # bytes
+_logger = logging.getLogger(__name__)
 
 
 def check_tokenizer(info: DatasetInfo, tokenizer: Tokenizer) -> None:
@@ -67,12 +75,19 @@ def training_dataset(
     seed: int = 0,
     start_step: int = 0,
     cache: bool | None = None,
+    readable: ReadableRecords | None = None,
+    worker: tuple[int, int] = (0, 1),
+    replicas_per_worker: int = 1,
 ) -> tf.data.Dataset:
-    """Returns the batches of training, a pure function of `seed` and step.
+    """Returns the batches of training, a pure function of `seed`, step and what can be read.
 
     One random caption an image. Of a caption that is too long, a random subset of the words is
     kept, in order. The crop is a random square of 64/76 of the shorter side, and every stage's
     size is resized from it by antialiased bilinear filtering, as the authors' release does.
+
+    Workers divide the rows of each batch evenly among them, in order, and a worker its own rows
+    among its replicas. The rows are the same however many share them. Every worker reads every
+    encoded record, and decodes its own alone.
 
     Reference:
         Zhu et al. 2019, section 4 (Implementation details), and the release's `datasets.py`.
@@ -91,31 +106,54 @@ def training_dataset(
         start_step: The number of the first step; 0 for a new run.
         cache: Whether to hold the encoded images in memory; None to hold up to 1 GiB. It does not
             change the batches.
+        readable: What `scan.scan_split` found; records that it left out are not used, and an epoch
+            is filled up with others. None if all are whole: then any damage is an error.
+        worker: The number of this worker, from 0, and the number of workers.
+        replicas_per_worker: Into how many parts, one a replica, a worker's rows are divided.
 
     Returns:
-        A dataset of `num_steps - start_step` batches: dicts of `images`, a tuple of float32
-        (batch, size, size, 3) in [-1, 1], one a size; `token_ids`, int32 (batch, max_words),
-        padded with 0 on the right; `class_ids`, int32 (batch,).
+        A dataset of `replicas_per_worker` batches for each of `num_steps - start_step` steps: dicts
+        of `images`, a tuple of float32 (rows, size, size, 3) in [-1, 1], one a size; `token_ids`,
+        int32 (rows, max_words), padded with 0 on the right; `class_ids`, int32 (rows,).
 
     Raises:
         InputError: If the directory holds no such data, or not for these sizes or this vocabulary,
-            or a shard to hold in memory is damaged. For one that is read later, iterate within
-            `records.reading(info)`.
+            or the replicas cannot share a batch evenly, or a shard to hold in memory is damaged.
+            For one that is read later, iterate within `records.reading(info, readable)`.
     """
     info = load_dataset_info(directory)
     check_tokenizer(info, tokenizer)
     sizes = _checked_sizes(info, image_sizes)
     if max_words < 1:
         raise InputError(f"Expected max_words of 1 or more. Received: {max_words}.")
-    steps = steps_per_epoch(directory, split, batch_size)
-    serialized = _epochs(info, split, batch_size, steps, seed, start_step, cache)
+    steps_per_epoch(directory, split, batch_size)  # which checks the batch size
+    rows = _rows_of_replica(batch_size, worker, replicas_per_worker)
+    if readable is not None and readable.split != split:
+        raise InputError(f"Expected what is readable of {split!r}. Received: {readable.split!r}.")
+    serialized = shuffled_epochs(
+        info,
+        split,
+        batch_size=batch_size,
+        seed=seed,
+        start_step=start_step,
+        cache=cache,
+        readable=readable,
+    )
+    if worker[1] > 1:
+        first_row = worker[0] * replicas_per_worker * rows
+        serialized = serialized.filter(
+            lambda position, _: (
+                (position % batch_size - first_row) // (replicas_per_worker * rows) == 0
+            )
+        )
 
     def load(position, record):
         example = records.parse_example(record)
         draws = tf.random.stateless_uniform([4], seed=tf.stack([seed, position]))
         num_captions = tf.size(example["captions"])
         chosen = tf.cast(draws[0] * tf.cast(num_captions, tf.float32), tf.int32)
-        image = decode_jpeg(example["image"])
+        is_scanned = readable is not None
+        image = decode_jpeg(example["image"] if is_scanned else checked_jpeg(example["image"]))
         if flip:
             image = tf.cond(draws[1] < 0.5, lambda: tf.reverse(image, [1]), lambda: image)
         return {
@@ -127,10 +165,11 @@ def training_dataset(
 
     def finish(batch):
         words = tokenizer.in_graph(batch["caption"])
+        row = batch["position"][0] % batch_size
         # Folded, because `load` draws for the batch's first example from these two numbers.
-        word_seed = tf.stack([seed, batch["position"][0]])
+        word_seed = tf.stack([seed, batch["position"][0] - row])
         word_seed = tf.random.fold_in(word_seed, tf.constant(1, tf.int64))
-        token_ids = random_words(words, max_words, batch_size, word_seed)
+        token_ids = random_words(words, max_words, word_seed, rows, row, batch_size)
         return {
             "images": _normalised(batch["images"]),
             "token_ids": token_ids,
@@ -138,8 +177,8 @@ def training_dataset(
         }
 
     dataset = serialized.map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    dataset = dataset.batch(batch_size, drop_remainder=True).map(finish)
-    count = max(num_steps - start_step, 0)
+    dataset = dataset.batch(rows, drop_remainder=True).map(finish)
+    count = max(num_steps - start_step, 0) * replicas_per_worker
     dataset = dataset.take(count).apply(tf.data.experimental.assert_cardinality(count))
     return dataset.prefetch(tf.data.AUTOTUNE)
 
@@ -154,6 +193,9 @@ def evaluation_dataset(
     crop: bool = True,
 ) -> tf.data.Dataset:
     """Returns one pass over a split, in stored order, without any randomness.
+
+    No record is left out: a score of fewer images than the split has is not its score. One that
+    cannot be read is an error, at once or, where that shows only then, on the way.
 
     Args:
         directory: What `prepare_data` wrote.
@@ -171,7 +213,7 @@ def evaluation_dataset(
 
     Raises:
         InputError: If the directory holds no such data, or not for these sizes or this vocabulary.
-            For one that names a damaged shard, iterate within `records.reading(info)`.
+            For one that names a shard damaged later, iterate within `records.reading(info)`.
     """
     info = load_dataset_info(directory)
     check_tokenizer(info, tokenizer)
@@ -182,8 +224,9 @@ def evaluation_dataset(
     def load(record):
         example = records.parse_example(record)
         middle = tf.constant([0.5, 0.5]) if crop else None
+        image = decode_jpeg(checked_jpeg(example["image"]))
         return {
-            "images": crop_and_resize(decode_jpeg(example["image"]), sizes, middle),
+            "images": crop_and_resize(image, sizes, middle),
             "captions": example["captions"][0],
             "class_ids": tf.cast(example["class_id"], tf.int32),
         }
@@ -192,6 +235,7 @@ def evaluation_dataset(
         token_ids = tokenizer.in_graph(batch["captions"]).to_tensor()
         return {**batch, "images": _normalised(batch["images"]), "token_ids": token_ids}
 
+    records.check_headers(info, info.split(split).shards)
     dataset = records.open_records(info.shard_paths(split), info.split(split).num_images)
     dataset = dataset.map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     return dataset.batch(batch_size).map(finish).prefetch(tf.data.AUTOTUNE)
@@ -205,59 +249,20 @@ def _checked_sizes(info: DatasetInfo, image_sizes: Sequence[int]) -> tuple[int, 
     return sizes
 
 
-def _epochs(info, split, batch_size, steps, seed, start_step, cache) -> tf.data.Dataset:
-    """Returns (position, record) pairs without end, each epoch in an order of its own.
-
-    A position counts the examples of all epochs; it is the seed of what happens to its example.
-    """
-    paths = info.shard_paths(split)
-    read_shard = _shard_reader(info, split, cache)
-    first_epoch, first_step = divmod(start_step, steps)
-    per_epoch = steps * batch_size
-
-    def epoch_of_records(epoch):
-        # Negative, where the seeds of examples hold their position: no two of these are the same.
-        epoch_seed = tf.stack([seed, -1 - epoch])
-        order = tf.random.experimental.stateless_shuffle(tf.range(len(paths)), epoch_seed)
-        shuffle_seed = tf.random.stateless_uniform(
-            [], epoch_seed, minval=1, maxval=tf.int64.max, dtype=tf.int64
+def _rows_of_replica(batch_size: int, worker: tuple[int, int], replicas_per_worker: int) -> int:
+    index, count = worker
+    if not 0 <= index < count or replicas_per_worker < 1:
+        raise InputError(
+            f"Expected a worker from 0 to {count - 1}, with a replica or more. Received: worker "
+            f"{index} with {replicas_per_worker}."
         )
-        dataset = tf.data.Dataset.from_tensor_slices(order)
-        dataset = dataset.interleave(
-            read_shard,
-            cycle_length=_OPEN_SHARDS,
-            num_parallel_calls=tf.data.AUTOTUNE,
-            deterministic=True,
+    if batch_size % (count * replicas_per_worker):
+        raise InputError(
+            f"Expected a batch size that {count} worker(s) of {replicas_per_worker} replica(s) can "
+            f"share evenly. Received: {batch_size}. Take a multiple of "
+            f"{count * replicas_per_worker}."
         )
-        # A dataset's seed is mixed with the global one, which is the caller's and may be any: this
-        # sets the seed of the graph that is being traced here, and of nothing else.
-        tf.random.set_seed(1)
-        dataset = dataset.shuffle(_SHUFFLE_BUFFER, shuffle_seed, reshuffle_each_iteration=False)
-        dataset = dataset.take(per_epoch)
-        positions = tf.data.Dataset.range(epoch * per_epoch, (epoch + 1) * per_epoch)
-        done = tf.where(epoch == first_epoch, tf.cast(first_step * batch_size, tf.int64), 0)
-        return tf.data.Dataset.zip(positions, dataset).skip(done)
-
-    epochs = tf.data.Dataset.range(first_epoch, tf.int64.max)
-    return epochs.flat_map(epoch_of_records)
-
-
-def _shard_reader(info: DatasetInfo, split: str, cache: bool | None):
-    """Returns a function from a shard's number to the dataset of its records."""
-    paths, shards = info.shard_paths(split), info.split(split).shards
-    lengths = tf.constant([shard.num_images for shard in shards], tf.int64)
-    if cache is None:
-        cache = sum(os.path.getsize(path) for path in paths) <= _CACHE_LIMIT
-    if not cache:
-        return lambda index: records.open_records(tf.gather(paths, index), lengths[index])
-    ends = tf.cumsum(lengths)
-    held = tf.constant([r for shard in shards for r in records.read_shard(info, shard)], tf.string)
-
-    def read(index):
-        start = tf.where(index > 0, ends[tf.maximum(index - 1, 0)], 0)
-        return tf.data.Dataset.from_tensor_slices(held[start : ends[index]])
-
-    return read
+    return batch_size // (count * replicas_per_worker)
 
 
 def _normalised(images: Sequence[tf.Tensor]) -> tuple[tf.Tensor, ...]:
@@ -266,6 +271,8 @@ def _normalised(images: Sequence[tf.Tensor]) -> tuple[tf.Tensor, ...]:
 
 def some_captions(directory: str | os.PathLike, split: str, count: int) -> list[str]:
     """Returns the first captions of images spread evenly over a split, without decoding images.
+
+    They are to be looked at, not scored, so an image that cannot be read gives way to the next.
 
     Args:
         directory: What `prepare_data` wrote.
@@ -276,12 +283,52 @@ def some_captions(directory: str | os.PathLike, split: str, count: int) -> list[
         The captions, in stored order, always the same.
 
     Raises:
-        InputError: If the directory holds no such data, or a shard is damaged.
+        InputError: If the directory holds no such data, or no image of it can be read.
     """
     info = load_dataset_info(directory)
-    num_images = info.split(split).num_images
-    dataset = records.open_records(info.shard_paths(split), num_images)
-    dataset = dataset.shard(max(1, num_images // max(count, 1)), 0).take(count)
-    dataset = dataset.map(lambda record: records.parse_example(record)["captions"][0])
-    with records.reading(info):
-        return [caption.decode("utf-8") for caption in dataset.as_numpy_iterator()]
+    places = [
+        (info.directory / shard.file, number)
+        for shard in info.split(split).shards
+        for number in range(shard.num_images)
+    ]
+    step = max(1, len(places) // max(count, 1))
+    find = functools.cache(_spans_of)
+    captions, passed_over, free = [], 0, 0
+    for wanted in range(0, len(places), step)[:count]:
+        for place in range(max(wanted, free), len(places)):
+            caption = _first_caption(*places[place], find)
+            free = place + 1
+            if caption is not None:
+                captions.append(caption)
+                break
+            passed_over += 1
+    if passed_over:
+        _logger.warning(
+            "%d unreadable images of %r in %s give no sample caption.",
+            *(passed_over, split, info.directory),
+        )
+    if not captions and count > 0:
+        raise InputError(
+            f"Expected captions in the split {split!r} of {info.directory}. Received: none that "
+            "can be read. Restore the files, or prepare the data set again with --overwrite."
+        )
+    return captions
+
+
+def _spans_of(path: pathlib.Path) -> list[record_file.RecordSpan]:
+    try:
+        return record_file.find_records(path).spans
+    except OSError:
+        return []
+
+
+def _first_caption(path: pathlib.Path, number: int, find) -> str | None:
+    """Returns the first caption of a file's record; None if it cannot be read."""
+    spans = find(path)
+    try:
+        data = record_file.read_record(path, spans[number]) if number < len(spans) else None
+        if data is None:
+            return None
+        return records.parse_example(data)["captions"][0].numpy().decode("utf-8")
+    except (OSError, UnicodeDecodeError, tf.errors.InvalidArgumentError):
+        return None

@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import pathlib
+import re
 import shutil
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -32,9 +33,11 @@ _logger = logging.getLogger(__name__)
 _PROGRESS_DIRECTORY = ".preparing"
 _IMAGES_PER_SHARD = 1024
 _SKIPPED_SHOWN = 20
+_SHOWN = 200  # characters of a name or a caption
 _EMPTY_CAPTION = "empty caption"
 _UNKNOWN_CAPTION = "caption without a known word"
 _NO_CAPTION = "no caption"
+_CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 # What depends on the captions and the vocabulary alone, and so stays while the fingerprint does.
 _CAPTION_REASONS = frozenset({_EMPTY_CAPTION, _UNKNOWN_CAPTION, _NO_CAPTION})
 
@@ -356,14 +359,15 @@ def _usable_captions(
 
 def _check_skipped(skipped, total, max_fraction, output) -> None:
     """Reports what was skipped, and refuses a data set that has lost too much."""
-    lines = ["\t".join(" ".join(part.split()) for part in entry) for entry in skipped]
+    skipped = [[_in_one_line(part) for part in entry] for entry in skipped]
+    lines = ["\t".join(entry) for entry in skipped]
     path = output / SKIPPED_FILE
     if lines:
         files.write_text(path, "".join(f"{line}\n" for line in lines))
     else:
         path.unlink(missing_ok=True)  # of a run before the source was mended
     for entry in skipped[:_SKIPPED_SHOWN]:
-        _logger.warning("Skipped %s: %s (%s)", *entry)
+        _logger.warning("Skipped %s: %s (%s)", *(part[:_SHOWN] for part in entry))
     if len(skipped) > _SKIPPED_SHOWN:
         _logger.warning("... and %d more; all in %s", len(skipped) - _SKIPPED_SHOWN, path)
     lost = [entry for entry in skipped if entry[1] not in (_EMPTY_CAPTION, _UNKNOWN_CAPTION)]
@@ -373,6 +377,11 @@ def _check_skipped(skipped, total, max_fraction, output) -> None:
             f"{len(lost)} of {total}, the first {lost[0][0]} ({lost[0][1]}); all are in {path}. "
             "Mend the source and begin anew with --overwrite, or raise --max_skipped_fraction."
         )
+
+
+def _in_one_line(text: str) -> str:
+    """Replaces what would end a line or steer a terminal."""
+    return _CONTROL_CHARACTER.sub(lambda match: repr(match[0])[1:-1], " ".join(text.split()))
 
 
 def _summary(split, plans, results) -> records.Split:

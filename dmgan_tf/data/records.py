@@ -5,10 +5,12 @@ import dataclasses
 import json
 import os
 import pathlib
+import re
 from collections.abc import Iterator, Sequence
 
 import tensorflow as tf
 
+from dmgan_tf.data import record_file
 from dmgan_tf.errors import InputError
 from dmgan_tf.text.vocabulary import Vocabulary
 
@@ -16,11 +18,25 @@ FORMAT_VERSION = 1
 INFO_FILE = "dataset.json"
 VOCABULARY_FILE = "vocabulary.txt"
 
+_FILE_NAME = re.compile(r"[\w-][\w.-]*")  # neither a path nor one of the directories above
+
 # Images are stored larger than they are used, by the ratio that the authors' release crops from.
 CROP_MARGIN = 76 / 64
 
-# What TensorFlow raises for a damaged record, for too few of them, and for a file that is gone.
-_UNREADABLE = (tf.errors.DataLossError, tf.errors.FailedPreconditionError, tf.errors.NotFoundError)
+MAX_PIXELS = 89_478_485  # of one image; where Pillow begins to warn of decompression bombs
+
+# What TensorFlow raises for a damaged record, for too few of them, and for a file that is gone or
+# cannot be read.
+_UNREADABLE = (
+    tf.errors.DataLossError,
+    tf.errors.FailedPreconditionError,
+    tf.errors.NotFoundError,
+    tf.errors.OutOfRangeError,
+    tf.errors.PermissionDeniedError,
+    tf.errors.UnknownError,
+)
+# And for what records hold; the last where its message quotes their bytes.
+_READING_FAILED = (*_UNREADABLE, tf.errors.InvalidArgumentError, UnicodeDecodeError)
 
 
 def stored_size(image_size: int) -> int:
@@ -197,8 +213,8 @@ def load_dataset_info(directory: str | os.PathLike) -> DatasetInfo:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         version = content.pop("format_version")
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"Expected a description of a data set in {path}: {error!r}.") from error
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise _no_description(path, repr(error)) from error
     if version != FORMAT_VERSION:
         raise InputError(
             f"Expected format_version {FORMAT_VERSION} in {path}. Received: {version!r}. "
@@ -209,9 +225,72 @@ def load_dataset_info(directory: str | os.PathLike) -> DatasetInfo:
             name: Split(**{**split, "shards": tuple(Shard(**shard) for shard in split["shards"])})
             for name, split in content["splits"].items()
         }
-        return DatasetInfo(directory=directory, **content)
+        info = DatasetInfo(directory=directory, **content)
     except (KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"Expected a description of a data set in {path}: {error}.") from error
+        raise _no_description(path, str(error)) from error
+    _check_description(info, path)
+    return info
+
+
+def _no_description(path: pathlib.Path, problem: str) -> InputError:
+    return InputError(
+        f"Expected a description of a data set in {path}: {problem}. Restore it, or prepare the "
+        "data set again with --overwrite."
+    )
+
+
+def _check_description(info: DatasetInfo, path: pathlib.Path) -> None:
+    """Refuses values that no preparation writes, before they are counted with or opened."""
+    shards = [shard for split in info.splits.values() for shard in split.shards]
+    counts = [
+        *(info.image_size, info.stored_size, info.vocabulary_size),
+        *(count for split in info.splits.values() for count in dataclasses.astuple(split)[:3]),
+        *(shard.num_images for shard in shards),
+    ]
+    for count in counts:
+        if type(count) is not int or not 0 <= count < 2**31:
+            raise _no_description(path, f"{count!r:.80} is no count")
+    for text in (info.name, info.vocabulary_sha256, info.fingerprint):
+        if type(text) is not str:
+            raise _no_description(path, f"{text!r:.80} is no text")
+    for shard in shards:
+        if type(shard.file) is not str or not _FILE_NAME.fullmatch(shard.file):
+            raise _no_description(path, f"{shard.file!r:.80} is no name of a file in it")
+    for name, split in info.splits.items():
+        held = sum(shard.num_images for shard in split.shards)
+        if held != split.num_images:
+            raise _no_description(
+                path, f"{split.num_images} images in {name!r:.80}, {held} in its files"
+            )
+
+
+def damaged_shard(info: DatasetInfo, shard: Shard, count: int, problem: str) -> InputError:
+    """Returns the error of a shard that does not hold `count` records that can be used."""
+    return InputError(
+        f"Expected {count} whole records in {info.directory / shard.file}. Received: {problem}. "
+        "Restore it, or prepare the data set again with --overwrite; a run goes on with --resume."
+    )
+
+
+def check_headers(info: DatasetInfo, shards: Sequence[Shard]) -> None:
+    """Raises an `InputError` for the first shard that is missing, cut off or not what it was.
+
+    TensorFlow takes the length in front of a record on trust, and one that claims more than the
+    memory ends the process: call this before it opens a file. Only headers are read, so data may be
+    damaged still.
+    """
+    for shard in shards:
+        try:
+            index = record_file.find_records(info.directory / shard.file)
+        except FileNotFoundError:
+            problem = "no file"
+        except OSError as error:
+            problem = error.strerror
+        else:
+            if index.is_whole and len(index.spans) == shard.num_images:
+                continue
+            problem = f"{len(index.spans)} of them" if index.is_whole else "a damaged file"
+        raise damaged_shard(info, shard, shard.num_images, problem)
 
 
 def read_shard(info: DatasetInfo, shard: Shard) -> list[bytes]:
@@ -221,27 +300,19 @@ def read_shard(info: DatasetInfo, shard: Shard) -> list[bytes]:
         InputError: If the file is missing or damaged, or holds another number of them than
             `dataset.json` says.
     """
-    path = info.directory / shard.file
+    check_headers(info, [shard])
     try:
-        serialized = list(tf.data.TFRecordDataset(str(path)).as_numpy_iterator())
-        problem = f"{len(serialized)} of them"
-    except tf.errors.NotFoundError:
-        serialized, problem = None, "no file"
-    except tf.errors.DataLossError:
-        serialized, problem = None, "a damaged file"
-    if serialized is None or len(serialized) != shard.num_images:
-        raise InputError(
-            f"Expected {shard.num_images} whole records in {path}. Received: {problem}. "
-            "Prepare the data set again with --overwrite."
-        )
-    return serialized
+        path = str(info.directory / shard.file)
+        return list(open_records(path, shard.num_images).as_numpy_iterator())
+    except _UNREADABLE as error:
+        raise damaged_shard(info, shard, shard.num_images, "a damaged file") from error
 
 
 def open_records(paths: str | Sequence[str] | tf.Tensor, count: int | tf.Tensor) -> tf.data.Dataset:
     """Returns the serialized examples of shards, read on the way, in stored order.
 
-    A file cut off between two records reads as a shorter one; here that is an error. Iterate within
-    `reading`.
+    A file cut off between two records reads as a shorter one; here that is an error. Call
+    `check_headers` first, and iterate within `reading`.
 
     Args:
         paths: The shards.
@@ -252,7 +323,7 @@ def open_records(paths: str | Sequence[str] | tf.Tensor, count: int | tf.Tensor)
 
 
 @contextlib.contextmanager
-def reading(info: DatasetInfo) -> Iterator[None]:
+def reading(info: DatasetInfo, readable=None, split: str | None = None) -> Iterator[None]:
     """Turns the failure to read a damaged shard into an `InputError` that names it.
 
     A shard is read long after its data set was built, where the error of TensorFlow names neither
@@ -260,17 +331,27 @@ def reading(info: DatasetInfo) -> Iterator[None]:
 
     Args:
         info: The data set whose shards are read.
+        readable: The `scan.ReadableRecords` that are read; None if every record is.
+        split: The one split that is read; None if it may be any.
 
     Raises:
         InputError: If reading failed and a shard is damaged.
     """
     try:
         yield
-    except _UNREADABLE as error:
-        for split in info.splits.values():
-            for shard in split.shards:
-                try:
-                    read_shard(info, shard)
-                except InputError as damage:
-                    raise damage from error
+    except _READING_FAILED as error:
+        if isinstance(error, tf.errors.InvalidArgumentError) and not _is_of_data(error):
+            raise
+        from dmgan_tf.data import scan  # which builds on this module; needed once in a run's life
+
+        first = readable.split if readable else None
+        splits = [split] if split else sorted(info.splits, key=lambda name: name != first)
+        damage = scan.find_damage(info, splits, readable)
+        if damage is not None:
+            raise damage from error
         raise
+
+
+def _is_of_data(error: tf.errors.OpError) -> bool:
+    """Whether an error comes out of a data set, and not of a network."""
+    return "IteratorGetNext" in error.message

@@ -1,8 +1,11 @@
 """An image file to the JPEG bytes that a record holds."""
 
+import contextlib
 import dataclasses
 import io
 import pathlib
+import stat
+import threading
 
 import tensorflow as tf
 from PIL import Image, ImageOps
@@ -14,7 +17,14 @@ _JPEG_QUALITY = 95
 _UPRIGHT = 1
 _EXIF_ORIENTATION = 0x0112
 _CROP_MARGIN = 0.75  # half the side of a crop, by the longer side of its bounding box
+# Others that Pillow knows run a program on the file (EPS), or are no pictures.
+_FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
+_MOST_BYTES = 2**29  # of a file; as many pixels as are taken, uncompressed, have less
+_MANY_PIXELS = 2**24  # images of more, up to 2 GB while they are converted, are read one by one
+_LONGEST_SIDE = 65_500  # that JPEG can store
 _BOX_TOLERANCE = 0.05  # of the image's side: boxes drawn by hand stick out a little
+
+_one_large_image = threading.Lock()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,37 +68,56 @@ def encode_image(
         InputError: If the image is too small and `small_images` is `error`, or if the box lies
             outside of the image.
     """
+    content = _read_file(path)
+    if isinstance(content, Unusable):
+        return content
     try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        return Unusable("missing image", "no such file")
-    except OSError as error:
-        return Unusable("broken image", str(error))
-    try:
-        image = Image.open(io.BytesIO(content))
+        image = Image.open(io.BytesIO(content), formats=_FORMATS)
         width, height = image.size
-        if Image.MAX_IMAGE_PIXELS is not None and width * height > Image.MAX_IMAGE_PIXELS:
+        if width * height > records.MAX_PIXELS:
             raise Image.DecompressionBombError(f"{width}x{height} pixels")
         crop = (0, 0, width, height) if box is None else _crop_around(box, image.size, path)
         size = (crop[2] - crop[0], crop[3] - crop[1])
         if min(size) < image_size and small_images != "upscale":
             return _small_image(path, size, image_size, small_images)
-        image.load()
-        fits = image_size <= min(size) <= records.stored_size(image_size)
-        if fits and size == image.size and _is_plain_jpeg(image):
-            # TensorFlow reads it in training, so it is TensorFlow that must be able to.
-            tf.io.decode_jpeg(content, channels=3)
-            return content
-        image = _upright_rgb(image if size == image.size else image.crop(crop))
+        if not _can_be_stored(size, image_size):
+            return Unusable("too long and narrow", f"{size[0]}x{size[1]} pixels")
+        large = width * height > _MANY_PIXELS
+        with _one_large_image if large else contextlib.nullcontext():
+            return _stored(image, content, crop, image_size)
     except Image.DecompressionBombError as error:
         return Unusable("too many pixels", str(error))
     except InputError:
         raise
     except Exception as error:  # Decoders raise anything, from zlib.error to struct.error.
         return Unusable("broken image", str(error).partition("\n")[0] or type(error).__name__)
-    if isinstance(image, Unusable):
-        return image
-    return _to_jpeg(_resized(image, image_size))
+
+
+def _read_file(path: pathlib.Path) -> bytes | Unusable:
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # of a pipe, one would wait for ever
+            return Unusable("broken image", "not a file")
+        if status.st_size > _MOST_BYTES:
+            return Unusable("too large a file", f"{status.st_size} bytes")
+        return path.read_bytes()
+    except FileNotFoundError:
+        return Unusable("missing image", "no such file")
+    except OSError as error:
+        return Unusable("broken image", str(error))
+
+
+def _stored(image: Image.Image, content: bytes, crop, image_size: int) -> bytes | Unusable:
+    """Decodes an image and returns its JPEG."""
+    size = (crop[2] - crop[0], crop[3] - crop[1])
+    image.load()
+    fits = image_size <= min(size) <= records.stored_size(image_size)
+    if fits and size == image.size and _is_plain_jpeg(image):
+        # TensorFlow reads it in training, so it is TensorFlow that must be able to.
+        tf.io.decode_jpeg(content, channels=3)
+        return content
+    image = _upright_rgb(image if size == image.size else image.crop(crop))
+    return image if isinstance(image, Unusable) else _to_jpeg(_resized(image, image_size))
 
 
 def _crop_around(box, size, path: pathlib.Path) -> tuple[int, int, int, int]:
@@ -145,9 +174,20 @@ def _upright_rgb(image: Image.Image) -> Image.Image | Unusable:
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
+def _target(shorter: int, image_size: int) -> int:
+    """Returns the shorter side of what is stored."""
+    return min(max(shorter, image_size), records.stored_size(image_size))
+
+
+def _can_be_stored(size: tuple[int, int], image_size: int) -> bool:
+    target = _target(min(size), image_size)
+    longer = max(size) * target / min(size)
+    return longer <= _LONGEST_SIDE and longer * target <= records.MAX_PIXELS
+
+
 def _resized(image: Image.Image, image_size: int) -> Image.Image:
     shorter = min(image.size)
-    target = min(max(shorter, image_size), records.stored_size(image_size))
+    target = _target(shorter, image_size)
     if target == shorter:
         return image
     width, height = (round(side * target / shorter) for side in image.size)

@@ -24,13 +24,16 @@ from dmgan_tf.data.image_folder import (
     read_metadata,
 )
 from dmgan_tf.data.records import load_dataset_info, reading
-from dmgan_tf.errors import InputError
+from dmgan_tf.errors import InputError, first_line
 from dmgan_tf.evaluation.captions import CaptionPlan
 from dmgan_tf.evaluation.replicas import OverReplicas
 from dmgan_tf.metrics.features import weights_sha256
 from dmgan_tf.models.text_to_image import noise_rows, padded_token_ids
 
 _DECODING_THREADS = 8
+_MOST_PIXELS = 2**24  # of a picture; 32 of them take 1.6 GB
+# Others that Pillow knows run a program on the file (EPS), or are no pictures.
+_FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
 
 
 class ImageSource(abc.ABC):
@@ -246,6 +249,11 @@ class FolderImages(ImageSource):
                     f"Expected images of 8 bits a channel in {self.directory}. Received: {path} "
                     f"with more (mode {image.mode}). Convert it, or move it out of the folder."
                 )
+            if image.width * image.height > _MOST_PIXELS:
+                raise InputError(
+                    f"Expected images of at most {_MOST_PIXELS} pixels in {self.directory}. "
+                    f"Received: {path} of {image.width}x{image.height}. Move it out of the folder."
+                )
             return image.height, image.width
 
     def _read(self, path):
@@ -259,14 +267,14 @@ class FolderImages(ImageSource):
         try:
             if not path.is_file():
                 raise FileNotFoundError("no file there")  # and of a pipe, one would wait for ever
-            return Image.open(path)
+            return Image.open(path, formats=_FORMATS)
         except Exception as error:  # decoders raise many kinds
             raise self._unreadable(path, error) from error
 
     def _unreadable(self, path, error):
         return InputError(
-            f"Expected an image in {path}. Received: a file that cannot be read as one ({error}). "
-            "Remove or replace it."
+            f"Expected an image in {path}. Received: a file that cannot be read as one "
+            f"({first_line(error)[:200]}). Remove or replace it."
         )
 
 
@@ -303,7 +311,7 @@ class StoredImages(ImageSource):
             self._info.directory, **self._options, batch_size=batch_size, start=start
         )
         left = self.num_images - start
-        with reading(self._info):
+        with reading(self._info, split=self._options["split"]):
             for batch in images.as_numpy_iterator():
                 if left <= 0:
                     return

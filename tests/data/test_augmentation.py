@@ -1,9 +1,14 @@
+import io
+import struct
+
 import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
 
-from dmgan_tf.data.augmentation import crop_and_resize, random_words
+from dmgan_tf.data.augmentation import checked_jpeg, crop_and_resize, random_words
+
+SEED = tf.constant([0, 1], tf.int64)
 
 
 def picture(height, width):
@@ -36,13 +41,33 @@ def test_a_crop_of_the_right_size_is_copied_unblurred():
 
 def test_random_words_keeps_short_captions_and_empty_ones():
     words = tf.ragged.constant([[5, 6], [], [7]], tf.int32)
-    kept = random_words(words, 3, 3, tf.constant([0, 1], tf.int64))
+    kept = random_words(words, 3, SEED, 3)
     np.testing.assert_array_equal(kept, [[5, 6, 0], [0, 0, 0], [7, 0, 0]])
 
 
 def test_every_word_of_a_long_caption_is_as_likely_to_stay():
     words = tf.ragged.constant([[1, 2, 3, 4]] * 2000, tf.int32)
-    kept = random_words(words, 2, 2000, tf.constant([0, 1], tf.int64)).numpy()
+    kept = random_words(words, 2, SEED, 2000).numpy()
     assert (kept[:, 0] < kept[:, 1]).all()
     counts = np.bincount(kept.ravel(), minlength=5)
     np.testing.assert_allclose(counts[1:], 1000, rtol=0.1)
+
+
+def test_what_stays_of_a_caption_depends_on_its_row_alone():
+    batch = [[5, 6, 7, 8, 9], [1, 2, 3], [4] * 30, [11, 12, 13, 14], [15], [16, 17, 18, 19]]
+    whole = random_words(tf.ragged.constant(batch, tf.int32), 3, SEED, 6)
+    for first, last in ((0, 1), (0, 3), (3, 6), (1, 2), (5, 6)):
+        rows = tf.ragged.constant(batch[first:last], tf.int32)
+        part = random_words(rows, 3, SEED, last - first, tf.constant(first), 6)
+        np.testing.assert_array_equal(part, whole[first:last])
+
+
+def test_a_jpeg_that_claims_too_many_pixels():
+    buffer = io.BytesIO()
+    picture(16, 16).save(buffer, "JPEG")
+    jpeg = buffer.getvalue()
+    assert checked_jpeg(jpeg) == jpeg
+    frame = jpeg.index(b"\xff\xc0") + 5
+    huge = jpeg[:frame] + struct.pack(">HH", 30_000, 30_000) + jpeg[frame + 4 :]
+    with pytest.raises(tf.errors.InvalidArgumentError, match="JPEG claims too many pixels"):
+        checked_jpeg(huge)

@@ -173,7 +173,7 @@ def lose_records(path):
 def test_a_damaged_shard_is_named(directory, tmp_path, damage, start):
     copy = shutil.copytree(directory, tmp_path / "data")
     damage(copy / "train-00003-of-00004.tfrecord")
-    with pytest.raises(InputError, match="train-00003.*Prepare the data set again"):
+    with pytest.raises(InputError, match="train-00003.*prepare the data set again"):
         if start is None:
             evaluation.list_captions(copy, "train")
         else:

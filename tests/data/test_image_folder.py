@@ -1,4 +1,6 @@
 import json
+import os
+import shutil
 
 import pytest
 
@@ -111,6 +113,10 @@ def test_sidecar_captions(tmp_path):
         ("[1]", "file_name"),
         ('{"text": "red"}', "file_name"),
         ('{"file_name": ""}', "file_name"),
+        (r'{"file_name": "\ud800.jpg"}', "file_name"),
+        (r'{"file_name": "\u0000.jpg"}', "file_name"),
+        ("[" * 100_000, "expected one JSON object"),
+        ('{"file_name": "2.jpg", "class_id": ' + "9" * 5000 + "}", "expected one JSON object"),
         ('{"file_name": "2.jpg", "text": 3}', '"text"'),
         ('{"file_name": "2.jpg", "text": ["red", null]}', '"text"'),
         ('{"file_name": "2.jpg", "text": "red", "class_id": "x"}', '"class_id"'),
@@ -140,6 +146,29 @@ def test_no_folder_and_no_captions(tmp_path):
         read_image_folder(tmp_path)
     write_listing(tmp_path, [])
     with pytest.raises(InputError, match="no captions"):
+        read_image_folder(tmp_path)
+
+
+def test_metadata_that_are_no_utf8(tmp_path):
+    (tmp_path / "metadata.jsonl").write_bytes('{"file_name": "größe.jpg"}'.encode("latin-1"))
+    with pytest.raises(InputError, match="UTF-8 in .*metadata.jsonl"):
+        read_image_folder(tmp_path)
+
+
+def test_a_name_that_is_no_utf8(tmp_path):
+    (tmp_path / "a.txt").write_text("red")
+    for suffix in ("jpg", "txt"):
+        shutil.copy(tmp_path / "a.txt", os.fsencode(tmp_path) + b"/\xff." + suffix.encode())
+    with pytest.raises(InputError, match=r"names in UTF-8 in .*Received: .*\\udcff.jpg'. Rename"):
+        read_image_folder(tmp_path)
+
+
+def test_classes_that_leave_no_number_for_other_images(tmp_path):
+    last = {"file_name": "1.jpg", "text": "red", "class_id": 2**31 - 1}
+    write_listing(tmp_path, [last])
+    assert read_image_folder(tmp_path)["train"][0].class_id == 2**31 - 1
+    write_listing(tmp_path, [last, {"file_name": "2.jpg", "text": "red"}])
+    with pytest.raises(InputError, match="for the 1 images without one. Received: 2147483647"):
         read_image_folder(tmp_path)
 
 

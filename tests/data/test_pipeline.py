@@ -238,13 +238,13 @@ def test_words_are_chosen_by_a_stream_of_their_own(directory, tokenizer, monkeyp
         tf.py_function(lambda value: seeds[kind].append(tuple(value.numpy())), [seed], [])
 
     def noted_uniform(shape, seed, **options):
-        if isinstance(shape, list):  # the draws for one image
+        if shape == [4]:  # the draws for one image
             note("draws", seed)
         return uniform(shape, seed, **options)
 
-    def noted_words(words, max_words, batch_size, seed):
+    def noted_words(words, max_words, seed, *rows):
         note("words", seed)
-        return choose(words, max_words, batch_size, seed)
+        return choose(words, max_words, seed, *rows)
 
     monkeypatch.setattr(tf.random, "stateless_uniform", noted_uniform)
     monkeypatch.setattr(pipeline, "random_words", noted_words)
@@ -277,8 +277,8 @@ def damaged(request, directory, tmp_path):
     copy = shutil.copytree(directory, tmp_path / "data")
     for split in ("train", "test"):
         request.param(sorted(copy.glob(f"{split}-*.tfrecord"))[-1])
-    received = "1 of them" if request.param is lose_records else "a damaged file"
-    return copy, f"records in .*{{}}.*tfrecord. Received: {received}. Prepare the data set again"
+    received = "1 of them" if request.param is lose_records else "a damaged file.*"
+    return copy, f"records in .*{{}}.*tfrecord. Received: {received}. Restore it, or prepare"
 
 
 def test_a_damaged_shard_held_in_memory(damaged, tokenizer):
@@ -287,18 +287,16 @@ def test_a_damaged_shard_held_in_memory(damaged, tokenizer):
         train_batches(copy, tokenizer, cache=True)
 
 
-@pytest.mark.parametrize("read", ["train", "test", "captions"])
+@pytest.mark.parametrize("read", ["train", "test"])
 def test_a_damaged_shard_that_is_read_on_the_way(damaged, tokenizer, read):
     copy, message = damaged
     settings = {"tokenizer": tokenizer, "image_sizes": (20,), "batch_size": 2}
-    with pytest.raises(InputError, match=message.format("(train|test)-")) as caught:
-        with records.reading(records.load_dataset_info(copy)):
+    with pytest.raises(InputError, match=message.format(f"{read}-")) as caught:
+        with records.reading(records.load_dataset_info(copy), split=read):
             if read == "train":
                 train_batches(copy, tokenizer, cache=False)
-            elif read == "test":
-                list(pipeline.evaluation_dataset(copy, **settings))
             else:
-                pipeline.some_captions(copy, "train", NUM_IMAGES)
+                list(pipeline.evaluation_dataset(copy, **settings))
     assert "\n" not in str(caught.value)
 
 

@@ -73,6 +73,42 @@ def test_foreign_description(tmp_path, content):
         records.load_dataset_info(tmp_path)
 
 
+@pytest.mark.parametrize(
+    "change, problem",
+    [
+        (lambda c: c.update(image_size="64"), "'64' is no count"),
+        (lambda c: c.update(stored_size=None), "None is no count"),
+        (lambda c: c.update(vocabulary_size=1e9), "is no count"),
+        (lambda c: c.update(fingerprint=7), "7 is no text"),
+        (lambda c: c["splits"]["train"].update(num_images=-1), "-1 is no count"),
+        (lambda c: c["splits"]["train"].update(num_images=4), "4 images in 'train', 3 in its"),
+        (lambda c: c["splits"]["train"].update(num_captions=True), "True is no count"),
+        (lambda c: c["splits"]["train"].update(shards=None), "'NoneType' object is not iterable"),
+        (lambda c: c["splits"]["train"]["shards"][0].update(num_images=2**40), "is no count"),
+        (lambda c: c["splits"]["train"]["shards"][0].update(file="../x"), "no name of a file"),
+        (lambda c: c["splits"]["train"]["shards"][0].update(file="/dev/zero"), "no name of a"),
+        (lambda c: c["splits"]["train"]["shards"][0].update(file=["x" * 999]), "no name of a"),
+        (lambda c: c.update(splits=[]), "no attribute 'items'"),
+        (lambda c: c.pop("name"), "'name'"),
+    ],
+)
+def test_values_that_no_preparation_writes(info, change, problem):
+    path = info.directory / "dataset.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    change(content)
+    path.write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(InputError, match=f"dataset.json: .*{problem}.* Restore it, or") as caught:
+        records.load_dataset_info(info.directory)
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"[" * 100_000, b""])
+def test_what_is_no_json(tmp_path, content):
+    (tmp_path / "dataset.json").write_bytes(content)
+    with pytest.raises(InputError, match="description of a data set"):
+        records.load_dataset_info(tmp_path)
+
+
 def test_other_format_version(info):
     path = info.directory / "dataset.json"
     path.write_text(info.to_json().replace('"format_version": 1', '"format_version": 99'))

@@ -1,11 +1,13 @@
 import contextlib
 import io
+import os
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
 
+from dmgan_tf.data import records, stored_image
 from dmgan_tf.data.stored_image import Unusable, encode_image
 from dmgan_tf.errors import InputError
 
@@ -95,6 +97,7 @@ def test_missing_image_and_text_instead_of_an_image(tmp_path):
 @pytest.mark.parametrize("limit", [1000, 3000])  # twice as large is an error of Pillow's own
 def test_decompression_bomb_is_not_decoded(tmp_path, monkeypatch, limit):
     picture(64, 64).save(tmp_path / "a.png")
+    monkeypatch.setattr(records, "MAX_PIXELS", limit)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
     monkeypatch.setattr(Image.Image, "load", lambda self: pytest.fail("decoded"))
     with (
@@ -159,3 +162,42 @@ def test_a_box_outside_of_its_image_is_named(tmp_path, box):
     with pytest.raises(InputError, match=f"a.png of 80x60 pixels. Received: {sides}") as caught:
         encode_image(tmp_path / "a.png", 16, "upscale", box)
     assert "\n" not in str(caught.value) and str(caught.value).endswith("with --overwrite.")
+
+
+@pytest.mark.parametrize("size", [(9, 60_000), (60_000, 1)])
+def test_an_image_too_long_for_a_jpeg_of_its_width(tmp_path, size):
+    Image.new("L", size).save(tmp_path / "a.png")
+    assert encode_image(tmp_path / "a.png", 64, "upscale").reason == "too long and narrow"
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.png")
+    for path in (tmp_path / "a.png", tmp_path):
+        assert encode_image(path, 64) == Unusable("broken image", "not a file")
+
+
+def test_a_file_too_large_for_an_image_is_not_read(tmp_path, monkeypatch):
+    picture(64, 64).save(tmp_path / "a.png")
+    monkeypatch.setattr(stored_image, "_MOST_BYTES", 100)
+    assert encode_image(tmp_path / "a.png", 64).reason == "too large a file"
+
+
+def test_no_program_is_run_on_an_image(tmp_path, monkeypatch):
+    picture(64, 64).save(tmp_path / "a.eps")
+    (tmp_path / "a.eps").rename(tmp_path / "a.jpg")
+    monkeypatch.setattr(Image.Image, "load", lambda self: pytest.fail("Ghostscript was asked"))
+    assert encode_image(tmp_path / "a.jpg", 64).reason == "broken image"
+
+
+def test_images_of_many_pixels_are_read_one_by_one(tmp_path, monkeypatch):
+    picture(64, 64).save(tmp_path / "a.png")
+    monkeypatch.setattr(stored_image, "_MANY_PIXELS", 64 * 64 - 1)
+    held, load = [], Image.Image.load
+
+    def noting(self):
+        held.append(stored_image._one_large_image.locked())
+        return load(self)
+
+    monkeypatch.setattr(Image.Image, "load", noting)
+    assert isinstance(encode_image(tmp_path / "a.png", 64), bytes)
+    assert held and held[0] and not stored_image._one_large_image.locked()

@@ -1,0 +1,155 @@
+"""The encoded examples of training, epoch after epoch, each in an order of its own."""
+
+import os
+
+import tensorflow as tf
+
+from dmgan_tf.data import records
+from dmgan_tf.data.records import DatasetInfo
+from dmgan_tf.data.scan import ReadableRecords
+
+_SHUFFLE_BUFFER = 4096  # encoded records: some 200 MB of photographs
+_OPEN_SHARDS = 8
+_CACHE_LIMIT = 2**30  # bytes
+
+
+def shuffled_epochs(
+    info: DatasetInfo,
+    split: str,
+    *,
+    batch_size: int,
+    seed: int,
+    start_step: int,
+    cache: bool | None,
+    readable: ReadableRecords | None = None,
+) -> tf.data.Dataset:
+    """Returns (position, record) pairs without end, whole batches of each epoch.
+
+    A position counts the examples of all epochs; it is the seed of what happens to its example.
+    An epoch is as long as `dataset.json` says, whatever can be read: else the positions, and with
+    them every number drawn, would depend on which records are damaged.
+
+    Args:
+        info: The data set.
+        split: `train`, `validation` or `test`.
+        batch_size: Images in a batch, over all replicas.
+        seed: Any integer.
+        start_step: The number of the first step.
+        cache: Whether to hold the records in memory; None to hold up to 1 GiB.
+        readable: The records to use; None for all.
+
+    Raises:
+        InputError: If a shard, or one of its readable records, cannot be read.
+    """
+    shards = info.split(split).shards
+    read_shard = _shard_reader(info, split, cache, readable)
+    steps = info.split(split).num_images // batch_size
+    first_epoch, first_step = divmod(start_step, steps)
+    per_epoch = steps * batch_size
+    is_short = readable is not None and readable.num_records < per_epoch
+
+    def epoch_of_records(epoch):
+        # Negative, where the seeds of examples hold their position: no two of these are the same.
+        epoch_seed = tf.stack([seed, -1 - epoch])
+        order = tf.random.experimental.stateless_shuffle(tf.range(len(shards)), epoch_seed)
+        shuffle_seed = tf.random.stateless_uniform(
+            [], epoch_seed, minval=1, maxval=tf.int64.max, dtype=tf.int64
+        )
+        dataset = tf.data.Dataset.from_tensor_slices(order)
+        dataset = dataset.interleave(
+            read_shard,
+            cycle_length=_OPEN_SHARDS,
+            num_parallel_calls=tf.data.AUTOTUNE,
+            deterministic=True,
+        )
+        # A dataset's seed is mixed with the global one, which is the caller's and may be any: this
+        # sets the seed of the graph that is being traced here, and of nothing else.
+        tf.random.set_seed(1)
+        dataset = dataset.shuffle(_SHUFFLE_BUFFER, shuffle_seed, reshuffle_each_iteration=False)
+        if is_short:
+            dataset = dataset.repeat()  # the first of this epoch's order once more
+        dataset = dataset.take(per_epoch)
+        positions = tf.data.Dataset.range(epoch * per_epoch, (epoch + 1) * per_epoch)
+        done = tf.where(epoch == first_epoch, tf.cast(first_step * batch_size, tf.int64), 0)
+        return tf.data.Dataset.zip(positions, dataset).skip(done)
+
+    epochs = tf.data.Dataset.range(first_epoch, tf.int64.max)
+    return epochs.flat_map(epoch_of_records)
+
+
+def _shard_reader(info, split, cache, readable):
+    """Returns a function from a shard's number to the dataset of its records."""
+    shards = info.split(split).shards
+    paths = [info.directory / shard.file for shard in shards]
+    if cache is None:
+        cache = sum(os.path.getsize(path) for path in paths if path.is_file()) <= _CACHE_LIMIT
+    if cache:
+        return _memory_reader([_records_of(info, n, shards, readable) for n in range(len(shards))])
+    if readable is None:
+        records.check_headers(info, shards)
+        lengths = tf.constant([shard.num_images for shard in shards], tf.int64)
+        paths = tf.constant([str(path) for path in paths])
+        return lambda index: records.open_records(tf.gather(paths, index), lengths[index])
+    return _readable_reader(paths, readable.shards)
+
+
+def _memory_reader(held: list[list[bytes]]):
+    ends = tf.cumsum(tf.constant([len(part) for part in held], tf.int64))
+    held = tf.constant([record for part in held for record in part], tf.string)
+
+    def read(index):
+        start = tf.where(index > 0, ends[tf.maximum(index - 1, 0)], 0)
+        return tf.data.Dataset.from_tensor_slices(held[start : ends[index]])
+
+    return read
+
+
+def _records_of(info, number, shards, readable) -> list[bytes]:
+    """Reads what is to be held of one shard."""
+    shard = shards[number]
+    if readable is None:
+        return records.read_shard(info, shard)
+    expected = readable.shards[number]
+    read = _readable_reader([info.directory / shard.file], [expected])
+    try:
+        return list(read(tf.constant(0)).as_numpy_iterator())
+    except tf.errors.OpError as error:
+        problem = f"a damaged file ({type(error).__name__})"
+        raise records.damaged_shard(info, shard, expected.num_records, problem) from error
+
+
+def _readable_reader(paths, shards):
+    """Reads the first records of a shard as ever, and each one behind damage by its place.
+
+    TensorFlow reads a file of records up to the first damage only. What lies behind it is read as
+    bytes, so its checksum, which was right when the file was scanned, is not looked at again.
+    """
+    # Without a size, where a file has gone since, reading fails and names it.
+    sizes = [path.stat().st_size if path.is_file() else 0 for path in paths]
+    paths = tf.constant([str(path) for path in paths])
+    sizes = tf.constant(sizes, tf.int64)
+    first = tf.constant([shard.num_first for shard in shards], tf.int64)
+    others = tf.ragged.constant(
+        [[list(span) for span in shard.others] for shard in shards],
+        dtype=tf.int64,
+        ragged_rank=1,
+        inner_shape=(2,),
+    )
+
+    def read(index):
+        path = tf.gather(paths, index)
+
+        def read_one(span):
+            offset, length = span[0], span[1]
+            return tf.data.FixedLengthRecordDataset(
+                path, length, offset, sizes[index] - offset - length, buffer_size=length
+            )
+
+        count = first[index]
+        dataset = tf.data.TFRecordDataset(path).take(count)
+        dataset = dataset.apply(tf.data.experimental.assert_cardinality(count))
+        return dataset.concatenate(
+            tf.data.Dataset.from_tensor_slices(others[index]).flat_map(read_one)
+        )
+
+    return read
