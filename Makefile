@@ -17,7 +17,7 @@ CAPTIONS := \
 	--caption="a flat drawing of a cat face"
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test test-slow lint format build-file lock clean
+.PHONY: help quickstart test test-slow faults lint format build-file lock clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 22
@@ -41,6 +41,9 @@ test: lint  ## lint, formatting, and every test that takes less than a minute
 
 test-slow: $(VENV)/.installed-test  ## the tests that take more than a minute
 	$(IN_VENV) -m pytest -m slow $(PYTEST_FLAGS)
+
+faults: $(VENV)/.installed-test  ## a thousand malformed inputs, each read by the command that reads its kind
+	$(IN_VENV) tests/faults/malformed_inputs.py
 
 lint: $(VENV)/.installed-test $(VENV)/.buildifier  ## check style and formatting, change nothing
 	$(VENV)/bin/ruff check .

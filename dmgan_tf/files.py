@@ -67,16 +67,13 @@ def replacing_directory(directory: str | os.PathLike) -> Iterator[pathlib.Path]:
         yield temporary
         if directory.exists():
             directory.rename(retired)
-        try:
-            temporary.rename(directory)
-        except OSError:
-            if retired.exists():
-                retired.rename(directory)
-            raise
+        temporary.rename(directory)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
         if directory.exists():
             shutil.rmtree(retired, ignore_errors=True)
+        elif retired.exists():  # an error or a signal between the two renames
+            retired.rename(directory)
 
 
 def _sweep_leftovers(directory: pathlib.Path) -> None:

@@ -17,8 +17,7 @@ from dmgan_tf.errors import InputError
 def define_flags():
     """Declares the flags of this command; all but those of the run are `PretrainingConfig`'s."""
     flags.DEFINE_string("data", None, "Data directory that prepare_data made.")
-    flags.DEFINE_string("run", None, "Run directory: checkpoints, logs and model/.")
-    flags.DEFINE_bool("resume", False, "Continue the run that stands in --run.")
+    command.define_run_flags("checkpoints, logs and model/, always current")
     flags.DEFINE_integer("epochs", 600, "Passes over the training images.")
     flags.DEFINE_integer("batch_size", 48, "Images a step, over all devices.")
     flags.DEFINE_enum(
@@ -47,12 +46,23 @@ def define_flags():
     flags.DEFINE_float("gamma1", 4.0, "Sharpness of the attention over regions.")
     flags.DEFINE_float("gamma2", 5.0, "Sharpness of the soft maximum over words.")
     flags.DEFINE_float("gamma3", 10.0, "Sharpness of the softmax over the batch.")
+    flags.DEFINE_enum(
+        "negatives",
+        "gathered",
+        ["gathered", "local"],
+        "What a pair is told apart from with several devices: the whole batch, or its device's.",
+    )
     flags.DEFINE_float("learning_rate", 0.002, "Adam's, in the first epoch.")
     flags.DEFINE_float("learning_rate_decay", 0.98, "Factor an epoch, down to a tenth.")
     flags.DEFINE_enum(
         "precision", "float32", ["float32", "bfloat16", "float16"], "Of the computation."
     )
-    flags.DEFINE_enum("strategy", "default", ["default", "mirrored"], "One device or all GPUs.")
+    flags.DEFINE_enum(
+        "strategy",
+        "default",
+        ["default", "mirrored", "multi_worker", "tpu"],
+        "One device; all GPUs; all machines that TF_CONFIG names, one process each; or a TPU.",
+    )
     flags.DEFINE_integer("seed", 0, "Of weights, data order, augmentation and dropout.")
 
 
@@ -62,16 +72,18 @@ def main():
     for name in ("data", "run"):
         if not options[name].value:
             raise InputError(f"Expected --{name}=DIR. Received: nothing. See --help.")
-    from dmgan_tf.training.config import PretrainingConfig  # slow to import; flags come first
+    from dmgan_tf.training.config import PretrainingConfig, RunSettings  # slow; flags first
     from dmgan_tf.training.pretraining import pretrain_damsm
 
     settings = [field.name for field in dataclasses.fields(PretrainingConfig)]
+    run_settings = [field.name for field in dataclasses.fields(RunSettings)]
     result = pretrain_damsm(
         PretrainingConfig(**{name: options[name].value for name in settings}),
         options.data,
         options.run,
         resume=options.resume,
-        flags_text=command.flags_text(["data", "run", *settings]),
+        flags_text=command.flags_text(["data", "run", *run_settings, *settings]),
+        settings=RunSettings(**{name: options[name].value for name in run_settings}),
     )
     if result.retrieval_accuracy is not None:
         print(
@@ -83,4 +95,4 @@ def main():
 
 if __name__ == "__main__":
     define_flags()
-    command.run(main)
+    command.run(main, sigterm_status=75)

@@ -24,9 +24,13 @@ from dmgan_tf import command
 from dmgan_tf.errors import InputError
 from dmgan_tf.figures.contact_sheet import contact_sheet, save_png
 from dmgan_tf.models.precision import PRECISIONS
+from dmgan_tf.text.tokenizer import shortened
 
 _LARGEST_SHEET = 400  # samples; a sheet of more is slow to open and nobody looks at it whole
 _LONGEST_SLUG = 60  # bytes; file systems allow 255 for the whole name
+_MOST_PICTURES = 10**6  # more are a slip of the keyboard
+_MOST_WORDS = 1000  # of a caption; the encoder learned from sentences of some ten
+_WORDS_AT_ONCE = 64  # beyond which fewer pictures are drawn at once: every pixel looks at each word
 
 
 def define_flags() -> None:
@@ -92,7 +96,7 @@ def gather_captions(captions: list[str], captions_file: str | None = None) -> li
     """
     for caption in captions:
         if not caption.strip():
-            raise InputError(f"Expected words in each --caption. Received: {caption!r}.")
+            raise InputError(f"Expected words in each --caption. Received: {shortened(caption)!r}.")
     if captions_file is None:
         if not captions:
             raise InputError(
@@ -140,10 +144,18 @@ def write_samples(
 
     Returns:
         The path of the contact sheet.
+
+    Raises:
+        InputError: If a caption has no known word, or very many; nothing is written then.
     """
     output = pathlib.Path(output)
+    if len(captions) * num_samples > _MOST_PICTURES:
+        raise InputError(
+            f"Expected at most {_MOST_PICTURES} pictures. Received: {len(captions)} captions with "
+            f"--num_samples={num_samples}. Draw them in several calls."
+        )
+    batch_size = _batch_size(model.tokenizer, captions, batch_size)
     repeated = [caption for caption in captions for _ in range(num_samples)]
-    model.tokenizer.encode_batch(captions)  # the last caption too is checked before the first PNG
     shown = max(1, min(len(captions), _LARGEST_SHEET // num_samples))
     on_sheet = []  # only these stay in memory: a captions file may ask for tens of thousands
     with tqdm(total=len(repeated), desc="drawing", unit="image", disable=None) as progress:
@@ -176,6 +188,17 @@ def write_samples(
     )
     save_png(output / "sheet.png", sheet)
     return output / "sheet.png"
+
+
+def _batch_size(tokenizer, captions, batch_size) -> int:
+    """How many pictures fit into memory at once; all captions are checked before the first PNG."""
+    longest = max(len(tokenizer.encode(caption)) for caption in captions)
+    if longest > _MOST_WORDS:
+        raise InputError(
+            f"Expected captions of at most {_MOST_WORDS} known words. Received: one of {longest}. "
+            "Shorten it to what the picture shows; a captions file has one caption a line."
+        )
+    return max(1, min(batch_size, batch_size * _WORDS_AT_ONCE // longest))
 
 
 def _save_stages(path: pathlib.Path, stages, metadata: dict[str, str]) -> None:

@@ -16,6 +16,15 @@ the judge, serve to compare the epochs of a run, not papers; for those see dmgan
 
     python -m dmgan_tf.train --data=data/mine --damsm=runs/damsm --run=runs/dmgan \
         --during_training --evaluate_every=5 --protocol=lite0
+
+A step whose loss or gradient is not finite is left out; --on_nan says what many in a row lead to.
+How the two sides stand shows in TensorBoard, `tensorboard --logdir=RUN/logs`, for each SIZE of
+image. A discriminator that has won gives real images a discriminator_SIZE_real_probability of 1 and
+generated ones a generated_probability of 0 for good: its gradient_norm falls to 0, the loss
+generator_SIZE_loss climbs, and the generator learns from the DAMSM alone. One that has lost, or
+learns nothing, gives both 0.5. One that runs away has a layer whose discriminator_SIZE_sigma_LAYER,
+the largest singular value of its weights, climbs without end. Lower the learning rate of the side
+that is ahead.
 """
 
 import dataclasses
@@ -25,7 +34,7 @@ from absl import flags
 from dmgan_tf import command
 from dmgan_tf.errors import InputError
 
-_SAMPLES = ("sample_captions", "sample_every", "checkpoint_every")
+_SAMPLES = ("sample_captions", "sample_every")
 _EVALUATION = {  # flags, and what they are in `EvaluationSettings`
     "evaluate_every": "every",
     "num_evaluation_images": "num_images",
@@ -39,21 +48,15 @@ def define_flags():
     """Declares the flags of this command; all but those of the run itself are `DMGANConfig`'s."""
     flags.DEFINE_string("data", None, "Data directory that prepare_data made.")
     flags.DEFINE_string("damsm", None, "Run or model directory of pretrain_damsm.")
-    flags.DEFINE_string(
-        "run", None, "Run directory: checkpoints, logs, samples and model/, always current."
-    )
+    command.define_run_flags("checkpoints, logs, samples and model/, always current")
     flags.DEFINE_string(
         "init", None, "Run or model directory whose generator and discriminators to start from."
     )
-    flags.DEFINE_bool("resume", False, "Continue the run that stands in --run.")
     flags.DEFINE_multi_string(
         "sample_captions", [], "A caption of the sample sheets; repeatable. Default: held-out ones."
     )
     flags.DEFINE_integer(
         "sample_every", None, "Steps between sheets, besides one an epoch.", lower_bound=1
-    )
-    flags.DEFINE_integer(
-        "checkpoint_every", None, "Steps between checkpoints, besides one an epoch.", lower_bound=1
     )
     flags.DEFINE_bool(
         "during_training",
@@ -112,7 +115,12 @@ def define_flags():
     flags.DEFINE_enum(
         "precision", "float32", ["float32", "bfloat16", "float16"], "Of the computation."
     )
-    flags.DEFINE_enum("strategy", "default", ["default", "mirrored"], "One device or all GPUs.")
+    flags.DEFINE_enum(
+        "strategy",
+        "default",
+        ["default", "mirrored", "multi_worker", "tpu"],
+        "One device; all GPUs; all machines that TF_CONFIG names, one process each; or a TPU.",
+    )
     flags.DEFINE_integer("seed", 0, "Of weights, data order, augmentation and noise.")
 
 
@@ -128,7 +136,7 @@ def main():
         if not options[name].value:
             raise InputError(f"Expected --{name}=DIR. Received: nothing. See --help.")
     _check_evaluation_flags(options)
-    from dmgan_tf.training.config import DMGANConfig  # slow to import; flags come first
+    from dmgan_tf.training.config import DMGANConfig, RunSettings  # slow to import; flags first
     from dmgan_tf.training.gan_training import train_dmgan
     from dmgan_tf.training.periodic_evaluation import EvaluationSettings
 
@@ -139,6 +147,7 @@ def main():
         )
         evaluation_flags = ["during_training", *_EVALUATION]
     settings = [field.name for field in dataclasses.fields(DMGANConfig)]
+    run_settings = [field.name for field in dataclasses.fields(RunSettings)]
     result = train_dmgan(
         DMGANConfig(**{name: options[name].value for name in settings}),
         options.data,
@@ -147,10 +156,12 @@ def main():
         init=options.init,
         resume=options.resume,
         flags_text=command.flags_text(
-            ["data", "damsm", "run", "init", *_SAMPLES, *evaluation_flags, *settings]
+            ["data", "damsm", "run", "init"]
+            + [*_SAMPLES, *evaluation_flags, *run_settings, *settings]
         ),
         **{name: options[name].value for name in _SAMPLES},
         evaluation=evaluation,
+        settings=RunSettings(**{name: options[name].value for name in run_settings}),
     )
     print(f"model: {result.model}")
     print(f"samples: {result.samples}")
@@ -171,4 +182,4 @@ def _check_evaluation_flags(options):
 
 if __name__ == "__main__":
     define_flags()
-    command.run(main)
+    command.run(main, sigterm_status=75)

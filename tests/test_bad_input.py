@@ -14,7 +14,10 @@ from tiny_training import save_damsm
 from dmgan_tf.text.vocabulary import Vocabulary
 from dmgan_tf.training import checkpoints
 
-COMMANDS = ("prepare_data", "pretrain_damsm", "train", "sample", "evaluate", "convert", "export")
+COMMANDS = (
+    *("prepare_data", "pretrain_damsm", "train", "sample"),
+    *("evaluate", "convert", "export", "visualize"),
+)
 PRETRAINING = (
     "--batch_size=4",
     "--image_backbone=small_cnn",

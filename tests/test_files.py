@@ -1,6 +1,7 @@
 """Writing files: which errors mean that the disk is full."""
 
 import errno
+import pathlib
 
 import pytest
 
@@ -45,3 +46,22 @@ def test_a_link_to_a_directory_stays_one(tmp_path):
         (temporary / "a.txt").write_text("new")
     assert (tmp_path / "link").is_symlink()
     assert (tmp_path / "real" / "a.txt").read_text() == "new"
+
+
+def test_a_signal_between_the_two_renames_leaves_what_was_there(tmp_path, monkeypatch):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model/old").write_text("")
+    rename = pathlib.Path.rename
+
+    def interrupted(path, target):
+        rename(path, target)
+        if path.name == "model":
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(pathlib.Path, "rename", interrupted)
+    with pytest.raises(KeyboardInterrupt), replacing_directory(tmp_path / "model") as directory:
+        (directory / "new").write_text("")
+    assert [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")] == [
+        "model",
+        "model/old",
+    ]

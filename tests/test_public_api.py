@@ -10,7 +10,10 @@ import pytest
 import dmgan_tf
 from dmgan_tf.models.text_to_image import DMGANTextToImage
 
-COMMANDS = ("prepare_data", "pretrain_damsm", "train", "sample", "evaluate", "convert", "export")
+COMMANDS = (
+    *("prepare_data", "pretrain_damsm", "train", "sample"),
+    *("evaluate", "convert", "export", "visualize"),
+)
 IMPORTS_WITHOUT_A_FRAMEWORK = """
 import sys
 import dmgan_tf, dmgan_tf.{command}

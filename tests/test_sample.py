@@ -226,3 +226,52 @@ def test_bad_input_is_one_line_and_exit_status_2(arguments, message):
     assert len(errors) == 1
     assert message in errors[0]
     assert "Traceback" not in finished.stderr
+
+
+@pytest.mark.parametrize(
+    "caption",
+    [
+        "red \u7ea2\u8272 \u0645\u0631\u0628\u0639 \U0001f426 e\u0301",
+        "red \0 \x1b[31m apple \u202e \ufeff\x7f",
+        "../../red/apple",
+        "red " + "x" * 5000,
+        "RED\u2028apple\x85",
+        "apple " * 900,
+        "red \udcff apple",
+    ],
+)
+def test_pictures_of_odd_captions_are_whole_and_say_them(model, tmp_path, caption):
+    sheet = write_samples(model, [caption, "a red apple"], tmp_path / "out", num_samples=1)
+    (odd, plain, _) = sorted(sheet.parent.iterdir())
+    assert plain.name == "001_a-red-apple_0.png" and odd.parent == tmp_path / "out"
+    with Image.open(odd) as image:
+        image.load()
+        assert image.text["caption"] == caption.encode("utf-8", "replace").decode()
+    assert pixels(sheet).ndim == 3
+
+
+def test_a_caption_of_ten_thousand_words_is_one_line(model, tmp_path):
+    book = "red apple " * 5000
+    with pytest.raises(InputError, match="at most 1000 known words. Received: one of 10000"):
+        write_samples(model, ["a red apple", book], tmp_path / "out")
+    with pytest.raises(InputError, match="zeppelin zeppelin.*\\.\\.\\.") as caught:
+        write_samples(model, ["zeppelin " * 10_000], tmp_path / "out")
+    assert len(str(caught.value)) < 500 and not (tmp_path / "out").exists()
+
+
+def test_long_captions_are_drawn_fewer_at_once(model, tmp_path, monkeypatch):
+    sizes, whole = [], model.generate
+
+    def watched(part, **options):
+        sizes.append(len(part))
+        return whole(part, **options)
+
+    monkeypatch.setattr(model, "generate", watched)
+    write_samples(model, ["apple " * 256, "red"], tmp_path, num_samples=2, batch_size=8)
+    assert sizes == [2, 2]
+
+
+def test_pictures_beyond_number_are_refused(model, tmp_path):
+    with pytest.raises(InputError, match="at most 1000000 pictures. Received: 2 captions"):
+        write_samples(model, ["red", "green"], tmp_path / "out", num_samples=10**9)
+    assert not (tmp_path / "out").exists()

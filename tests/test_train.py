@@ -14,7 +14,7 @@ from tiny_training import save_damsm
 from dmgan_tf.data.image_folder import read_image_folder
 from dmgan_tf.data.preparation import prepare
 from dmgan_tf.data.validation import hold_out_validation
-from dmgan_tf.training.config import DMGANConfig, PretrainingConfig
+from dmgan_tf.training.config import DMGANConfig, PretrainingConfig, RunSettings
 
 TINY_FLAGS = (
     "--epochs=1",
@@ -37,7 +37,8 @@ def test_flags_and_settings_have_the_same_defaults(command, config):
     known = set(flags.FLAGS)
     importlib.import_module(f"dmgan_tf.{command}").define_flags()
     try:
-        defaults = {field.name: field.default for field in dataclasses.fields(config)}
+        settings = [*dataclasses.fields(config), *dataclasses.fields(RunSettings)]
+        defaults = {field.name: field.default for field in settings}
         assert {name: flags.FLAGS[name].default for name in defaults} == defaults
     finally:
         for name in set(flags.FLAGS) - known:

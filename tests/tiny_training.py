@@ -10,8 +10,9 @@ from dmgan_tf.models.image_encoder import ImageEncoder
 from dmgan_tf.models.model_directory import ModelComponents, save_model_directory
 from dmgan_tf.models.text_encoder import TextEncoder
 from dmgan_tf.text.vocabulary import Vocabulary
-from dmgan_tf.training.config import DMGANConfig
+from dmgan_tf.training.config import DMGANConfig, PretrainingConfig
 from dmgan_tf.training.gan_training import build_dmgan
+from dmgan_tf.training.optimizer import Guarded
 
 CONFIG = DMGANConfig(
     epochs=2,
@@ -27,13 +28,33 @@ CONFIG = DMGANConfig(
     max_words=4,
     seed=3,
 )
+PRETRAINING = PretrainingConfig(
+    epochs=2,
+    batch_size=4,
+    image_backbone="small_cnn",
+    backbone_channels=4,
+    encoder_input_size=16,
+    word_dim=8,
+    embedding_dim=6,
+    dropout=0.5,
+)
 
 
-def make_encoders(vocabulary):
+class GuardedSGD(Guarded, keras.optimizers.SGD):
+    """Plain gradient descent for training steps that tell good steps from bad ones."""
+
+    def factors(self, is_good):
+        return [tf.where(is_good, tf.cast(self.learning_rate, tf.float32), 0.0)]
+
+    def update_step(self, gradient, variable, learning_rate):
+        variable.assign_sub(tf.math.multiply_no_nan(gradient, learning_rate))
+
+
+def make_encoders(vocabulary, dtype=None):
     """An untrained DAMSM for `vocabulary`."""
     keras.utils.set_random_seed(11)
-    text_encoder = TextEncoder(len(vocabulary), word_dim=8, embedding_dim=6)
-    image_encoder = ImageEncoder(8, "small_cnn", channels=4, input_size=16)
+    text_encoder = TextEncoder(len(vocabulary), word_dim=8, embedding_dim=6, dtype=dtype)
+    image_encoder = ImageEncoder(8, "small_cnn", channels=4, input_size=16, dtype=dtype)
     text_encoder.build()
     image_encoder.build((None, 32, 32, 3))
     return ModelComponents(vocabulary, text_encoder, image_encoder=image_encoder)

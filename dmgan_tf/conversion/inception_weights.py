@@ -14,6 +14,7 @@ from dmgan_tf.errors import InputError, first_line
 from dmgan_tf.failed_download import failed_download
 from dmgan_tf.models.inception import InceptionV3
 from dmgan_tf.models.model_directory import load_inception_directory
+from dmgan_tf.weights_file import check_weights_file
 
 IMAGENET = "imagenet"
 _IMAGENET_URL = (
@@ -156,6 +157,7 @@ def _download_imagenet(_):
 
 
 def _read_keras(path):
+    check_weights_file(path)
     published = _keras_network(path)
     convolutions = _in_order_of_making(published, keras.layers.Conv2D)
     normalizations = _in_order_of_making(published, keras.layers.BatchNormalization)
@@ -180,7 +182,7 @@ def _keras_network(path):
                 warnings.simplefilter("ignore")  # a dozen lines about what the error says in one
                 network.load_weights(path)
             return network
-        except (OSError, RuntimeError, ValueError, KeyError) as error:
+        except Exception as error:  # of damaged files there are many kinds
             reason = reason or first_line(error)
             if isinstance(error, OSError):
                 break  # it cannot be read at all

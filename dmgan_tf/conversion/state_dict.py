@@ -33,6 +33,7 @@ DISCRIMINATOR = NetworkKind("a discriminator of the release", "img_code_s16.0.mo
 INCEPTION = NetworkKind("a PyTorch Inception-v3", "Mixed_7c.branch1x1.conv.weight")
 _KINDS = (GENERATOR, TEXT_ENCODER, IMAGE_ENCODER, DISCRIMINATOR, INCEPTION)
 
+_LONGEST_NAME = 80  # characters of a tensor's name in a message
 _DEEPEST = 3  # wrappers that are looked into, such as {"model": {"state_dict": ...}}
 
 
@@ -76,7 +77,7 @@ class StateDict:
         if len(found) > 1:
             raise InputError(
                 f"Expected one state dict of {kind.phrase} in {path}. Received {len(found)}: "
-                f"{', '.join(found)}. Save the one you want by itself."
+                f"{_some(list(found))}. Save the one you want by itself."
             )
         if not found:
             what = " and ".join(sorted(kinds))
@@ -184,8 +185,14 @@ def _family(name):
 
 
 def _some(names):
-    shown = ", ".join(names[:4])
+    shown = ", ".join(map(_shown, names[:4]))
     return shown if len(names) <= 4 else f"{shown}, ..."
+
+
+def _shown(name):
+    """A name of the file's as a message of one line can hold it, whatever characters it has."""
+    short = name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 3]}..."
+    return short if short.isprintable() else repr(short)
 
 
 def _state_dicts(value, where="", depth=0, seen=None):

@@ -53,6 +53,11 @@ class BatchNorm(layers.BatchNormalization):
             trainable=trainable,
         )
 
+    @property
+    def statistics(self):
+        """The variables that a forward pass in training changes; none where it is frozen."""
+        return [self.moving_mean, self.moving_variance] if self.trainable else []
+
     def call(self, inputs, training=False, mask=None):
         kernels = _tensorflow_kernels()
         training = training and self.trainable

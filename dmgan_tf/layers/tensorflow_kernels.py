@@ -13,6 +13,31 @@ def num_replicas():
     return tf.distribute.get_strategy().num_replicas_in_sync
 
 
+def replica_index():
+    """Position of this replica, 0 for the first; a Python integer or a scalar tensor."""
+    context = tf.distribute.get_replica_context()
+    return 0 if num_replicas() == 1 else context.replica_id_in_sync_group
+
+
+def replica_rows(global_values):
+    """This replica's rows of a tensor that was drawn for the global batch.
+
+    Args:
+        global_values: `(global_batch, ...)`, the same on every replica. The replicas share the
+            batch evenly, in order, as Keras' `fit` distributes it.
+
+    Returns:
+        `(local_batch, ...)`.
+    """
+    if num_replicas() == 1:
+        return global_values
+    rows = tf.shape(global_values)[0] // num_replicas()
+    if global_values.shape[0] is not None:
+        rows = global_values.shape[0] // num_replicas()
+    start = replica_index() * rows
+    return global_values[start : start + rows]
+
+
 def sum_over_replicas(tensors):
     """The sums of a tensor, or of a list of them, over all replicas; itself where there is one."""
     if num_replicas() == 1:

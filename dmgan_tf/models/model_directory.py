@@ -3,20 +3,20 @@
 import contextlib
 import dataclasses
 import importlib.metadata
+import itertools
 import json
 import pathlib
 
 import keras
-import numpy as np
 
 from dmgan_tf.errors import InputError, first_line
 from dmgan_tf.files import is_disk_full, replacing_directory, write_text
-from dmgan_tf.layers.initialization import without_initial_values
 from dmgan_tf.models.discriminator import Discriminator
 from dmgan_tf.models.generator import Generator
 from dmgan_tf.models.image_encoder import ImageEncoder
 from dmgan_tf.models.inception import InceptionV3
 from dmgan_tf.models.model_card import default_model_card
+from dmgan_tf.models.stored_networks import Together, load_networks
 from dmgan_tf.models.text_encoder import TextEncoder
 from dmgan_tf.text.vocabulary import Vocabulary
 
@@ -113,7 +113,7 @@ def save_model_directory(
                 model.save_weights(temporary / f"{name}.weights.h5")
         if discriminators:
             config["discriminators"] = [_config_of(model) for model in discriminators]
-            _Together(discriminators).save_weights(temporary / "discriminators.weights.h5")
+            Together(discriminators).save_weights(temporary / "discriminators.weights.h5")
         card = readme or default_model_card(vocabulary, discriminators, **networks)
         write_text(temporary / "README.md", card)
         write_text(temporary / "config.json", json.dumps(config, indent=2) + "\n")
@@ -139,8 +139,7 @@ def load_model_directory(directory, dtype=None):
         components.vocabulary = _load_vocabulary(directory, config)
     for name, model_class in _NETWORKS.items():
         if name in config:
-            model = _from_config(directory, model_class, config[name], dtype)
-            _load_weights(model, directory, name)
+            (model,) = load_networks(directory, name, model_class, [config[name]], dtype)
             setattr(components, name, model)
         elif (directory / f"{name}.weights.h5").exists():
             raise InputError(
@@ -149,11 +148,10 @@ def load_model_directory(directory, dtype=None):
             )
     _check_vocabulary_size(components.vocabulary, components.text_encoder)
     if "discriminators" in config:
-        components.discriminators = [
-            _from_config(directory, Discriminator, entry, dtype)
-            for entry in config["discriminators"]
-        ]
-        _load_weights(_Together(components.discriminators), directory, "discriminators")
+        components.discriminators = load_networks(
+            directory, "discriminators", Discriminator, config["discriminators"], dtype
+        )
+    _check_word_sizes(directory, components)
     card = directory / "README.md"
     if card.is_file():
         components.readme = card.read_text(encoding="utf-8", errors="replace")
@@ -208,34 +206,11 @@ def find_model_directory(directory):
     )
 
 
-class _Together(keras.Model):
-    """Several models as one, so that their weights share a file."""
-
-    def __init__(self, models):
-        super().__init__()
-        self.models = models
-        self.built = True
-
-
 def _config_of(model):
     config = model.get_config()
     for training_only in ("dtype", "name", "trainable"):
         config.pop(training_only, None)
     return config
-
-
-def _from_config(directory, model_class, config, dtype):
-    try:
-        model = model_class(**config, dtype=dtype or "float32")
-        with without_initial_values():  # they would be replaced at once
-            model.build()
-    except (TypeError, ValueError) as error:
-        raise InputError(
-            f"{directory / 'config.json'} does not describe a {model_class.__name__} that this "
-            f"version of dmgan_tf knows ({first_line(error)}). Update dmgan_tf, "
-            "or copy the whole model directory again."
-        ) from error
-    return model
 
 
 def _load_vocabulary(directory, config):
@@ -250,41 +225,21 @@ def _load_vocabulary(directory, config):
     return vocabulary
 
 
-def _load_weights(model, directory, name):
-    path = directory / f"{name}.weights.h5"
-    if not path.is_file():
-        raise InputError(
-            f"Expected the weights of the {name} at {path}; there is no such file. "
-            "Copy the whole model directory."
-        )
-    try:
-        model.load_weights(path)
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(
-            f"{path} does not hold the weights of the {name} that config.json describes "
-            f"({first_line(error)}). Copy the whole model directory again."
-        ) from error
-    for variable in model.weights:
-        if not np.all(np.isfinite(keras.ops.convert_to_numpy(variable))):
-            raise InputError(
-                f"{path} holds values that are not finite (in {variable.path}). "
-                "Take an earlier checkpoint."
-            )
-
-
 def _read_config(directory):
     path = directory / "config.json"
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
         version = int(config["format_version"])
         if config["tokenizer"] is not None:
-            _ = config["tokenizer"]["vocabulary_sha256"][:12]
+            _check_is(str, config["tokenizer"]["vocabulary_sha256"])
         if not any(name in config for name in (*_NETWORKS, "discriminators")):
             raise KeyError("no network")
-    except (ValueError, KeyError, TypeError) as error:
+        _check_is(list, config.get("discriminators", []))
+    except (OSError, ValueError, LookupError, TypeError, OverflowError, RecursionError) as error:
         raise InputError(
             f"Expected a model's config.json at {path}; it cannot be read as one "
-            f"({type(error).__name__}: {error}). Copy the whole model directory again."
+            f"({type(error).__name__}: {first_line(error)[:200]}). Copy the whole model directory "
+            "again."
         ) from error
     if version > FORMAT_VERSION:
         raise InputError(
@@ -292,6 +247,30 @@ def _read_config(directory):
             f"Received: format {version}. Update dmgan_tf."
         )
     return config
+
+
+def _check_is(kind, value):
+    if not isinstance(value, kind):
+        raise TypeError(f"a {type(value).__name__} in place of a {kind.__name__}")
+
+
+def _check_word_sizes(directory, components):
+    """Raises an error if networks that are to share word features differ in their size."""
+    sizes = {
+        "text encoder": getattr(components.text_encoder, "word_dim", None),
+        "image encoder": getattr(components.image_encoder, "embedding_dim", None),
+        "generator": getattr(components.generator, "word_dim", None),
+    }
+    for number, network in enumerate(components.discriminators, start=1):
+        sizes[f"discriminator {number}"] = network.sentence_dim
+    there = [(name, size) for name, size in sizes.items() if size is not None]
+    for (one, size), (other, different) in itertools.pairwise(there):
+        if size != different:
+            raise InputError(
+                f"Expected networks that were trained together in {directory}. Received: the {one} "
+                f"with word and sentence features of {size} values, and the {other} with "
+                f"{different}. Copy the whole model directory again."
+            )
 
 
 def _check_vocabulary_size(vocabulary, text_encoder):
@@ -346,7 +325,7 @@ def check_replaceable(directory):
     try:
         content = json.loads((directory / "config.json").read_text(encoding="utf-8"))
         is_model = "format_version" in content
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, RecursionError):
         is_model = False
     if not is_model:
         found = "a directory of other things" if directory.is_dir() else "a file"

@@ -4,6 +4,7 @@ import keras
 from keras import initializers, layers, ops
 
 from dmgan_tf.errors import InputError
+from dmgan_tf.layers.dropout import Dropout
 
 
 @keras.saving.register_keras_serializable(package="dmgan_tf")
@@ -53,7 +54,7 @@ class TextEncoder(keras.Model):
             dtype=self.dtype_policy,
             name="embedding",
         )
-        self.dropout = layers.Dropout(dropout, dtype=self.dtype_policy, name="dropout")
+        self.dropout = Dropout(dropout, dtype=self.dtype_policy, name="dropout")
         self.recurrence = layers.Bidirectional(
             layers.LSTM(
                 word_dim // 2, return_sequences=True, return_state=True, dtype=self.dtype_policy

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from dmgan_tf.text.vocabulary import Vocabulary
 
 _logger = logging.getLogger(__name__)
-_UNKNOWN_SHOWN = 8  # words, where many captions are warned of at once
+_UNKNOWN_SHOWN = 8  # words in a warning
+_LONGEST_SHOWN = 80  # characters of a caption in a message
 
 # RE2's \W knows ASCII only, so the classes are spelled out.
 _SEPARATOR_PATTERN = r"[^\p{L}\p{M}\p{N}_]+"
@@ -100,10 +101,11 @@ class Tokenizer:
         unknown = [word for word, id_ in zip(words, ids, strict=True) if id_ is None]
         known = [id_ for id_ in ids if id_ is not None]
         if not known:
+            some = ", ".join(shortened(word) for word in self.vocabulary.words[1:6])
             raise InputError(
                 f"Expected a caption with a word of the vocabulary ({len(self.vocabulary) - 1} "
-                f"words: {', '.join(self.vocabulary.words[1:6])}, ...). Received: {caption!r}. "
-                "Describe the picture in the words of the training captions."
+                f"words: {some}, ...). Received: {shortened(caption)!r}. Describe the picture in "
+                "the words of the training captions."
             )
         self._warn_of(unknown, caption)
         return known
@@ -121,7 +123,7 @@ class Tokenizer:
             InputError: If a caption holds no known word or is no string, or there is no caption.
         """
         if isinstance(captions, str) or not len(captions):
-            raise InputError(f"Expected a list of captions. Received: {captions!r}.")
+            raise InputError(f"Expected a list of captions. Received: {shortened(captions)!r}.")
         for caption in captions:
             if not isinstance(caption, str):
                 raise InputError(f"Expected captions that are strings. Received: {caption!r}.")
@@ -167,14 +169,11 @@ class Tokenizer:
         unknown = [word for word in words if self.vocabulary.id_of(word) is None]
         if not self._warned_words.issuperset(unknown):
             self._warned_words.update(unknown)
-            shown = ", ".join(unknown[:_UNKNOWN_SHOWN])
-            more = ", ..." if len(unknown) > _UNKNOWN_SHOWN else ""
             _logger.warning(
-                "%d of the captions' %d words are unknown and left out: %s%s",
+                "%d of the captions' %d words are unknown and left out: %s",
                 len(unknown),
                 len(words),
-                shown,
-                more,
+                _some(unknown),
             )
 
     def _warn_of(self, unknown: list[str], caption: str) -> None:
@@ -182,4 +181,14 @@ class Tokenizer:
         new = list(dict.fromkeys(word for word in unknown if word not in self._warned_words))
         if new:
             self._warned_words.update(new)
-            _logger.warning("Unknown words left out of %r: %s", caption, ", ".join(new))
+            _logger.warning("Unknown words left out of %r: %s", shortened(caption), _some(new))
+
+
+def _some(words: list[str]) -> str:
+    shown = ", ".join(shortened(word) for word in words[:_UNKNOWN_SHOWN])
+    return f"{shown}, ..." if len(words) > _UNKNOWN_SHOWN else shown
+
+
+def shortened(text: str) -> str:
+    """The beginning of a text, for a message that has to stay readable."""
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 3]}..."

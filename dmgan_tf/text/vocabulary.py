@@ -41,17 +41,18 @@ class Vocabulary:
         for index, word in enumerate(self.words):
             if not isinstance(word, str) or not word or "\n" in word or "\r" in word:
                 raise InputError(
-                    f"Expected the word with id {index} to be text on one line. Received: {word!r}."
+                    f"Expected the word with id {index} to be text on one line. Received: "
+                    f"{_shown(word)}."
                 )
             if not word.isprintable() and not _is_unicode(word):
                 raise InputError(
-                    f"Expected the word with id {index} to be Unicode text. Received: {word!r}, "
-                    "half of a pair of code units."
+                    f"Expected the word with id {index} to be Unicode text. Received: "
+                    f"{_shown(word)}, half of a pair of code units."
                 )
             if word in self._ids:
                 raise InputError(
-                    f"Expected every word of a vocabulary once. Received: {word!r} with the ids "
-                    f"{self._ids[word]} and {index}."
+                    f"Expected every word of a vocabulary once. Received: {_shown(word)} with the "
+                    f"ids {self._ids[word]} and {index}."
                 )
             self._ids[word] = index
 
@@ -109,10 +110,10 @@ class Vocabulary:
         Raises:
             InputError: If there is no such file, or it is not a vocabulary.
         """
+        if not pathlib.Path(path).is_file():  # a pipe would be waited on for ever
+            raise InputError(f"Expected a vocabulary file at {path}. Received: no file.")
         try:
             text = pathlib.Path(path).read_text(encoding="utf-8")
-        except FileNotFoundError:
-            raise InputError(f"Expected a vocabulary file at {path}. Received: no file.") from None
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"Cannot read the vocabulary {path}: {error}.") from error
         words = text.removesuffix("\n").split("\n")
@@ -128,6 +129,11 @@ class Vocabulary:
 
     def _file_text(self) -> str:
         return "".join(f"{word}\n" for word in self.words)
+
+
+def _shown(word) -> str:
+    """A word as a message of one line holds it; a file may give one of any length."""
+    return repr(word) if not isinstance(word, str) or len(word) <= 40 else f"{word[:40]!r}..."
 
 
 def _is_unicode(word: str) -> bool:
@@ -160,7 +166,7 @@ def check_same_vocabulary(a: Vocabulary, a_name: str, b: Vocabulary, b_name: str
     differing = next((n for n, (x, y) in enumerate(pairs) if x != y), min(len(a), len(b)))
 
     def word_at(vocabulary):
-        return repr(vocabulary.words[differing]) if differing < len(vocabulary) else "nothing"
+        return _shown(vocabulary.words[differing]) if differing < len(vocabulary) else "nothing"
 
     raise InputError(
         f"Expected the same vocabulary in {a_name} ({len(a) - 1} words, {a.sha256[:8]}) and in "

@@ -1,6 +1,7 @@
 """Keras callbacks that report and save a run. Use them with `model.fit(verbose=0)`."""
 
 import collections
+import math
 import sys
 import time
 
@@ -8,6 +9,7 @@ import keras
 import tensorflow as tf
 import tqdm
 
+BAD_STEPS = "bad_steps"  # what logs of 1 for a step that was left out end with, else of 0
 _BAR = "{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]"
 
 
@@ -80,7 +82,12 @@ class Progress(keras.callbacks.Callback):
         sys.stderr.flush()
 
     def on_train_end(self, logs=None):
-        self._bar.close()
+        self.close()
+
+    def close(self):
+        """Takes the bar down, also where training was interrupted."""
+        if self._bar is not None:
+            self._bar.close()
 
     def images_per_second(self):
         """Training examples a second over the last steps; 0 before the first."""
@@ -89,8 +96,11 @@ class Progress(keras.callbacks.Callback):
 
     def _describe(self, logs, names, count):
         logs = logs or {}
-        names = list(logs)[:count] if names is None else [name for name in names if name in logs]
+        bad_steps = [name for name in logs if name.endswith(BAD_STEPS)]
+        others = [name for name in logs if name not in bad_steps]
+        names = others[:count] if names is None else [name for name in names if name in others]
         parts = [f"{name}={logs[name]:.4g}" for name in names]
+        parts += [f"{name}={logs[name]:.0f}" for name in bad_steps if logs[name] > 0]
         return ", ".join([*parts, f"{self.images_per_second():.1f} images/s"])
 
 
@@ -98,19 +108,32 @@ class EpochMeans(keras.callbacks.Callback):
     """Makes the logs of an epoch's end the means over its steps, instead of the last step's.
 
     For training steps that log scalars of their own batch. Put it before the callbacks that report.
+    What is not finite, of a step that was skipped, does not count; of bad steps it is the number.
+
+    Args:
+        state: The `state` of another one that was interrupted within the epoch, to go on with.
     """
 
-    def on_epoch_begin(self, epoch, logs=None):
-        self._sums = collections.defaultdict(float)
-        self._num_steps = 0
+    def __init__(self, state=None):
+        super().__init__()
+        self._sums = collections.defaultdict(float, (state or {}).get("sums", {}))
+        self._counts = collections.Counter((state or {}).get("counts", {}))
+
+    def state(self):
+        """What the steps of this epoch came to so far, as JSON can hold it."""
+        return {"sums": dict(self._sums), "counts": dict(self._counts)}
 
     def on_train_batch_end(self, batch, logs=None):
-        self._num_steps += 1
         for name, value in logs.items():
-            self._sums[name] += value
+            if math.isfinite(value):
+                self._sums[name] += float(value)
+                self._counts[name] += 1
 
     def on_epoch_end(self, epoch, logs=None):
-        logs.update({name: total / self._num_steps for name, total in self._sums.items()})
+        for name, total in self._sums.items():
+            logs[name] = total if name.endswith(BAD_STEPS) else total / self._counts[name]
+        self._sums.clear()
+        self._counts.clear()
 
 
 class ScalarLogger(keras.callbacks.Callback):
@@ -142,7 +165,12 @@ class ScalarLogger(keras.callbacks.Callback):
         self._writer.flush()
 
     def on_train_end(self, logs=None):
-        self._writer.close()
+        self.close()
+
+    def close(self):
+        """Writes what is still held back, also where training was interrupted."""
+        if self._writer is not None:
+            self._writer.close()
 
     def _write(self, prefix, logs):
         with self._writer.as_default(step=self.step):
@@ -151,36 +179,58 @@ class ScalarLogger(keras.callbacks.Callback):
 
 
 class CheckpointSaver(keras.callbacks.Callback):
-    """Saves a checkpoint at the end of every epoch, and between if wanted.
+    """Saves a checkpoint after the last step of every epoch, and between if wanted.
+
+    It is written before the work of an epoch's end, so that an end there loses no step; a run that
+    goes on from it does that work again. Stops the run where that was asked for.
 
     Args:
         store: A `CheckpointStore`.
         variables: Dict of names and variables, everything that the next step depends on.
-        every: Also save after each so many steps; None for at the ends of epochs only.
+        steps_per_epoch: Steps of an epoch.
+        every: Also save after each so many steps; None for after epochs only.
         initial_step: Steps that were taken before.
-        metadata: Dict stored beside; `"epochs_done"` is added.
+        metadata: Function that gives a dict to store beside; `"steps_per_epoch"` is added.
+        requests: The `StopRequests` of the run; None for a run that nothing stops.
+        is_healthy: Function that says whether the weights are worth going back to; while they are
+            not, nothing is saved.
     """
 
-    def __init__(self, store, variables, every=None, initial_step=0, metadata=None):
+    def __init__(
+        self,
+        store,
+        variables,
+        steps_per_epoch,
+        every=None,
+        initial_step=0,
+        metadata=dict,
+        requests=None,
+        is_healthy=lambda: True,
+    ):
         super().__init__()
         self.store = store
         self.named_variables = variables
+        self.steps_per_epoch = steps_per_epoch
         self.every = every
         self.step = initial_step
-        self.metadata = metadata or {}
-        self._epoch = 0
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self._epoch = epoch
+        self.metadata = metadata
+        self.requests = requests
+        self.is_healthy = is_healthy
 
     def on_train_batch_end(self, batch, logs=None):
         self.step += 1
-        if self.every and self.step % self.every == 0:
-            self._save(self._epoch)
+        ends_epoch = self.step % self.steps_per_epoch == 0
+        is_due = ends_epoch or (self.every and self.step % self.every == 0)
+        stops = self.requests is not None and self.requests.is_agreed
+        if (is_due or stops) and self.is_healthy():
+            self._save()
+            # The signal may have come while it was written.
+            stops = stops or (self.requests is not None and self.requests.came(ends_epoch))
+        if stops:
+            self.requests.interruption.stop()
 
-    def on_epoch_end(self, epoch, logs=None):
-        self._save(epoch + 1)
-
-    def _save(self, epochs_done):
-        metadata = {**self.metadata, "epochs_done": epochs_done}
+    def _save(self):
+        metadata = {**self.metadata(), "steps_per_epoch": self.steps_per_epoch}
         self.store.save(self.step, self.named_variables, metadata)
+        if self.requests is not None:
+            self.requests.interruption.saved_step = self.step

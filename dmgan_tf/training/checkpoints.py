@@ -6,6 +6,7 @@ import logging
 import os
 import pathlib
 import re
+import struct
 import zipfile
 import zlib
 
@@ -18,7 +19,10 @@ _FORMAT_VERSION = 1
 _FILE_NAME = re.compile(r"step-(\d{8,})\.npz")
 _VARIABLE_PREFIX = "variables/"
 _METADATA = "metadata"
-_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError, OSError)
+_DAMAGE = (  # whatever zipfile, zlib, NumPy and json make of bytes that are not theirs
+    *(zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError),
+    *(KeyError, TypeError, ValueError, RuntimeError, OverflowError, MemoryError),
+)
 
 
 def named_variables(prefix, variables):
@@ -53,13 +57,16 @@ class CheckpointStore:
     Args:
         directory: Where the files `step-00001200.npz` are. Made by the first `save`.
         keep: How many of the newest checkpoints stay, at least 1.
+        writes: False for a worker that only reads what another one writes: it saves nothing, and
+            moves nothing aside.
     """
 
-    def __init__(self, directory, keep=3):
+    def __init__(self, directory, keep=3, writes=True):
         if keep < 1:
             raise InputError(f"Expected to keep at least 1 checkpoint. Received: keep={keep}.")
         self.directory = pathlib.Path(directory)
         self.keep = keep
+        self.writes = writes
 
     def steps(self):
         """The steps that have a checkpoint, ascending."""
@@ -95,11 +102,14 @@ class CheckpointStore:
         header = {"format_version": _FORMAT_VERSION, "step": step, "metadata": metadata or {}}
         arrays[_METADATA] = np.frombuffer(json.dumps(header).encode(), np.uint8)
         path = self._path(step)
+        if not self.writes:  # reading the variables may have needed every worker
+            return path
         try:
             self._remove_leftovers()
             with replacing(path) as temporary:
                 np.savez(temporary, **arrays)
-                self._verify(temporary)
+                _verify(temporary)
+            _sync(self.directory)
         except OSError as error:
             if not is_disk_full(error):
                 raise
@@ -113,13 +123,14 @@ class CheckpointStore:
             self._path(old).unlink(missing_ok=True)
         return path
 
-    def restore(self, variables):
+    def restore(self, variables, except_for=()):
         """Loads the newest checkpoint that is whole into `variables`.
 
         A damaged file is reported by a warning, moved aside, and the one before it is used.
 
         Args:
             variables: Dict with the names, shapes and dtypes that were saved.
+            except_for: Names of variables that keep their values.
 
         Returns:
             The metadata, with `"step"` added, or None where there is no checkpoint.
@@ -127,8 +138,8 @@ class CheckpointStore:
         Raises:
             InputError: If the variables are not those of the checkpoint, or every file is damaged.
         """
-        steps = self.steps()
-        for step in reversed(steps):
+        damaged = []
+        for step in reversed(self.steps()):
             path = self._path(step)
             try:
                 arrays, header = _read(path)
@@ -136,15 +147,17 @@ class CheckpointStore:
                 logging.warning(
                     "Checkpoint %s is damaged (%s); trying the one before.", path, error
                 )
-                self._move_aside(path)
+                damaged.append(path)
                 continue
             _check_same_variables(path, arrays, variables)
             for name, variable in variables.items():
-                variable.assign(arrays[name])
+                if name not in except_for:
+                    variable.assign(arrays[name])
+            self._move_aside(damaged)
             return {**header["metadata"], "step": header["step"]}
-        if steps:
+        if damaged:
             raise InputError(
-                f"Expected a whole checkpoint in {self.directory}, but all {len(steps)} are "
+                f"Expected a whole checkpoint in {self.directory}, but all {len(damaged)} are "
                 "damaged. Start again with another --run."
             )
         return None
@@ -152,21 +165,16 @@ class CheckpointStore:
     def _path(self, step):
         return self.directory / f"step-{step:08d}.npz"
 
-    def _verify(self, path):
-        with zipfile.ZipFile(path) as archive:
-            bad = archive.testzip()
-        if bad is not None:
-            raise OSError(errno.EIO, f"{bad} does not read back as it was written", str(path))
-
     def _remove_leftovers(self):
         for path in self.directory.glob(".step-*.tmp.npz"):  # of a process that was killed
             path.unlink(missing_ok=True)
 
-    def _move_aside(self, path):
-        try:
-            os.replace(path, path.with_name(path.name + ".damaged"))
-        except OSError as error:
-            logging.warning("%s could not be moved aside: %s", path, error)
+    def _move_aside(self, paths):
+        for path in paths if self.writes else ():
+            try:
+                os.replace(path, path.with_name(path.name + ".damaged"))
+            except OSError as error:
+                logging.warning("%s could not be moved aside: %s", path, error)
 
 
 def check_steps_per_epoch(metadata, steps_per_epoch):
@@ -187,9 +195,30 @@ def check_steps_per_epoch(metadata, steps_per_epoch):
         )
 
 
+def _verify(path):
+    """Compares every array of a file with its checksum."""
+    with zipfile.ZipFile(path) as archive:
+        bad = archive.testzip()
+    if bad is not None:
+        raise OSError(errno.EIO, f"{bad} does not read back as it was written", str(path))
+
+
+def _sync(directory):
+    """Sees to it that a renamed file is under its new name on the disk, before others go."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def _read(path):
+    _verify(path)  # first, so that no damaged header can ask for all the memory
     with np.load(path, allow_pickle=False) as file:
         header = json.loads(file[_METADATA].tobytes())
+        header = {"step": int(header["step"]), "metadata": dict(header["metadata"])}
         arrays = {
             key.removeprefix(_VARIABLE_PREFIX): file[key]
             for key in file.files

@@ -9,16 +9,57 @@ from dmgan_tf.models.discriminator import Discriminator
 from dmgan_tf.models.generator import Generator
 from dmgan_tf.models.precision import PRECISIONS
 
-# The names that commands use, and the Keras dtype policies they stand for.
+NEGATIVES = ("gathered", "local")
+ON_NAN = ("rollback", "stop")
+
+
+class _Checked:
+    """Settings that say by their flags' names what is wrong with them."""
+
+    def _check(self, name, is_good, expected):
+        if not is_good:
+            raise InputError(
+                f"Expected --{name} to be {expected}. Received: {getattr(self, name)}."
+            )
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings:
+class RunSettings(_Checked):
+    """How a run is kept and looked after; none of it changes what an intact run ends with.
+
+    Args:
+        checkpoint_every: Steps between two checkpoints, besides one an epoch; None for no others.
+        keep_checkpoints: How many of the newest checkpoints stay.
+        max_skipped_fraction: Largest share of a split's records that may be unreadable, in [0, 1].
+        on_nan: `"rollback"` to the last checkpoint, or `"stop"`, after so many bad steps in a row.
+        nan_patience: How many, at least 1.
+        deterministic: Whether TensorFlow uses only operations that give the same bits each time.
+    """
+
+    checkpoint_every: int | None = None
+    keep_checkpoints: int = 3
+    max_skipped_fraction: float = 0.01
+    on_nan: str = "rollback"
+    nan_patience: int = 10
+    deterministic: bool = False
+
+    def __post_init__(self):
+        every = self.checkpoint_every
+        self._check("checkpoint_every", every is None or every >= 1, "1 or more")
+        for name in ("keep_checkpoints", "nan_patience"):
+            self._check(name, getattr(self, name) >= 1, "1 or more")
+        self._check("max_skipped_fraction", 0 <= self.max_skipped_fraction <= 1, "from 0 to 1")
+        self._check("on_nan", self.on_nan in ON_NAN, f"one of {ON_NAN}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings(_Checked):
     """What the settings of every run have in common.
 
     Args:
         precision: `"float32"`, `"bfloat16"` or `"float16"`; the last two are mixed with float32.
-        strategy: `"default"` or `"mirrored"`.
+        strategy: `"default"`, `"mirrored"`, `"multi_worker"` or `"tpu"`; see
+            `distribution.get_strategy`.
         seed: Of everything random, from 0 to 2**32 - 1.
     """
 
@@ -29,12 +70,6 @@ class Settings:
     def __post_init__(self):
         self._check("precision", self.precision in PRECISIONS, f"one of {tuple(PRECISIONS)}")
         self._check("seed", 0 <= self.seed < 2**32, f"from 0 to {2**32 - 1}")
-
-    def _check(self, name, is_good, expected):
-        if not is_good:
-            raise InputError(
-                f"Expected --{name} to be {expected}. Received: {getattr(self, name)}."
-            )
 
     @property
     def dtype_policy(self):
@@ -68,6 +103,8 @@ class PretrainingConfig(Settings):
         gamma1: Sharpness of the attention over regions.
         gamma2: Sharpness of the soft maximum over words.
         gamma3: Sharpness of the softmax over the batch.
+        negatives: `"gathered"` or `"local"`: what a pair is told apart from where several devices
+            share the batch; see `DAMSM`.
         learning_rate: Adam's, in the first epoch.
         learning_rate_decay: What an epoch multiplies it by, down to a tenth.
         precision, strategy, seed: See `Settings`.
@@ -89,6 +126,7 @@ class PretrainingConfig(Settings):
     gamma1: float = 4.0
     gamma2: float = 5.0
     gamma3: float = 10.0
+    negatives: str = "gathered"
     learning_rate: float = 0.002
     learning_rate_decay: float = 0.98
 
@@ -106,6 +144,7 @@ class PretrainingConfig(Settings):
         for name in ("learning_rate", "gamma1", "gamma2", "gamma3"):
             value = getattr(self, name)
             self._check(name, math.isfinite(value) and value > 0, "a positive number")
+        self._check("negatives", self.negatives in NEGATIVES, f"one of {NEGATIVES}")
         self._check("learning_rate_decay", 0 < self.learning_rate_decay <= 1, "above 0, at most 1")
         if self.image_weights and self.image_backbone != "inception_v3":
             raise InputError(

@@ -7,6 +7,9 @@ import tensorflow as tf
 from dmgan_tf.losses import matching_losses
 from dmgan_tf.metrics.r_precision import retrieval_accuracy
 from dmgan_tf.training import distribution
+from dmgan_tf.training.optimizer import GuardedAdam, GuardedLossScaleOptimizer
+from dmgan_tf.training.replicated_model import ReplicatedModel
+from dmgan_tf.training.step_guard import Statistics, judge, sum_over_replicas
 
 GAMMAS = ("gamma1", "gamma2", "gamma3")  # they travel in the configuration of a DAMSM's model
 LOSS_NAMES = (
@@ -51,12 +54,16 @@ class EpochDecay(keras.optimizers.schedules.LearningRateSchedule):
         }
 
 
-class DAMSM(keras.Model):
+class DAMSM(ReplicatedModel):
     """Deep attentional multimodal similarity model, in training.
 
     Both encoders learn together from the four matching losses, over the batches of
     `data.pipeline.training_dataset`. Build it, its encoders and its optimizer inside the strategy's
     scope: `create_optimizer` and this constructor do.
+
+    A step whose loss or gradient is not finite is left out: weights, optimizer and the statistics
+    of batch norm stay as they were, to the bit. The count of iterations is the optimizer's, so it
+    stays, too; dropout and the data move on.
 
     Reference: AttnGAN (CVPR 2018), section 3.2.
 
@@ -67,6 +74,13 @@ class DAMSM(keras.Model):
         gamma1: Sharpness of the attention over regions (Eq. 9).
         gamma2: Sharpness of the soft maximum over words (Eq. 10).
         gamma3: Sharpness of the softmax over the batch (Eq. 11).
+        negatives: What a pair is told apart from, where several devices share the batch.
+            `"gathered"`: all other pairs of the global batch, so that the model does not depend on
+            the number of devices; each device then exchanges the features of its images and
+            captions (289 regions of `word_dim` floats an image, with Inception) in every step, and
+            compares its rows with all of them, which takes memory and time in proportion to the
+            number of devices. `"local"`: those of the same device, without exchange; with more
+            devices the softmax is over fewer pairs and the task easier, as with a smaller batch.
         text_gradient_limit: Largest global norm of the text encoder's gradient.
     """
 
@@ -78,6 +92,7 @@ class DAMSM(keras.Model):
         gamma1=4.0,
         gamma2=5.0,
         gamma3=10.0,
+        negatives="gathered",
         text_gradient_limit=0.25,
         **kwargs,
     ):
@@ -85,12 +100,12 @@ class DAMSM(keras.Model):
         self.text_encoder = text_encoder
         self.image_encoder = image_encoder
         self.gammas = {"gamma1": gamma1, "gamma2": gamma2, "gamma3": gamma3}
+        self.negatives = negatives
         self.text_gradient_limit = text_gradient_limit
         if not text_encoder.built:
             text_encoder.build((None, None))
         if not image_encoder.built:
             image_encoder.build((None, image_size, image_size, 3))
-        self.means = {name: keras.metrics.Mean(name=name) for name in ("loss", *LOSS_NAMES)}
         self.built = True
 
     def call(self, batch, training=False):
@@ -101,14 +116,29 @@ class DAMSM(keras.Model):
         )
 
     def matching_losses(self, batch, training):
-        """The four losses of this replica's examples against the global batch, each `(batch,)`."""
+        """The four losses of this replica's examples, each `(batch,)`."""
         image_features, text_features = self(batch, training=training)
+        token_ids, class_ids = batch["token_ids"], batch["class_ids"]
+        if self.negatives == "local":
+            return matching_losses(
+                image_features, text_features, token_ids != 0, class_ids, **self.gammas
+            )
         return gathered_matching_losses(
-            image_features, text_features, batch["token_ids"], batch["class_ids"], **self.gammas
+            image_features, text_features, token_ids, class_ids, **self.gammas
         )
 
     def train_step(self, batch):
+        """One step of both encoders.
+
+        Args:
+            batch: As `DMGAN.train_step` takes it; of the images the last, largest ones are used.
+
+        Returns:
+            Dict of scalars: the four losses and their sum, the norm of each encoder's gradient, the
+            text encoder's before it is clipped, and 1 for a bad step.
+        """
         global_size = tf.shape(batch["token_ids"])[0] * distribution.num_replicas()
+        statistics = Statistics([self.text_encoder, self.image_encoder])
         with tf.GradientTape() as tape:
             losses = self.matching_losses(batch, training=True)
             per_example = tf.add_n([losses[name] for name in LOSS_NAMES])
@@ -118,27 +148,37 @@ class DAMSM(keras.Model):
             self.text_encoder.trainable_variables,
             self.image_encoder.trainable_variables,
         )
-        text_gradients, image_gradients = tape.gradient(scaled_loss, [text, image])
-        text_gradients = distribution.clip_by_global_norm(
-            text_gradients, self.text_gradient_limit, scale=self.optimizer.scale_loss(1.0)
-        )
-        gradients = distribution.finite_everywhere([*text_gradients, *image_gradients])
-        self.optimizer.apply_gradients(zip(gradients, [*text, *image], strict=True))
-        return self._update_means(per_example, losses)
+        gradients = tape.gradient(scaled_loss, [*text, *image])
+        gradients, losses_sum = sum_over_replicas(gradients, tf.reshape(loss, (1,)))
+        norms = self._gradient_norms(gradients, len(text))
+        verdict = judge(losses_sum, tf.stack(list(norms.values())), self.optimizer)
+        # Keras' `global_clipnorm` acts on each replica before the sum, which clips another vector.
+        limit = self.text_gradient_limit
+        factor = limit / tf.maximum(norms["text_gradient_norm"], limit)
+        gradients[: len(text)] = [gradient * factor for gradient in gradients[: len(text)]]
+        self.optimizer.apply(gradients, [*text, *image], **verdict.for_optimizer())
+        statistics.restore_unless(verdict.is_good)
+        return {
+            "loss": tf.reduce_mean(per_example),
+            **{name: tf.reduce_mean(losses[name]) for name in LOSS_NAMES},
+            **norms,
+            "bad_steps": verdict.bad_steps,
+        }
 
-    def test_step(self, batch):
-        losses = self.matching_losses(batch, training=False)
-        return self._update_means(tf.add_n([losses[name] for name in LOSS_NAMES]), losses)
-
-    def _update_means(self, per_example, losses):
-        self.means["loss"].update_state(per_example)
-        for name in LOSS_NAMES:
-            self.means[name].update_state(losses[name])
-        return {name: mean.result() for name, mean in self.means.items()}
+    def _gradient_norms(self, gradients, num_text):
+        """Norms of the text encoder's gradient, the first so many, and of the image encoder's."""
+        scale = self.optimizer.scale_loss(1.0)
+        return {
+            "text_gradient_norm": tf.linalg.global_norm(gradients[:num_text]) / scale,
+            "image_gradient_norm": tf.linalg.global_norm(gradients[num_text:]) / scale,
+        }
 
 
 def gathered_matching_losses(image_features, text_features, token_ids, class_ids, **gammas):
     """The four DAMSM losses of this replica's examples, against those of every replica.
+
+    In training a generator it is always this one: its batches are small, so that a softmax over a
+    part of them says little, and the exchange is small beside that of the gradients.
 
     Args:
         image_features: What `ImageEncoder` gives for this replica's images.
@@ -175,9 +215,9 @@ def create_optimizer(model, learning_rate, beta_1=0.5, beta_2=0.999):
     Returns:
         A built Keras optimizer.
     """
-    optimizer = keras.optimizers.Adam(learning_rate, beta_1, beta_2, epsilon=1e-8)
+    optimizer = GuardedAdam(learning_rate, beta_1, beta_2, epsilon=1e-8)
     if model.text_encoder.compute_dtype == "float16":
-        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+        optimizer = GuardedLossScaleOptimizer(optimizer)
     optimizer.build(
         [*model.text_encoder.trainable_variables, *model.image_encoder.trainable_variables]
     )

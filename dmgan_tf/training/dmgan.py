@@ -1,21 +1,26 @@
 """DM-GAN in training: the alternating step over generator and discriminators."""
 
-import keras
 import tensorflow as tf
 
 from dmgan_tf.losses import conditioning_divergence, discriminator_loss, generator_loss
 from dmgan_tf.training import distribution
 from dmgan_tf.training.damsm import gathered_matching_losses
 from dmgan_tf.training.ema import ExponentialMovingAverage
+from dmgan_tf.training.replicated_model import ReplicatedModel
+from dmgan_tf.training.step_guard import Statistics, judge, sum_over_replicas
 
 
-class DMGAN(keras.Model):
+class DMGAN(ReplicatedModel):
     """Generator and discriminators, with the frozen encoders that they are trained against.
 
     Make it, and call `compile`, inside the scope of the distribution strategy. Batches come from
     `dmgan_tf.data.pipeline.training_dataset`. All randomness is a function of `seed` and of the
     number of steps taken, so that a resumed run repeats an uninterrupted one, and a step over
     several replicas that over one.
+
+    A step whose loss or gradient is not finite is left out: of all discriminators, or of the
+    generator, weights, optimizer, average and statistics stay as they were, to the bit. Only
+    `steps_done` moves on, and with it noise and data.
 
     Reference:
         Section 3.4, Eq. 10 to 13. One forward pass of the generator serves both steps, and the
@@ -82,8 +87,9 @@ class DMGAN(keras.Model):
         """Sets the two optimizers, and builds them, as distributed training needs.
 
         Args:
-            generator_optimizer: Keras optimizer of the generator.
-            discriminator_optimizer: Keras optimizer of all discriminators.
+            generator_optimizer: `GuardedAdam`, or another of `training.optimizer`'s kind, for the
+                generator.
+            discriminator_optimizer: One for all discriminators.
         """
         super().compile(optimizer=generator_optimizer, jit_compile=False)
         self.discriminator_optimizer = discriminator_optimizer
@@ -98,9 +104,12 @@ class DMGAN(keras.Model):
                 stage; `token_ids`, int32 `(batch, words)`; `class_ids`, int32 `(batch,)`.
 
         Returns:
-            Dict of scalars: each network's loss, the mean probabilities that the discriminators
-            give to real and to generated images, and the norm at the image of each term's gradient.
+            Dict of scalars: each network's loss and the norm of its gradient, the mean
+            probabilities that the discriminators give to real and to generated images, the largest
+            singular value of each of their spectrally normalised layers, the norm at the image of
+            each term's gradient, and 1 for a bad step, of discriminators and generator.
         """
+        statistics = Statistics([self.generator])
         text = self.text_encoder(batch["token_ids"], training=False)
         noise, condition_noise = self._draw_noise(tf.shape(batch["token_ids"])[0])
         with tf.GradientTape() as tape:
@@ -121,24 +130,23 @@ class DMGAN(keras.Model):
         images = generated["images"]
         logs = self._train_discriminators(batch["images"], images, text["sentence_embedding"])
 
-        adversarial_gradients, adversarial_logs = self._adversarial_gradients(
+        adversarial_gradients, losses = self._adversarial_gradients(
             images, text["sentence_embedding"]
         )
-        matching_gradient, matching_logs = self._matching_gradient(images[-1], text, batch)
-        self._train_generator(tape, images, divergence, adversarial_gradients, matching_gradient)
-        self.average.update(self.steps_done)
+        matching_gradient, losses["damsm_loss"] = self._matching_gradient(images[-1], text, batch)
+        losses["conditioning_divergence"] = divergence * distribution.num_replicas()
+        is_good, generator_logs = self._train_generator(
+            tape, images, divergence, losses, adversarial_gradients, matching_gradient
+        )
+        statistics.restore_unless(is_good)
+        self.average.update(self.steps_done, is_good)
         self.steps_done.assign_add(1)
-        replicas = distribution.num_replicas()
-        return {
-            **logs,
-            **adversarial_logs,
-            **matching_logs,
-            "conditioning_divergence": divergence * replicas,
-        }
+        return {**logs, **generator_logs}
 
     def _train_discriminators(self, real_images, generated_images, sentences):
         """Gives each discriminator its gradient, and makes one step of their optimizer."""
-        gradients, logs = [], {}
+        statistics = Statistics(self.discriminators)
+        gradients, losses, logs = [], {}, {}
         for discriminator, real, generated in zip(
             self.discriminators, real_images, generated_images, strict=True
         ):
@@ -150,13 +158,42 @@ class DMGAN(keras.Model):
                 loss = self.discriminator_optimizer.scale_loss(self._batch_mean(per_example))
             gradients += tape.gradient(loss, [v.value for v in discriminator.trainable_variables])
             size = discriminator.image_size
-            logs[f"discriminator_{size}_loss"] = tf.reduce_mean(per_example)
+            losses[f"discriminator_{size}_loss"] = tf.reduce_mean(per_example)
             for name, value in probabilities.items():
                 logs[f"discriminator_{size}_{name}"] = value
-        self.discriminator_optimizer.apply(
-            distribution.finite_everywhere(gradients), self._discriminator_variables()
-        )
-        return logs
+        gradients, sums = sum_over_replicas(gradients, tf.stack(list(losses.values())))
+        norms = self._discriminator_gradient_norms(gradients)
+        optimizer = self.discriminator_optimizer
+        verdict = judge(sums, tf.stack(list(norms.values())), optimizer)
+        optimizer.apply(gradients, self._discriminator_variables(), **verdict.for_optimizer())
+        statistics.restore_unless(verdict.is_good)
+        return {
+            **losses,
+            **logs,
+            **norms,
+            **self._singular_values(),
+            "discriminators_bad_steps": verdict.bad_steps,
+        }
+
+    def _discriminator_gradient_norms(self, gradients):
+        """Norm of each discriminator's gradient, of all their gradients in order."""
+        scale = self.discriminator_optimizer.scale_loss(tf.constant(1.0))
+        remaining, norms = iter(gradients), {}
+        for network in self.discriminators:
+            own = [next(remaining) for _ in network.trainable_variables]
+            name = f"discriminator_{network.image_size}_gradient_norm"
+            norms[name] = tf.linalg.global_norm(own) / scale
+        return norms
+
+    def _singular_values(self):
+        """The largest one of each spectrally normalised layer, as it now is."""
+        return {
+            f"discriminator_{network.image_size}_sigma_{block.name}": (
+                block.convolution.largest_singular_value()
+            )
+            for network in self.discriminators
+            for block in (*network.image_blocks, network.joint_block)
+        }
 
     def _discriminator_losses(self, discriminator, real, generated, sentences):
         """Loss of each example, with real and generated images in one pass."""
@@ -196,8 +233,8 @@ class DMGAN(keras.Model):
         return losses, probabilities
 
     def _adversarial_gradients(self, images, sentences):
-        """Gradient of each stage's adversarial loss at its images."""
-        gradients, logs = [], {}
+        """Gradient of each stage's adversarial loss at its images, and these losses."""
+        gradients, losses = [], {}
         for discriminator, image in zip(self.discriminators, images, strict=True):
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(image)
@@ -205,12 +242,11 @@ class DMGAN(keras.Model):
                 per_example = generator_loss(logits, objective=self.objective)
                 loss = self.optimizer.scale_loss(self._batch_mean(per_example))
             gradients.append(tape.gradient(loss, image))
-            logs[f"generator_{discriminator.image_size}_loss"] = tf.reduce_mean(per_example)
-        logs["adversarial_gradient_norm"] = self._norm(gradients[-1])
-        return gradients, logs
+            losses[f"generator_{discriminator.image_size}_loss"] = tf.reduce_mean(per_example)
+        return gradients, losses
 
     def _matching_gradient(self, images, text, batch):
-        """Gradient of the weighted DAMSM losses at the last stage's images."""
+        """Gradient of the weighted DAMSM losses at the last stage's images, and their sum."""
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(images)
             losses = gathered_matching_losses(
@@ -223,14 +259,13 @@ class DMGAN(keras.Model):
             per_example = tf.add_n(list(losses.values()))
             loss = self.damsm_weight * self._batch_mean(per_example)
             loss = self.optimizer.scale_loss(loss)
-        gradient = tape.gradient(loss, images)
-        return gradient, {
-            "damsm_loss": tf.reduce_mean(per_example),
-            "damsm_gradient_norm": self._norm(gradient),
-        }
+        return tape.gradient(loss, images), tf.reduce_mean(per_example)
 
-    def _train_generator(self, tape, images, divergence, image_gradients, matching_gradient):
+    def _train_generator(
+        self, tape, images, divergence, losses, image_gradients, matching_gradient
+    ):
         """Carries the gradients at the images into the generator, and makes its step."""
+        squares = [_squares(image_gradients[-1]), _squares(matching_gradient)]
         image_gradients = [*image_gradients[:-1], image_gradients[-1] + matching_gradient]
         divergence_gradient = self.optimizer.scale_loss(tf.constant(self.kl_weight, tf.float32))
         variables = self.generator.trainable_variables
@@ -239,7 +274,19 @@ class DMGAN(keras.Model):
             [v.value for v in variables],
             output_gradients=[*image_gradients, divergence_gradient],
         )
-        self.optimizer.apply(distribution.finite_everywhere(gradients), variables)
+        scalars = tf.stack([*losses.values(), *squares])
+        gradients, sums = sum_over_replicas(gradients, scalars)
+        norm = tf.linalg.global_norm(gradients)
+        verdict = judge(sums[: len(losses)], norm, self.optimizer)
+        norms = tf.stack([norm, *tf.unstack(tf.sqrt(sums[len(losses) :]))])
+        norms /= self.optimizer.scale_loss(tf.constant(1.0))
+        self.optimizer.apply(gradients, variables, **verdict.for_optimizer())
+        names = "generator_gradient_norm", "adversarial_gradient_norm", "damsm_gradient_norm"
+        return verdict.is_good, {
+            **losses,
+            **dict(zip(names, tf.unstack(norms), strict=True)),
+            "generator_bad_steps": verdict.bad_steps,
+        }
 
     def _draw_noise(self, local_batch_size):
         sizes = [self.generator.noise_dim, self.generator.condition_dim]
@@ -256,10 +303,9 @@ class DMGAN(keras.Model):
         global_batch_size = tf.shape(per_example)[0] * distribution.num_replicas()
         return distribution.global_batch_mean(per_example, global_batch_size)
 
-    def _norm(self, gradient):
-        scale = self.optimizer.scale_loss(tf.constant(1.0))
-        squares = tf.reduce_sum(tf.square(tf.cast(gradient, tf.float32) / scale))
-        return tf.sqrt(distribution.sum_over_replicas(squares))
+
+def _squares(gradient):
+    return tf.reduce_sum(tf.square(tf.cast(gradient, tf.float32)))
 
 
 def _mismatched_sentences(sentences):

@@ -30,11 +30,13 @@ class ExponentialMovingAverage:
         for average, variable in zip(self.average.weights, self.model.weights, strict=True):
             average.assign(variable)
 
-    def update(self, num_updates):
+    def update(self, num_updates, is_good=True):
         """Moves the average towards the model, on every replica alike.
 
         Args:
             num_updates: Updates made before, an integer scalar.
+            is_good: Scalar, the same on every replica. Where false, the average stays as it is, to
+                the bit.
         """
         decay = tf.constant(self.decay, tf.float32)
         if self.warmup:
@@ -44,14 +46,17 @@ class ExponentialMovingAverage:
             (average.value, variable.value, decay if variable.trainable else 0.0)
             for average, variable in zip(self.average.weights, self.model.weights, strict=True)
         ]
-        tf.distribute.get_replica_context().merge_call(_assign_averages, args=(pairs,))
+        merge_call = tf.distribute.get_replica_context().merge_call
+        merge_call(_assign_averages, args=(pairs, tf.convert_to_tensor(is_good)))
 
 
-def _assign_averages(strategy, pairs):
+def _assign_averages(strategy, pairs, is_good):
     for average, variable, decay in pairs:
-        strategy.extended.update(average, _assign_average, args=(variable, decay), group=True)
+        arguments = variable, decay, is_good
+        strategy.extended.update(average, _assign_average, args=arguments, group=True)
 
 
-def _assign_average(average, variable, decay):
+def _assign_average(average, variable, decay, is_good):
     decay = tf.cast(decay, average.dtype)
-    average.assign(decay * average + (1 - decay) * variable)
+    moved = decay * average + (1 - decay) * variable
+    average.assign(tf.where(is_good, moved, average))

@@ -43,9 +43,9 @@ class EvaluationHistory:
         """The evaluation of the model that is kept, a dict; None before the first."""
         return self._best
 
-    def holds(self, step):
-        """Whether the model of a step has been evaluated in this way."""
-        return any(entry["step"] == step for entry in self._comparable())
+    def find(self, step):
+        """The evaluation of a step's model in this way, a dict; None if there was none."""
+        return next((entry for entry in self._comparable() if entry["step"] == step), None)
 
     def is_best(self, entry):
         """Whether an evaluation is better than that of the model kept; the first is."""

@@ -1,25 +1,26 @@
 """A whole run of DM-GAN training: data and a DAMSM in, a model directory and samples out."""
 
 import dataclasses
+import functools
 
 import keras
 
 from dmgan_tf.data.pipeline import some_captions, steps_per_epoch, training_dataset
-from dmgan_tf.data.records import load_dataset_info, reading
+from dmgan_tf.data.records import load_dataset_info
 from dmgan_tf.errors import InputError
 from dmgan_tf.models.model_directory import find_model_directory, load_model_directory
 from dmgan_tf.text.tokenizer import Tokenizer
 from dmgan_tf.text.vocabulary import check_same_vocabulary
-from dmgan_tf.training.callbacks import CheckpointSaver, EpochMeans, Progress, ScalarLogger
-from dmgan_tf.training.checkpoints import CheckpointStore, check_steps_per_epoch, named_variables
+from dmgan_tf.training.checkpoints import named_variables
+from dmgan_tf.training.config import RunSettings
 from dmgan_tf.training.damsm import GAMMAS
-from dmgan_tf.training.distribution import check_batch_size, get_strategy
 from dmgan_tf.training.dmgan import DMGAN
 from dmgan_tf.training.held_out import held_out_split
+from dmgan_tf.training.optimizer import GuardedAdam, GuardedLossScaleOptimizer
 from dmgan_tf.training.periodic_evaluation import LOGS as EVALUATION_LOGS
 from dmgan_tf.training.periodic_evaluation import ValidationScorer, periodic_evaluation
-from dmgan_tf.training.run_directory import RunDirectory
 from dmgan_tf.training.samples import CurrentModel, SampleSheets, model_card
+from dmgan_tf.training.session import Session
 from dmgan_tf.training.starting_point import start_from
 
 NUM_SAMPLE_CAPTIONS = 8
@@ -54,8 +55,8 @@ def train_dmgan(
     flags_text="",
     sample_captions=(),
     sample_every=None,
-    checkpoint_every=None,
     evaluation=None,
+    settings=RunSettings(),  # noqa: B008  frozen
 ):
     """Trains a DM-GAN on a prepared data set.
 
@@ -72,115 +73,90 @@ def train_dmgan(
         flags_text: Flags to keep in the run directory, one a line.
         sample_captions: Captions of the sample sheets; captions of held-out images if empty.
         sample_every: Steps between two sample sheets, besides one an epoch.
-        checkpoint_every: Steps between two checkpoints, besides one an epoch.
         evaluation: `EvaluationSettings`, to score the model every few epochs and keep the best one
             in `best/`; None for neither.
+        settings: The `RunSettings`: how the run is saved and looked after.
 
     Returns:
         A `TrainingResult`.
 
     Raises:
         InputError: If data, DAMSM or run directory cannot be used, or do not belong together.
+        Interrupted: If a signal asked to stop; what was trained is saved.
+        TrainingDiverged: If losses or gradients stayed not finite.
+        WorkerLost: If another worker ended; what was saved last stands.
     """
-    info = load_dataset_info(data)
-    encoders = _load_encoders(damsm, info, data)
-    if config.max_words is None:
-        max_words = encoders.extra.get("damsm", {}).get("max_words", DEFAULT_MAX_WORDS)
-        config = dataclasses.replace(config, max_words=max_words)
-    strategy = get_strategy(config.strategy)
-    check_batch_size(config.batch_size, strategy)
-    steps = _checked_steps(config, info, data)
-    captions = list(sample_captions) or _held_out_captions(data, info)
-    # Before the long work of building, so that a wrong caption or directory is told of at once.
-    Tokenizer(encoders.vocabulary).encode_batch(captions)
-    run_directory = RunDirectory(run)
-    run_directory.check(resume)
-    store = CheckpointStore(run_directory.checkpoints)
-    if init is not None and store.latest() is None:
-        find_model_directory(init)  # what is not there is told of before the networks are built
-    scorer = None
-    if evaluation is not None:
-        scorer = ValidationScorer(evaluation, info, config.image_sizes[-1], config.crop)
+    with Session(run, config, settings, resume, flags_text) as session:
+        info = load_dataset_info(data)
+        encoders = _load_encoders(damsm, info, data)
+        config = _with_max_words(config, encoders)
+        steps = _checked_steps(config, info, data)
+        captions = list(sample_captions) or _held_out_captions(data, info)
+        # Before the long work of building, so that a wrong caption or directory is told of at once.
+        Tokenizer(encoders.vocabulary).encode_batch(captions)
+        if init is not None and session.is_new:
+            find_model_directory(init)  # what is not there is told of before networks are built
+        scorer = None
+        if evaluation is not None and session.is_chief:
+            scorer = ValidationScorer(evaluation, info, config.image_sizes[-1], config.crop)
+        readable = session.scan(info)
 
-    keras.utils.set_random_seed(config.seed)
-    with strategy.scope():
-        dmgan = build_dmgan(config, load_model_directory(damsm, dtype=config.dtype_policy))
-        if init is not None and store.latest() is None:
-            start_from(dmgan, init, encoders.vocabulary)
-    variables = training_state(dmgan)
-    restored = store.restore(variables) or {"step": 0}
-    check_steps_per_epoch(restored, steps)
-    step = restored["step"]
-    # They are variables, too, and came from the checkpoint; the settings of today count.
-    dmgan.optimizer.learning_rate = config.generator_learning_rate
-    dmgan.discriminator_optimizer.learning_rate = config.discriminator_learning_rate
-    current_model = CurrentModel(dmgan, config, encoders.vocabulary, encoders, init)
-    evaluator = None
-    if scorer is not None:
-        evaluator = periodic_evaluation(
-            evaluation,
-            scorer,
-            current_model,
-            run_directory,
-            card=lambda entry: model_card(current_model, info, entry),
-            step=step,
-            epochs=config.epochs,
+        with session.building():
+            dmgan = build_dmgan(config, load_model_directory(damsm, dtype=config.dtype_policy))
+            if init is not None and session.is_new:
+                start_from(dmgan, init, encoders.vocabulary)
+        step = session.restore(dmgan, training_state(dmgan), steps)
+        current_model = CurrentModel(dmgan, config, encoders.vocabulary, encoders, init)
+        evaluator = None
+        if scorer is not None:
+            evaluator = periodic_evaluation(
+                evaluation,
+                scorer,
+                current_model,
+                session.directory,
+                card=lambda entry: model_card(current_model, info, entry),
+                step=step,
+                epochs=config.epochs,
+            )
+        session.prepare()
+        if evaluator is not None:
+            evaluator.begin(step, steps)
+
+        def save_model(epoch, logs):
+            current_model.update()
+            current_model.save(session.directory.model, model_card(current_model, info))
+
+        sheets = SampleSheets(
+            current_model, session.directory.samples, captions, sample_every, initial_step=step
         )
-    run_directory.prepare(flags_text, resume)
-    if evaluator is not None:
-        evaluator.begin(step, steps)
-    sheets = SampleSheets(
-        current_model, run_directory.samples, captions, sample_every, initial_step=step
-    )
-
-    def save_model(epoch=None, logs=None):
-        current_model.update()
-        current_model.save(run_directory.model, model_card(current_model, info))
-
-    total_steps = config.epochs * steps
-    callbacks = [
-        EpochMeans(),
-        *([evaluator] if evaluator else []),
-        Progress(
-            total_steps,
-            config.batch_size,
-            step,
+        at_epoch_end = [save_model, *([evaluator.keep] if evaluator else [])]
+        session.fit(
+            functools.partial(_dataset, config, data, encoders.vocabulary, readable),
+            measuring=[evaluator] if evaluator else [],
+            finishing=[sheets, *map(_at_epoch_end, at_epoch_end)],
             metrics=_progress_metrics(config),
             epoch_metrics=_epoch_metrics(config),
-            epochs=config.epochs,
-        ),
-        ScalarLogger(run_directory.logs, initial_step=step),
-        sheets,
-        CheckpointSaver(
-            store,
-            variables,
-            every=checkpoint_every,
-            initial_step=step,
-            metadata={"steps_per_epoch": steps},
-        ),
-        keras.callbacks.LambdaCallback(on_epoch_end=save_model),
-        *([keras.callbacks.LambdaCallback(on_epoch_end=evaluator.keep)] if evaluator else []),
-    ]
-    # A run that stopped within an epoch first finishes that one.
-    for first, last in _fit_ranges(step, steps, total_steps):
-        with reading(info):
-            dmgan.fit(
-                _dataset(config, data, encoders.vocabulary, first, last),
-                initial_epoch=first // steps,
-                epochs=-(-last // steps),
-                steps_per_epoch=min(steps, last - first),
-                shuffle=False,  # the data set shuffles by itself
-                verbose=0,
-                callbacks=callbacks,
-            )
-    if step >= total_steps:
-        save_model()  # an interrupted run may have ended between its last checkpoint and its model
-        sheets.draw()
-    result = TrainingResult(str(run_directory.model), str(run_directory.samples / "latest.png"))
+        )
+        return _result(session.directory, evaluator)
+
+
+def _at_epoch_end(function):
+    return keras.callbacks.LambdaCallback(on_epoch_end=function)
+
+
+def _with_max_words(config, encoders):
+    if config.max_words is not None:
+        return config
+    max_words = encoders.extra.get("damsm", {}).get("max_words", DEFAULT_MAX_WORDS)
+    return dataclasses.replace(config, max_words=max_words)
+
+
+def _result(directory, evaluator):
+    result = TrainingResult(str(directory.model), str(directory.samples / "latest.png"))
     if evaluator is None:
         return result
     return dataclasses.replace(
-        result, best=str(run_directory.best), best_evaluation=evaluator.history.best
+        result, best=str(directory.best), best_evaluation=evaluator.history.best
     )
 
 
@@ -232,9 +208,9 @@ def training_state(dmgan):
 
 
 def _adam(config, learning_rate):
-    optimizer = keras.optimizers.Adam(learning_rate, beta_1=0.5, beta_2=0.999, epsilon=1e-8)
+    optimizer = GuardedAdam(learning_rate, beta_1=0.5, beta_2=0.999, epsilon=1e-8)
     if config.precision == "float16":
-        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+        optimizer = GuardedLossScaleOptimizer(optimizer)
     return optimizer
 
 
@@ -278,7 +254,7 @@ def _held_out_captions(data, info):
     return some_captions(data, held_out_split(info) or "train", NUM_SAMPLE_CAPTIONS)
 
 
-def _dataset(config, data, vocabulary, start_step, num_steps):
+def _dataset(config, data, vocabulary, readable, start_step, num_steps, **part):
     return training_dataset(
         data,
         tokenizer=Tokenizer(vocabulary),
@@ -290,14 +266,9 @@ def _dataset(config, data, vocabulary, start_step, num_steps):
         crop=config.crop,
         seed=config.seed,
         start_step=start_step,
+        readable=readable,
+        **part,
     )
-
-
-def _fit_ranges(step, steps_per_epoch, total_steps):
-    """The ranges of steps for successive calls of `fit`, which counts whole epochs only."""
-    epoch_end = -(-step // steps_per_epoch) * steps_per_epoch
-    ranges = [(step, epoch_end), (epoch_end, total_steps)]
-    return [(first, last) for first, last in ranges if first < last <= total_steps]
 
 
 def _progress_metrics(config):

@@ -188,7 +188,10 @@ class PeriodicEvaluation(keras.callbacks.Callback):
         self.history.begin()
         epochs_done, within = divmod(step, steps_per_epoch)
         is_missing = (
-            step > 0 and not within and self._is_due(epochs_done) and not self.history.holds(step)
+            step > 0
+            and not within
+            and self._is_due(epochs_done)
+            and self.history.find(step) is None
         )
         if epochs_done >= self.epochs and not is_missing:
             return
@@ -209,9 +212,12 @@ class PeriodicEvaluation(keras.callbacks.Callback):
             self.keep()
 
     def on_epoch_end(self, epoch, logs=None):
-        if self._is_due(epoch + 1):
-            self._evaluate(epoch + 1)
-            logs.update({log: self._entry[name] for name, log in LOGS.items()})
+        if not self._is_due(epoch + 1):
+            return
+        entry = self.history.find(self.current_model.step)  # where the epoch's end comes again
+        if entry is None:
+            entry = self._evaluate(epoch + 1)
+        logs.update({log: entry[name] for name, log in LOGS.items()})
 
     def keep(self, epoch=None, logs=None):
         """Writes down the evaluation of this epoch, if there was one, and the model if best."""
@@ -229,6 +235,7 @@ class PeriodicEvaluation(keras.callbacks.Callback):
         self.current_model.update()
         scores = self.scorer.score()
         self._entry = self.history.entry(epochs_done, self.current_model.step, scores)
+        return self._entry
 
 
 def periodic_evaluation(settings, scorer, current_model, run_directory, *, card, step, epochs):

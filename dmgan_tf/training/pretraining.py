@@ -8,13 +8,14 @@ import keras
 
 from dmgan_tf.data.pipeline import evaluation_dataset, steps_per_epoch, training_dataset
 from dmgan_tf.data.records import load_dataset_info, reading
+from dmgan_tf.data.scan import scan_split
 from dmgan_tf.errors import InputError
 from dmgan_tf.models.image_encoder import ImageEncoder
 from dmgan_tf.models.model_directory import load_inception_directory, save_model_directory
 from dmgan_tf.models.text_encoder import TextEncoder
 from dmgan_tf.text.tokenizer import Tokenizer
-from dmgan_tf.training.callbacks import CheckpointSaver, Progress, ScalarLogger
-from dmgan_tf.training.checkpoints import CheckpointStore, check_steps_per_epoch, named_variables
+from dmgan_tf.training.checkpoints import named_variables
+from dmgan_tf.training.config import RunSettings
 from dmgan_tf.training.damsm import (
     DAMSM,
     GAMMAS,
@@ -22,9 +23,8 @@ from dmgan_tf.training.damsm import (
     RetrievalValidation,
     create_optimizer,
 )
-from dmgan_tf.training.distribution import check_batch_size, get_strategy
 from dmgan_tf.training.held_out import held_out_split
-from dmgan_tf.training.run_directory import RunDirectory
+from dmgan_tf.training.session import Session
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +45,14 @@ class PretrainingResult:
     retrieval_split: str | None = None
 
 
-def pretrain_damsm(config, data, run, resume=False, flags_text=""):
+def pretrain_damsm(
+    config,
+    data,
+    run,
+    resume=False,
+    flags_text="",
+    settings=RunSettings(),  # noqa: B008  frozen
+):
     """Trains a text encoder and an image encoder on a prepared data set.
 
     Args:
@@ -54,81 +61,71 @@ def pretrain_damsm(config, data, run, resume=False, flags_text=""):
         run: The run directory: checkpoints, TensorBoard logs, and `model/`, always current.
         resume: Whether to continue a run that stands there.
         flags_text: Flags to keep in the run directory, one a line.
+        settings: The `RunSettings`: how the run is saved and looked after.
 
     Returns:
         A `PretrainingResult`.
 
     Raises:
         InputError: If the data or the run directory cannot be used.
+        Interrupted: If a signal asked to stop; what was trained is saved.
+        TrainingDiverged: If losses or gradients stayed not finite.
+        WorkerLost: If another worker ended; what was saved last stands.
     """
-    info = load_dataset_info(data)
-    vocabulary = info.vocabulary()
-    image_size = config.image_size or info.image_size
-    steps = steps_per_epoch(data, "train", config.batch_size)
-    strategy = get_strategy(config.strategy)
-    check_batch_size(config.batch_size, strategy)
-    run_directory = RunDirectory(run)
-    run_directory.check(resume)
-    keras.utils.set_random_seed(config.seed)
-    with strategy.scope():
-        damsm = build_damsm(config, len(vocabulary), image_size)
-        optimizer = create_optimizer(
-            damsm, EpochDecay(config.learning_rate, steps, config.learning_rate_decay)
-        )
-        damsm.compile(optimizer=optimizer, jit_compile=False)
-
-    store = CheckpointStore(run_directory.checkpoints)
-    variables = _state(damsm, optimizer)
-    restored = store.restore(variables) or {"step": 0, "epochs_done": 0}
-    check_steps_per_epoch(restored, steps)
-    first_step, first_epoch = restored["step"], restored["epochs_done"]
-
-    pipeline = {
-        "tokenizer": Tokenizer(vocabulary),
-        "image_sizes": (image_size,),
-        "batch_size": config.batch_size,
-    }
-    validation, split = None, held_out_split(info, min_images=2)
-    if split is not None:
-        validation = RetrievalValidation(
-            damsm, evaluation_dataset(data, split=split, crop=config.crop, **pipeline)
-        )
-    save_model = _model_saver(run_directory.model, damsm, config, info, image_size, split)
-    dataset = training_dataset(
-        data,
-        **pipeline,
-        max_words=config.max_words,
-        flip=config.flip,
-        crop=config.crop,
-        seed=config.seed,
-        start_step=first_step,
-        num_steps=config.epochs * steps,
-    )
-    run_directory.prepare(flags_text, resume)
-    callbacks = [
-        *([validation] if validation else []),
-        Progress(config.epochs * steps, config.batch_size, first_step, metrics=["loss"]),
-        ScalarLogger(run_directory.logs, initial_step=first_step),
-        CheckpointSaver(
-            store, variables, initial_step=first_step, metadata={"steps_per_epoch": steps}
-        ),
-        keras.callbacks.LambdaCallback(on_epoch_end=save_model),
-    ]
-    with reading(info):
-        if first_epoch < config.epochs:
-            damsm.fit(
-                dataset,
-                epochs=config.epochs,
-                initial_epoch=first_epoch,
-                steps_per_epoch=steps,
-                shuffle=False,  # the data set has its own order
-                verbose=0,
-                callbacks=callbacks,
+    with Session(run, config, settings, resume, flags_text) as session:
+        info = load_dataset_info(data)
+        vocabulary = info.vocabulary()
+        image_size = config.image_size or info.image_size
+        steps = steps_per_epoch(data, "train", config.batch_size)
+        split = held_out_split(info, min_images=2)
+        readable = session.scan(info)
+        if split is not None:
+            scan_split(info, split, 0.0)  # told of now, not after the first epoch
+        with session.building():
+            damsm = build_damsm(config, len(vocabulary), image_size)
+            optimizer = create_optimizer(
+                damsm, EpochDecay(config.learning_rate, steps, config.learning_rate_decay)
             )
-        accuracy, chance = validation.evaluate() if validation else (None, None)
-    if first_epoch >= config.epochs:  # it may have ended between its last checkpoint and the model
-        save_model(logs={"retrieval_accuracy": accuracy, "retrieval_chance": chance})
-    return PretrainingResult(str(run_directory.model), accuracy, chance, split)
+            damsm.compile(optimizer=optimizer, jit_compile=False)
+        session.restore(damsm, training_state(damsm), steps)
+        pipeline = {
+            "tokenizer": Tokenizer(vocabulary),
+            "image_sizes": (image_size,),
+            "batch_size": config.batch_size,
+        }
+        validation = None
+        if split is not None and session.is_chief:
+            validation = RetrievalValidation(
+                damsm, evaluation_dataset(data, split=split, crop=config.crop, **pipeline)
+            )
+        save_model = _model_saver(session.directory.model, damsm, config, info, image_size, split)
+
+        def make_dataset(first, last, **part):
+            return training_dataset(
+                data,
+                **pipeline,
+                max_words=config.max_words,
+                flip=config.flip,
+                crop=config.crop,
+                seed=config.seed,
+                start_step=first,
+                num_steps=last,
+                readable=readable,
+                **part,
+            )
+
+        session.prepare()
+        session.fit(
+            make_dataset,
+            measuring=[validation] if validation else [],
+            finishing=[keras.callbacks.LambdaCallback(on_epoch_end=save_model)],
+            metrics=["loss"],
+        )
+        accuracy, chance = None, None
+        if validation is not None:
+            with reading(info, split=split):
+                accuracy, chance = validation.evaluate()
+        return PretrainingResult(str(session.directory.model), accuracy, chance, split)
 
 
 def build_damsm(config, vocabulary_size, image_size):
@@ -167,7 +164,7 @@ def build_damsm(config, vocabulary_size, image_size):
         dtype=dtype,
     )
     gammas = {name: getattr(config, name) for name in GAMMAS}
-    damsm = DAMSM(text_encoder, image_encoder, image_size, **gammas)
+    damsm = DAMSM(text_encoder, image_encoder, image_size, negatives=config.negatives, **gammas)
     if inception:
         pairs = zip(
             image_encoder.backbone.convolution_units(), inception.convolution_units(), strict=True
@@ -187,12 +184,12 @@ def _load_image_weights(directory):
     return load_inception_directory(directory)
 
 
-def _state(damsm, optimizer):
+def training_state(damsm):
     """Everything that the next step depends on; dropout's seeds are among the variables."""
     return {
         **named_variables("text_encoder", damsm.text_encoder.variables),
         **named_variables("image_encoder", damsm.image_encoder.variables),
-        **named_variables("optimizer", optimizer.variables),
+        **named_variables("optimizer", damsm.optimizer.variables),
     }
 
 

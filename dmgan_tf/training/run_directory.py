@@ -1,10 +1,22 @@
 """The directory of a training run, and the rule that two runs never share one."""
 
+import contextlib
+import errno
+import json
 import logging
+import os
 import pathlib
+import socket
 
 from dmgan_tf.errors import InputError
 from dmgan_tf.files import write_text
+
+try:
+    import fcntl
+except ImportError:  # Windows has another interface
+    fcntl = None
+
+_HELD_BY_ANOTHER = (errno.EWOULDBLOCK, errno.EACCES)
 
 
 class RunDirectory:
@@ -51,6 +63,53 @@ class RunDirectory:
     def evaluations(self):
         """The evaluations during training, one JSON line each."""
         return self.path / "evaluations.jsonl"
+
+    @property
+    def lock_file(self):
+        """Held by the process that trains here; who that is stands in it."""
+        return self.path / "lock"
+
+    @property
+    def _epoch_end(self):
+        return self.path / "last_epoch.json"
+
+    def last_epoch_end(self):
+        """The step of the last epoch whose end was reached with all its work; None before."""
+        try:
+            return json.loads(self._epoch_end.read_text(encoding="utf-8"))["step"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return None  # then the work is done again, which does no harm
+
+    def note_epoch_end(self, step):
+        """Writes down that the work at the end of an epoch is done: models, sheets, evaluation."""
+        write_text(self._epoch_end, json.dumps({"step": step}) + "\n")
+
+    @contextlib.contextmanager
+    def lock(self):
+        """Keeps every other process, of this machine or another, from training here.
+
+        The lock is the kernel's and ends with the process, however that ends, so none is ever left
+        over. Where the file system or the platform has none, a warning says so. Directories that
+        were made for it are removed again if no run has been started in them.
+
+        Yields:
+            Nothing.
+
+        Raises:
+            InputError: If another process trains here; it names that.
+        """
+        if fcntl is None:
+            logging.warning("No locks on this platform: let one process train in %s.", self.path)
+            yield
+            return
+        made = _make_directories(self.path)
+        try:
+            with _locked(self.lock_file):
+                yield
+        finally:
+            for directory in made:
+                with contextlib.suppress(OSError):  # it is in use by now
+                    directory.rmdir()
 
     def holds_a_run(self):
         """Whether a run was started here."""
@@ -114,3 +173,65 @@ class RunDirectory:
                 " ".join(sorted(now - before)) or "none",
                 " ".join(sorted(before - now)) or "none",
             )
+
+
+def _make_directories(path):
+    """Makes a directory and its parents, and returns those that are new, deepest first."""
+    missing = []
+    for directory in (path, *path.parents):
+        if directory.exists():
+            break
+        missing.append(directory)
+    path.mkdir(parents=True, exist_ok=True)
+    return missing
+
+
+@contextlib.contextmanager
+def _locked(path):
+    descriptor = _acquire(path)
+    try:
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, json.dumps(_this_process()).encode())
+        yield
+    finally:
+        path.unlink(missing_ok=True)  # before the lock goes: nobody else's can be here
+        os.close(descriptor)
+
+
+def _acquire(path):
+    """Opens and locks a file, and returns its descriptor."""
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in _HELD_BY_ANOTHER:
+                holder = os.read(descriptor, 1000)
+                os.close(descriptor)
+                raise InputError(_held_message(path, holder)) from error
+            logging.warning(
+                "%s cannot be locked (%s): see that no other process trains there.",
+                path.parent,
+                error.strerror,
+            )
+            return descriptor
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(descriptor), os.stat(path)):
+                return descriptor
+        os.close(descriptor)  # its last holder has just removed it
+
+
+def _this_process():
+    return {"process": os.getpid(), "host": socket.gethostname()}
+
+
+def _held_message(path, content):
+    try:
+        holder = json.loads(content)
+        who = f"process {int(holder['process'])} on {holder['host']}"
+    except (ValueError, KeyError, TypeError):
+        who = "another process"
+    return (
+        f"Expected {path.parent} to be free. Received: a run directory that {who} trains in. Wait "
+        "until it has ended or stop it, or choose another --run."
+    )

@@ -123,9 +123,14 @@ class SampleSheets(keras.callbacks.Callback):
         self.samples_per_caption = samples_per_caption
         self.step = initial_step
 
+    def on_train_begin(self, logs=None):
+        # A sheet is drawn after its step is saved, so an interruption may have come between.
+        if self.step and self._is_due() and not self._path().exists():
+            self.draw()
+
     def on_train_batch_end(self, batch, logs=None):
         self.step += 1
-        if self.every and self.step % self.every == 0:
+        if self._is_due():
             self.draw()
 
     def on_epoch_end(self, epoch, logs=None):
@@ -142,7 +147,13 @@ class SampleSheets(keras.callbacks.Callback):
             samples_per_caption=self.samples_per_caption,
             title=f"after {self.step} steps",
         )
-        path = self.directory / f"step-{self.step:08d}.png"
-        save_png(path, sheet)
+        path = self._path()
         save_png(self.directory / "latest.png", sheet)
+        save_png(path, sheet)
         return path
+
+    def _is_due(self):
+        return self.every and self.step % self.every == 0
+
+    def _path(self):
+        return self.directory / f"step-{self.step:08d}.png"

@@ -54,3 +54,19 @@ def test_a_file_is_no_folder(tmp_path):
     (tmp_path / "x").touch()
     with pytest.raises(InputError, match="a file"):
         ImageSaver(tmp_path / "x", ArrayImages(random_images(0, 3)))
+
+
+def test_captions_of_any_characters_come_back(tmp_path):
+    captions = [
+        "a red disc\u2028of two lines\x85",
+        "\0\x1b[31m\u202e\ufeff",
+        "\u7ea2\u8272 \u0645\u0631\u0628\u0639 \U0001f426",
+        "red " * 10_000,
+        'quotes " and \\ and \r\n',
+    ]
+    plan = CaptionPlan(captions, np.arange(5), np.arange(5), {})
+    images = ArrayImages(random_images(0, 5), plan)
+    save(tmp_path / "saved", images)
+    read, class_ids = FolderImages(tmp_path / "saved").captions_and_classes()
+    assert read == [caption.strip() for caption in captions]
+    assert class_ids == [0, 1, 2, 3, 4]

@@ -33,6 +33,9 @@ def test_the_singular_value_converges_to_that_of_numpy(filters):
     kernel = layer.kernel.numpy()
     np.testing.assert_allclose(value, largest_singular_value(kernel), rtol=1e-3)
     np.testing.assert_allclose(largest_singular_value(kernel / value), 1.0, rtol=1e-3)
+    before = layer.singular_vector.numpy()
+    np.testing.assert_allclose(layer.largest_singular_value(), value, rtol=1e-3)
+    np.testing.assert_array_equal(layer.singular_vector, before)
 
 
 def test_one_call_is_one_power_iteration():

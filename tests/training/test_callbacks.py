@@ -1,4 +1,5 @@
 import glob
+import json
 
 import keras
 import numpy as np
@@ -107,30 +108,89 @@ def test_scalars_are_written_by_global_step(tmp_path):
     assert found["epoch/other"] == {13: -3.0, 16: -6.0}
 
 
-@pytest.mark.parametrize(("every", "steps"), [(None, [13, 16]), (2, [12, 13, 14, 16])])
-def test_checkpoints_at_epoch_ends_and_between(tmp_path, every, steps):
+@pytest.mark.parametrize(("every", "steps"), [(None, [12, 15]), (2, [10, 12, 14, 15])])
+def test_checkpoints_after_epochs_and_between(tmp_path, every, steps):
     store = CheckpointStore(tmp_path, keep=9)
     fit(
         lambda model: callbacks.CheckpointSaver(
-            store, {"count": model.count}, every=every, initial_step=10, metadata={"who": "me"}
+            store,
+            {"count": model.count},
+            steps_per_epoch=3,
+            every=every,
+            initial_step=9,
+            metadata=lambda: {"who": "me"},
         )
     )
     assert store.steps() == steps
     loaded = Counting()
     metadata = store.restore({"count": loaded.count})
-    assert metadata == {"who": "me", "epochs_done": 2, "step": 16}
+    assert metadata == {"who": "me", "steps_per_epoch": 3, "step": 15}
     assert float(loaded.count.value) == 6.0
+
+
+def test_a_checkpoint_comes_before_the_work_of_an_epochs_end(tmp_path):
+    store, saved = CheckpointStore(tmp_path), []
+    looks = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: saved.append(store.latest()))
+    fit(looks, lambda model: callbacks.CheckpointSaver(store, {"c": model.count}, 3))
+    assert saved == [3, 6]
+
+
+def test_what_is_not_healthy_is_not_saved(tmp_path):
+    store, healthy = CheckpointStore(tmp_path, keep=9), iter([True, True, False, True, False, True])
+    fit(
+        lambda model: callbacks.CheckpointSaver(
+            store, {"c": model.count}, 3, every=1, is_healthy=lambda: next(healthy)
+        )
+    )
+    assert store.steps() == [1, 2, 4, 6]
+
+
+def feed(means, *losses):
+    for loss in losses:
+        means.on_train_batch_end(0, {"loss": loss})
+
+
+def ended(means, **logs):
+    means.on_epoch_end(0, logs)
+    return logs
 
 
 def test_epoch_means_replace_the_last_steps_logs():
     means = callbacks.EpochMeans()
-    means.on_epoch_begin(0)
-    for loss in (1.0, 2.0, 6.0):
-        means.on_train_batch_end(0, {"loss": loss})
-    logs = {"loss": 6.0, "retrieval_accuracy": 0.5}
+    feed(means, 1.0, 2.0, 6.0)
+    assert ended(means, loss=6.0, accuracy=0.5) == {"loss": 3.0, "accuracy": 0.5}
+    feed(means, 4.0)
+    assert ended(means) == {"loss": 4.0}
+
+
+def test_a_bad_step_does_not_spoil_an_epochs_mean():
+    means = callbacks.EpochMeans()
+    feed(means, 1.0, float("nan"), float("inf"), 3.0)
+    assert ended(means) == {"loss": 2.0}
+
+
+def test_bad_steps_are_counted_and_shown_if_there_were_any(capsys):
+    means = callbacks.EpochMeans()
+    for bad_step in (1.0, 0.0, 1.0):
+        logs = {"loss": 2.0, "generator_bad_steps": bad_step, "discriminators_bad_steps": 0.0}
+        means.on_train_batch_end(0, logs)
+    logs = {}
     means.on_epoch_end(0, logs)
-    assert logs == {"loss": 3.0, "retrieval_accuracy": 0.5}
-    means.on_epoch_begin(1)
-    means.on_train_batch_end(0, {"loss": 4.0})
-    means.on_epoch_end(1, logs)
-    assert logs["loss"] == 4.0
+    assert logs == {"loss": 2.0, "generator_bad_steps": 2.0, "discriminators_bad_steps": 0.0}
+    for metrics in (["loss"], None):
+        progress = callbacks.Progress(3, 1, epoch_metrics=metrics, epochs=1)
+        progress.on_train_begin()
+        progress.on_epoch_end(0, logs)
+        line = capsys.readouterr().err.strip()
+        assert line == "epoch 1/1: loss=2, generator_bad_steps=2, 0.0 images/s"
+
+
+def test_epoch_means_go_on_after_an_interruption():
+    before = callbacks.EpochMeans()
+    feed(before, 0.1, 0.2)
+    after = callbacks.EpochMeans(json.loads(json.dumps(before.state())))
+    for means in (before, after):
+        feed(means, 0.6)
+    assert ended(after) == ended(before) == {"loss": (0.1 + 0.2 + 0.6) / 3}
+    feed(after, 5.0)
+    assert ended(after) == {"loss": 5.0}

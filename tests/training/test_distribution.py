@@ -30,6 +30,23 @@ def test_gather_joins_in_the_order_of_the_replicas(two_replicas):
         np.testing.assert_array_equal(result, [1.0, 2.0, 3.0, 4.0])
 
 
+def test_gather_takes_bfloat16(two_replicas):
+    """For which TensorFlow has no exchange; the gradient comes back in it, too."""
+
+    def gather(values):
+        values = tf.cast(values, tf.bfloat16)
+        with tf.GradientTape() as tape:
+            tape.watch(values)
+            joined = distribution.gather(values)
+        gradient = tape.gradient(joined, values)
+        assert joined.dtype == gradient.dtype == tf.bfloat16
+        return tf.cast(joined, tf.float32), tf.cast(gradient, tf.float32)
+
+    for joined, gradient in on_two(two_replicas, gather, [[1.0, 2.0], [3.0, 4.0]]):
+        np.testing.assert_array_equal(joined, [1.0, 2.0, 3.0, 4.0])
+        np.testing.assert_array_equal(gradient, [2.0, 2.0])
+
+
 def test_gradient_of_gather_sums_over_the_replicas(two_replicas):
     """Each replica weighs the gathered rows by its own numbers; a row's gradient is their sum."""
 
@@ -59,43 +76,10 @@ def test_shares_of_the_mean_sum_to_it(two_replicas):
     assert sum(results) == 3.0
 
 
-def test_one_overflow_is_seen_everywhere(two_replicas):
-    def check(gradient):
-        return distribution.finite_everywhere([gradient, None, tf.ones(2)])
-
-    for gradients in on_two(two_replicas, check, [[1.0], [np.inf]]):
-        assert np.all(np.isnan(gradients[0])) and np.all(np.isnan(gradients[2]))
-        assert gradients[1] == np.array(None)
-
-
-def test_finite_gradients_are_left_alone(two_replicas):
-    def check(gradient):
-        return distribution.finite_everywhere([gradient])
-
-    np.testing.assert_array_equal(on_two(two_replicas, check, [[1.0], [2.0]]), [[[1.0]], [[2.0]]])
-
-
-def test_the_norm_is_that_of_the_sum(two_replicas):
-    def clip(gradient):
-        return distribution.clip_by_global_norm([gradient], 1.0)[0]
-
-    results = on_two(two_replicas, clip, [[3.0, -5.0], [0.0, 9.0]])
-    np.testing.assert_allclose(sum(results), [0.6, 0.8], rtol=1e-6)
-
-
-def test_loss_scale_is_taken_out_of_the_norm():
-    clipped = distribution.clip_by_global_norm([tf.constant([300.0, 400.0]), None], 2.5, scale=100)
-    np.testing.assert_allclose(clipped[0], [150.0, 200.0], rtol=1e-6)
-    assert clipped[1] is None
-    small = distribution.clip_by_global_norm([tf.constant([3.0, 4.0])], 10.0)
-    np.testing.assert_array_equal(small[0], [3.0, 4.0])
-
-
 def test_on_one_device_nothing_is_exchanged():
     x = tf.constant([1.0, np.inf])
     assert distribution.gather(x) is x
     assert distribution.replica_rows(x) is x
-    assert distribution.finite_everywhere([x])[0] is x
     assert distribution.num_replicas() == 1
     assert distribution.replica_index() == 0
 
@@ -104,5 +88,58 @@ def test_strategies_by_name():
     assert distribution.get_strategy("default").num_replicas_in_sync == 1
     mirrored = distribution.get_strategy("mirrored", ["CPU:0", "CPU:1"])
     assert mirrored.num_replicas_in_sync == 2
-    with pytest.raises(InputError, match="Received: 'tpu'"):
+    with pytest.raises(InputError, match="Received: 'horovod'"):
+        distribution.get_strategy("horovod")
+
+
+def test_no_tpu_here():
+    with pytest.raises(InputError, match="on a machine with a TPU") as error:
         distribution.get_strategy("tpu")
+    assert len(str(error.value).splitlines()) == 1 and "--strategy=default" in str(error.value)
+
+
+def test_several_workers_need_a_description(monkeypatch):
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    with pytest.raises(InputError, match="TF_CONFIG.*Received: nothing.*for example"):
+        distribution.get_strategy("multi_worker")
+
+
+def test_it_is_too_late_for_several_workers(monkeypatch):
+    """TensorFlow has computed before, in this process."""
+    description = (
+        '{"cluster": {"worker": ["127.0.0.1:2222"]}, "task": {"type": "worker", "index": 0}}'
+    )
+    monkeypatch.setenv("TF_CONFIG", description)
+    tf.constant(1.0)
+    with pytest.raises(InputError, match="a process that computed nothing before"):
+        distribution.get_strategy("multi_worker")
+
+
+def test_one_process_is_the_chief(two_replicas):
+    for strategy in (tf.distribute.get_strategy(), two_replicas):
+        assert distribution.worker_of(strategy) == (0, 1)
+        assert distribution.is_chief(strategy)
+
+
+def test_every_replica_gets_its_part_in_order(two_replicas):
+    def make_dataset(worker, replicas_per_worker):
+        assert (worker, replicas_per_worker) == ((0, 1), 2)
+        return tf.data.Dataset.range(8).batch(2, drop_remainder=True)
+
+    distributed = iter(distribution.distribute(two_replicas, make_dataset))
+    for step in range(2):
+        first, second = two_replicas.experimental_local_results(next(distributed))
+        np.testing.assert_array_equal(first, [4 * step, 4 * step + 1])
+        np.testing.assert_array_equal(second, [4 * step + 2, 4 * step + 3])
+
+
+def test_one_device_gets_the_data_set_itself():
+    dataset = tf.data.Dataset.range(3)
+    strategy = tf.distribute.get_strategy()
+    assert distribution.distribute(strategy, lambda **part: dataset) is dataset
+
+
+def test_a_batch_that_cannot_be_shared(two_replicas):
+    distribution.check_batch_size(4, two_replicas)
+    with pytest.raises(InputError, match="multiple of the 2 devices. Received: 5"):
+        distribution.check_batch_size(5, two_replicas)

@@ -1,10 +1,9 @@
 """The training step against the paper's formulas, written down once more without any trick."""
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from tiny_training import CONFIG, fit, make_batch, make_dmgan, values_of
+from tiny_training import CONFIG, GuardedSGD, fit, make_batch, make_dmgan, values_of
 
 from dmgan_tf.losses import matching_losses
 
@@ -15,7 +14,7 @@ RATE = 0.05
 def make_plain(**settings):
     """A `DMGAN` whose steps are the gradient times `RATE`, so that they show the gradient."""
     dmgan = make_dmgan(**settings)
-    dmgan.compile(keras.optimizers.SGD(RATE), keras.optimizers.SGD(RATE))
+    dmgan.compile(GuardedSGD(RATE), GuardedSGD(RATE))
     return dmgan
 
 
@@ -132,9 +131,9 @@ def test_a_step_of_one_side_leaves_the_other_alone(objective):
     trained = discriminator_values(dmgan)
     assert not any(np.array_equal(*pair) for pair in zip(discriminators, trained, strict=True))
 
-    gradients, _ = dmgan._adversarial_gradients(images, sentences)
+    gradients, losses = dmgan._adversarial_gradients(images, sentences)
     matching_gradient, _ = dmgan._matching_gradient(images[-1], text, batch)
-    dmgan._train_generator(tape, images, divergence, gradients, matching_gradient)
+    dmgan._train_generator(tape, images, divergence, losses, gradients, matching_gradient)
     assert_same_bytes(trained, discriminator_values(dmgan))
     weights = dmgan.generator.trainable_variables
     assert np.any(generator[0] != values_of(weights)[0])
@@ -146,8 +145,13 @@ def test_fit_logs_finite_numbers_and_leaves_the_encoders_alone(objective):
     encoders = values_of([*dmgan.text_encoder.variables, *dmgan.image_encoder.variables])
     logs = fit(dmgan, [make_batch(seed) for seed in range(3)])
     expected = {"damsm_loss", "damsm_gradient_norm", "adversarial_gradient_norm"}
-    expected |= {"conditioning_divergence"}
+    expected |= {"conditioning_divergence", "generator_gradient_norm"}
+    expected |= {"generator_bad_steps", "discriminators_bad_steps"}
     for size in CONFIG.image_sizes:
+        sides = [side for side in (16, 8, 4) if side < size]
+        layers = ["joint", *(f"downsample_{side}" for side in sides)]
+        expected |= {f"discriminator_{size}_sigma_{name}" for name in layers}
+        expected.add(f"discriminator_{size}_gradient_norm")
         kinds = ("real", "real_match", "generated", "generated_match")
         expected |= {f"discriminator_{size}_{kind}_probability" for kind in kinds}
         expected |= {f"discriminator_{size}_loss", f"generator_{size}_loss"}
@@ -161,12 +165,30 @@ def test_fit_logs_finite_numbers_and_leaves_the_encoders_alone(objective):
 
 
 def test_the_norms_in_the_logs_are_those_of_the_gradients():
-    dmgan, batch = make_dmgan(), make_batch(0)
+    dmgan, batch = make_plain(), make_batch(0)
     text, inputs = texts_and_inputs(dmgan, batch)
+    image = dmgan.generator(inputs, training=False)["images"][-1]
+    networks = [dmgan.generator, *dmgan.discriminators]
+    before = [values_of(network.trainable_variables) for network in networks]
+    logs = fit(dmgan, [batch])
+    names = ["generator", *(f"discriminator_{size}" for size in CONFIG.image_sizes)]
+    for name, network, start in zip(names, networks, before, strict=True):
+        after = values_of(network.trainable_variables)
+        move = [new - old for new, old in zip(after, start, strict=True)]
+        norm = np.sqrt(sum(np.sum(np.square(one)) for one in move)) / RATE
+        assert logs[f"{name}_gradient_norm"] == pytest.approx(norm, rel=1e-3) and norm > 0
+    dmgan = make_plain()
     image = dmgan.generator(inputs, training=True)["images"][-1]
-    gradient, logs = dmgan._matching_gradient(image, text, batch)
-    norm = float(logs["damsm_gradient_norm"])
-    assert norm == pytest.approx(np.linalg.norm(gradient), rel=1e-5) and norm > 0
+    gradient, _ = dmgan._matching_gradient(image, text, batch)
+    assert logs["damsm_gradient_norm"] == pytest.approx(np.linalg.norm(gradient), rel=1e-4)
+
+
+def test_the_singular_values_in_the_logs_are_those_of_the_kernels():
+    dmgan = make_dmgan()
+    logs = fit(dmgan, [make_batch(0)])
+    kernel, _, vector = values_of(dmgan.discriminators[0].joint_block.convolution.variables)
+    expected = np.linalg.norm(kernel.reshape(-1, kernel.shape[-1]) @ vector)
+    assert logs["discriminator_16_sigma_joint"] == pytest.approx(expected, rel=1e-5)
 
 
 def test_the_average_follows_the_generator():

@@ -50,3 +50,15 @@ def test_copying_makes_them_equal_and_leaves_two_networks():
     set_random(model, 5)
     for one, other in zip(copied, values_of(averaged.weights), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_a_bad_step_leaves_the_average_to_the_byte():
+    model, averaged = make_network(0), make_network(1)
+    average = ExponentialMovingAverage(model, averaged, decay=0.6)
+    set_random(model, 1)
+    set_random(averaged, 2)
+    averaged.weights[0].assign(np.full(averaged.weights[0].shape, -0.0))
+    before = [value.tobytes() for value in values_of(averaged.weights)]
+    model.weights[0].assign(np.full(model.weights[0].shape, np.nan))
+    average.update(tf.constant(0), is_good=tf.constant(False))
+    assert [value.tobytes() for value in values_of(averaged.weights)] == before

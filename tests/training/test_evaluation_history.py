@@ -59,7 +59,7 @@ def test_a_resumed_run_knows_the_best(run):
     run.evaluate(5.0, 3.0, 4.0)
     history = run.history(30)
     assert history.best["epoch"] == 2
-    assert history.holds(30) and not history.holds(40)
+    assert history.find(30) is not None and history.find(40) is None
     assert not history.is_best({"fid": 3.0}) and history.is_best({"fid": 2.9})
 
 
@@ -95,7 +95,7 @@ def test_a_best_model_of_a_step_that_was_dropped_does_not_count(run, caplog):
 def test_what_does_not_compare_begins_anew_and_says_why(run, caplog, changes, said):
     run.evaluate(5.0, 3.0)
     history = run.history(20, **changes)
-    assert history.best is None and not history.holds(20)
+    assert history.best is None and history.find(20) is None
     history.begin()
     assert "A new comparison of models begins" in caplog.text and said in caplog.text
     history.add(history.entry(3, 30, {"fid": 9.0}))

@@ -22,8 +22,9 @@ from dmgan_tf.evaluation.scoring import measure_reference, score_images
 from dmgan_tf.models.model_directory import load_model_directory
 from dmgan_tf.models.text_to_image import DMGANTextToImage
 from dmgan_tf.text.vocabulary import Vocabulary
-from dmgan_tf.training import gan_training
+from dmgan_tf.training import session
 from dmgan_tf.training.callbacks import CheckpointSaver
+from dmgan_tf.training.config import RunSettings
 from dmgan_tf.training.gan_training import train_dmgan
 from dmgan_tf.training.periodic_evaluation import EvaluationSettings, PeriodicEvaluation
 
@@ -156,7 +157,9 @@ def test_an_interrupted_run_goes_on(
     run, arguments = tmp_path / "run", (THREE_EPOCHS, data, damsm, tmp_path / "run")
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(CheckpointSaver, "on_train_batch_end", interrupted)
-        train_dmgan(*arguments, checkpoint_every=1, evaluation=settings)
+        train_dmgan(
+            *arguments, evaluation=settings, settings=RunSettings(checkpoint_every=1)
+        )
     assert entries_of(run) == entries_of(evaluated[0])[:1]
     capsys.readouterr()
     result = train_dmgan(*arguments, resume=True, evaluation=settings)
@@ -169,7 +172,7 @@ def test_an_interrupted_run_goes_on(
 
 
 def test_over_two_replicas(data, damsm, settings, tmp_path, two_replicas, monkeypatch):
-    monkeypatch.setattr(gan_training, "get_strategy", lambda name: two_replicas)
+    monkeypatch.setattr(session, "get_strategy", lambda name: two_replicas)
     config = dataclasses.replace(CONFIG, epochs=1, strategy="mirrored")
     result = train_dmgan(config, data, damsm, tmp_path / "run", evaluation=settings)
     (entry,) = entries_of(tmp_path / "run")
@@ -199,8 +202,8 @@ class FakeRun:
     def begin(self):
         pass
 
-    def holds(self, step):
-        return any(entry["step"] == step for entry in self.entries)
+    def find(self, step):
+        return next((entry for entry in self.entries if entry["step"] == step), None)
 
     def entry(self, epoch, step, scores):
         return {"epoch": epoch, "step": step, **scores}

@@ -7,24 +7,13 @@ import shutil
 import numpy as np
 import pytest
 from tensorflow.python.summary.summary_iterator import summary_iterator
-from tiny_training import CONFIG
+from tiny_training import CONFIG, PRETRAINING
 
 from dmgan_tf.training import gan_training
 from dmgan_tf.training.callbacks import CheckpointSaver
-from dmgan_tf.training.config import PretrainingConfig
+from dmgan_tf.training.config import RunSettings
 from dmgan_tf.training.gan_training import train_dmgan
 from dmgan_tf.training.pretraining import pretrain_damsm
-
-PRETRAINING = PretrainingConfig(
-    epochs=2,
-    batch_size=4,
-    image_backbone="small_cnn",
-    backbone_channels=4,
-    encoder_input_size=16,
-    word_dim=8,
-    embedding_dim=6,
-    dropout=0.5,
-)
 
 
 def assert_same_checkpoints(one, other):
@@ -81,7 +70,7 @@ def test_dmgan_within_an_epoch(
     arguments = CONFIG, prepared_data, damsm_directory, run
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         stop_after(patch, 2)
-        train_dmgan(*arguments, checkpoint_every=1)
+        train_dmgan(*arguments, settings=RunSettings(checkpoint_every=1))
     assert [path.name for path in (run / "checkpoints").iterdir()] == ["step-00000001.npz"]
     capsys.readouterr()
     train_dmgan(*arguments, resume=True)

@@ -1,0 +1,44 @@
+"""Dropout that does not depend on how many devices share the batch."""
+
+import keras
+from keras import layers, ops
+
+
+@keras.saving.register_keras_serializable(package="dmgan_tf")
+class Dropout(layers.Dropout):
+    """Dropout whose choice is drawn for the global batch, of which a replica takes its rows.
+
+    Keras' own draws on every replica by the same numbers, so that the first example of each loses
+    the same features, and training differs from that on one device. On one device it is Keras' own.
+
+    Args:
+        rate: Share that is dropped, in [0, 1).
+        seed: Of the choice; one of Keras' global seed if None.
+        name, dtype: As of any Keras layer.
+
+    Call arguments:
+        inputs: Float tensor `(batch, ...)`.
+        training: Whether anything is dropped.
+
+    Returns:
+        Float tensor of the shape and type of `inputs`.
+    """
+
+    def __init__(self, rate, *, seed=None, name=None, dtype=None):
+        super().__init__(rate, seed=seed, name=name, dtype=dtype)
+
+    def call(self, inputs, training=False):
+        if not training or self.rate == 0 or keras.backend.backend() != "tensorflow":
+            return super().call(inputs, training=training)
+        from dmgan_tf.layers.tensorflow_kernels import num_replicas, replica_rows
+
+        if num_replicas() == 1:
+            return super().call(inputs, training=training)
+        local_batch, *rest = ops.shape(inputs)
+        ones = ops.ones((local_batch * num_replicas(), *rest), inputs.dtype)
+        factors = keras.random.dropout(ones, self.rate, seed=self.seed_generator)
+        return inputs * replica_rows(factors)
+
+    def get_config(self):
+        config = super().get_config()
+        return {name: config[name] for name in ("rate", "seed", "name", "dtype")}

@@ -1,0 +1,248 @@
+"""The machines of a multi-worker training: what TF_CONFIG says of them, and their first meeting."""
+
+import contextlib
+import dataclasses
+import json
+import os
+import socket
+import time
+
+from dmgan_tf.errors import InputError, WorkerLost
+
+VARIABLE = "TF_CONFIG"
+START_TIMEOUT = 600.0  # seconds that workers wait for each other
+_EXAMPLE = (
+    '{"cluster": {"worker": ["10.0.0.1:2222", "10.0.0.2:2222"]}, '
+    '"task": {"type": "worker", "index": 0}}'
+)
+_RETRY_EVERY = 0.2  # seconds
+_LONGEST_MESSAGE = 2**20  # bytes
+_ANSWER_WITHIN = 10.0  # seconds that a connection may stay silent
+
+
+@dataclasses.dataclass(frozen=True)
+class Cluster:
+    """The workers of a training, one process each.
+
+    Args:
+        addresses: `host:port` of each worker; the first one is the chief, which writes the run.
+        index: Which of them this process is.
+    """
+
+    addresses: tuple[str, ...]
+    index: int
+
+    @property
+    def is_chief(self):
+        """Whether this process is the one that writes."""
+        return self.index == 0
+
+    def others(self):
+        """The indices of the other workers."""
+        return [index for index in range(len(self.addresses)) if index != self.index]
+
+    def name(self, index):
+        """A worker as a message names it."""
+        return f"worker {index} ({self.addresses[index]})"
+
+
+def read_cluster(text=None):
+    """Reads the cluster that TF_CONFIG describes.
+
+    TensorFlow reads the same variable, but waits without end, or fails with a traceback, where it
+    is wrong.
+
+    Args:
+        text: The value of the variable; None to take it from the environment.
+
+    Returns:
+        A `Cluster`.
+
+    Raises:
+        InputError: If the variable is missing, is no JSON of that form, has other jobs than
+            `worker` and `chief`, or names a task that is not in the cluster.
+    """
+    text = os.environ.get(VARIABLE) if text is None else text
+    if not text:
+        _refuse("one that lists every worker and says which of them this is", "nothing")
+    try:
+        config = json.loads(text)
+        jobs = {job: [str(one) for one in config["cluster"][job]] for job in config["cluster"]}
+        kind, index = str(config["task"]["type"]), int(config["task"]["index"])
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        _refuse("JSON with cluster and task", repr(text[:200]))
+    strange = sorted(set(jobs) - {"chief", "worker"})
+    if strange:
+        _refuse("a cluster of workers that all train alike", f"the jobs {', '.join(strange)}")
+    chiefs = jobs.get("chief", [])
+    addresses = (*chiefs, *jobs.get("worker", []))
+    for address in addresses:
+        if not _is_address(address):
+            _refuse("addresses of the form host:port", repr(address))
+    if len(set(addresses)) < max(len(addresses), 1):
+        _refuse("an address of its own for every worker", str(list(addresses)))
+    if index not in range(len(jobs.get(kind, []))):
+        _refuse(
+            "a task of the cluster",
+            f"task {kind} {index} in a cluster of "
+            + " and ".join(f"{len(tasks)} {job}" for job, tasks in jobs.items()),
+        )
+    return Cluster(addresses, index + (len(chiefs) if kind == "worker" else 0))
+
+
+def meet(cluster, timeout=START_TIMEOUT):
+    """Waits until every worker is there, so that none waits for TensorFlow in vain.
+
+    TensorFlow's own waiting ends by no time and by no signal when a worker is missing. The chief
+    listens at its port, which TensorFlow takes over afterwards; the others announce themselves.
+
+    Args:
+        cluster: The `Cluster`.
+        timeout: Seconds to wait.
+
+    Raises:
+        InputError: If the port of this worker is taken, two processes say that they are the same
+            worker, or they were told of different clusters.
+        WorkerLost: If a worker is missing after that time.
+    """
+    deadline = time.monotonic() + timeout
+    with _listener(cluster) as listener:
+        if cluster.is_chief:
+            _gather_workers(cluster, listener, deadline)
+    if not cluster.is_chief:
+        _report_to_chief(cluster, deadline)
+
+
+def _refuse(expected, received):
+    raise InputError(
+        f"Expected {VARIABLE}, for --strategy=multi_worker, to be {expected}. Received: {received}."
+        f" Set it for every process, each with its own index, for example {VARIABLE}='{_EXAMPLE}'."
+    )
+
+
+def _is_address(address):
+    host, _, port = address.rpartition(":")
+    return bool(host) and port.isascii() and port.isdigit() and 0 < int(port) < 2**16
+
+
+def _host_and_port(address):
+    host, _, port = address.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
+def _listener(cluster):
+    host, port = _host_and_port(cluster.addresses[cluster.index])
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server(("", port), family=family)
+    except OSError as error:
+        raise InputError(
+            f"Expected port {port}, which {VARIABLE} gives {cluster.name(cluster.index)}, to be "
+            f"free. Received: {error.strerror}. End the process that holds it, or give another."
+        ) from error
+
+
+def _gather_workers(cluster, listener, deadline):
+    """The chief's part: it lets all go when all are there, or tells all what is wrong."""
+    with contextlib.ExitStack() as stack:
+        arrived = {}
+        while len(arrived) < len(cluster.addresses) - 1:
+            listener.settimeout(max(deadline - time.monotonic(), 0.001))
+            try:
+                connection, _ = listener.accept()
+            except TimeoutError:
+                missing = [index for index in cluster.others() if index not in arrived]
+                _end(arrived, None)
+                raise _missing(cluster, missing) from None
+            stack.enter_context(connection)
+            message = _receive(connection, deadline=time.monotonic() + _ANSWER_WITHIN)
+            if message is None:
+                continue  # not one of ours: a port is open to everybody
+            # A worker that was started again takes the place of the one that died.
+            arrived = {index: one for index, one in arrived.items() if not _is_closed(one)}
+            problem = _problem(cluster, arrived, message)
+            if problem:
+                _end({**arrived, "newcomer": connection}, problem)
+                raise InputError(problem)
+            arrived[message["index"]] = connection
+        _end(arrived, "")
+
+
+def _problem(cluster, arrived, message):
+    index = message.get("index")
+    if message.get("addresses") != list(cluster.addresses):
+        return (
+            f"Expected the cluster {list(cluster.addresses)}, the chief's, in {VARIABLE} of every "
+            f"worker. Received: {message.get('addresses')} from worker {index}. Give all the same."
+        )
+    if index not in cluster.others() or index in arrived:
+        return (
+            f"Expected one process for every worker. Received: two that say they are worker "
+            f"{index}. Give each its own task index in {VARIABLE}."
+        )
+    return None
+
+
+def _end(connections, problem):
+    """Answers those who wait: to go on if `problem` is empty, else what is wrong, if known."""
+    for connection in connections.values():
+        with contextlib.suppress(OSError):
+            connection.sendall(json.dumps({"problem": problem}).encode() + b"\n")
+
+
+def _report_to_chief(cluster, deadline):
+    """The part of every other worker: it says who it is, and waits to be let go."""
+    announcement = {"index": cluster.index, "addresses": list(cluster.addresses)}
+    answer = None
+    while answer is None and time.monotonic() < deadline:
+        try:
+            with socket.create_connection(
+                _host_and_port(cluster.addresses[0]), timeout=_ANSWER_WITHIN
+            ) as connection:
+                connection.sendall(json.dumps(announcement).encode() + b"\n")
+                answer = _receive(connection, deadline)
+        except OSError:
+            pass  # not there yet, or gone again
+        if answer is None:
+            time.sleep(_RETRY_EVERY)
+    if answer is None:
+        raise _missing(cluster, [0])
+    if answer.get("problem") is None:
+        raise _missing(cluster, [])
+    if answer["problem"]:
+        raise InputError(answer["problem"])
+
+
+def _receive(connection, deadline):
+    """One line of JSON, a dict; None if none comes in time."""
+    received = b""
+    try:
+        while not received.endswith(b"\n") and len(received) < _LONGEST_MESSAGE:
+            connection.settimeout(max(deadline - time.monotonic(), 0.001))
+            piece = connection.recv(65536)
+            if not piece:
+                return None
+            received += piece
+        message = json.loads(received)
+    except (OSError, ValueError, RecursionError):
+        return None
+    return message if isinstance(message, dict) else None
+
+
+def _is_closed(connection):
+    """Whether the other side, which has nothing more to say, is gone."""
+    connection.settimeout(0.0)
+    try:
+        return connection.recv(1) == b""
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+
+
+def _missing(cluster, missing):
+    names = ", ".join(map(cluster.name, missing)) or "another worker"
+    return WorkerLost(
+        f"Expected all {len(cluster.addresses)} workers to start within the same minutes. "
+        f"Received: nothing from {names}. Start every worker, each with its own {VARIABLE}."
+    )

@@ -1,0 +1,116 @@
+"""Signals that ask a training run to stop: it saves what it has, and says how to go on."""
+
+import os
+import signal
+import threading
+
+import keras
+
+from dmgan_tf.errors import Interrupted
+
+# Beyond the signal's own number, 75 is "try again later" (EX_TEMPFAIL): a job that may be queued
+# again as it stands.
+EXIT_STATUS = {signal.SIGTERM: 75, signal.SIGINT: 130}
+_NAMES = {signal.SIGTERM: "SIGTERM", signal.SIGINT: "Ctrl-C"}
+
+
+class Interruption:
+    """Turns SIGTERM, which ends preemptible machines, and Ctrl-C into an end that loses nothing.
+
+    Where every step taken is saved, as at start-up, in evaluation and while a model is written,
+    the signal raises `Interrupted` on the spot. Otherwise the step is finished and saved before;
+    `CheckpointSaver` does that. A second signal raises at once, whatever is lost.
+
+    It is a context. Outside the main thread Python allows no handlers, so there it does nothing,
+    and so it does for a signal that the process was started to ignore.
+
+    Args:
+        several_workers: Whether other processes take part, with which a stop has to be agreed on:
+            then a step that has begun is always finished.
+    """
+
+    def __init__(self, several_workers=False):
+        self.several_workers = several_workers
+        self.step = self.saved_step = 0
+        self.is_within_step = False
+        self._signal = None
+        self._previous = {}
+
+    def __enter__(self):
+        if threading.current_thread() is threading.main_thread():
+            for number in EXIT_STATUS:
+                if signal.getsignal(number) is not signal.SIG_IGN:
+                    self._previous[number] = signal.signal(number, self._receive)
+        return self
+
+    def __exit__(self, *exception):
+        for number, handler in self._previous.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        self._previous.clear()
+
+    @property
+    def is_requested(self):
+        """Whether a signal came to this process."""
+        return self._signal is not None
+
+    def stop(self):
+        """Raises `Interrupted`, saying what is saved."""
+        number = self._signal or signal.SIGTERM  # of another worker
+        stopped = f"stopped by {_NAMES[number]}"
+        if self.step == 0:
+            after = "before the first step"
+        elif self.saved_step == self.step:
+            after = f"after step {self.step}, saved"
+        else:
+            after = f"after step {self.step}, saved as of step {self.saved_step}"
+        raise Interrupted(f"{stopped} {after}; go on with --resume", EXIT_STATUS[number])
+
+    def _receive(self, number, frame):
+        is_second, self._signal = self.is_requested, signal.Signals(number)
+        everything_is_saved = self.saved_step == self.step
+        if is_second or (
+            everything_is_saved and not (self.several_workers and self.is_within_step)
+        ):
+            self.stop()
+        # Not print: the signal may have come in the middle of one.
+        line = f"{_NAMES[number]}: saving after this step; once more to stop at once\n"
+        os.write(2, line.encode())
+
+
+class StopRequests(keras.callbacks.Callback):
+    """Tells the other workers of a stop, and hears of theirs, with the logs of each step.
+
+    Put it before the callbacks that read the logs: the entry `stop_requested`, how many workers
+    were asked to stop, is taken out of them.
+
+    Args:
+        interruption: The `Interruption` of this process.
+    """
+
+    def __init__(self, interruption):
+        super().__init__()
+        self.interruption = interruption
+        self.is_agreed = False
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self.interruption.is_within_step = True
+        request = getattr(self.model, "stop_requested", None)
+        if request is not None and self.interruption.is_requested:
+            request.assign(1.0)
+
+    def on_train_batch_end(self, batch, logs=None):
+        asked = (logs or {}).pop("stop_requested", 0.0) > 0
+        self.interruption.is_within_step = False
+        self.interruption.step += 1
+        self.is_agreed = bool(asked or self.came(False))
+
+    def came(self, ends_epoch):
+        """Whether a signal came to this process that needs no agreement.
+
+        Args:
+            ends_epoch: Whether the work of an epoch's end is next, which may be long: then it is
+                not waited for the other workers.
+        """
+        return self.interruption.is_requested and (
+            ends_epoch or not self.interruption.several_workers
+        )

@@ -1,0 +1,108 @@
+"""HDF5 files of weights, looked over before anything is read from them.
+
+HDF5 is more than arrays: a name in a file may lead to another file, or back to where it stands; an
+array may be a view of other files, or claim terabytes and store nothing. None of it is needed for
+weights, and a downloaded file is not to be trusted with it.
+"""
+
+import math
+import os
+
+import h5py
+
+from dmgan_tf.errors import InputError, first_line
+
+_MOST_OBJECTS = 100_000  # groups and arrays; Inception-v3 has under 1,000
+_MOST_EXPANSION = 100  # bytes of arrays for a byte of file, where they are compressed
+_SMALL_FILE = 2**24  # bytes of arrays for which the expansion does not matter
+_KINDS = "fiuV"  # numbers; V is how bfloat16 is stored
+_OPTIMIZER, _SEEDS = "/optimizer", "seed_generator"  # what Keras may store beside weights
+
+
+def check_weights_file(
+    path: str | os.PathLike, num_arrays: int | None = None, num_values: int | None = None
+) -> int:
+    """Refuses an HDF5 file that is damaged, or holds anything but arrays of numbers of its own.
+
+    Args:
+        path: The file.
+        num_arrays: How many arrays of weights there are to be at most; None for any number.
+        num_values: How many values they have together at most; None for what the file can store.
+
+    Returns:
+        How many values all weights have together.
+
+    Raises:
+        InputError: If the file cannot be read as HDF5, has more arrays or values, or has a link, an
+            array that lies elsewhere, or one of something else than numbers.
+    """
+    try:
+        with h5py.File(path, "r") as file:
+            most_bytes = max(_SMALL_FILE, _MOST_EXPANSION * os.path.getsize(path))
+            arrays, values, num_bytes, problem = _survey(file)
+    except Exception as error:  # of damaged files there are many kinds
+        raise InputError(
+            f"Expected a file of weights in HDF5 at {path}; it cannot be read "
+            f"({first_line(error)[:200]}). Copy it again."
+        ) from error
+    if problem is None:
+        if num_arrays is not None and arrays > num_arrays:
+            problem = f"{arrays} arrays, where the network has {num_arrays}"
+        elif num_values is not None and values > num_values:
+            problem = f"{values} values, where the network has {num_values}"
+        elif num_bytes > most_bytes:
+            problem = f"arrays of {num_bytes} bytes, more than the file can store"
+    if problem is not None:
+        raise InputError(
+            f"Expected weights and nothing else in {path}. Received: {problem}. Copy the file "
+            "again, from where you trust it."
+        )
+    return values
+
+
+def _survey(file) -> tuple[int, int, int, str | None]:
+    """Numbers of arrays, values and bytes, and what in the file is not as it should be."""
+    seen, waiting = set(), [file["/"]]
+    arrays = values = num_bytes = 0
+    while waiting:
+        group = waiting.pop()
+        for name in group:
+            item, problem = _item_of(group, name, seen)
+            if problem is not None:
+                shown = f"{group.name.rstrip('/')}/{name}"[-80:]
+                return arrays, values, num_bytes, f"{problem} at {shown!r}"
+            if isinstance(item, h5py.Group):
+                waiting.append(item)
+                continue
+            if not (group.name.startswith(_OPTIMIZER) or _SEEDS in group.name):
+                arrays += 1
+                values += item.size
+            num_bytes += item.size * item.dtype.itemsize
+    return arrays, values, num_bytes, None
+
+
+def _item_of(group, name, seen):
+    """What a name in a group stands for, and what is wrong with it."""
+    if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+        return None, "a link to elsewhere"
+    item = group[name]
+    address = h5py.h5o.get_info(item.id).addr
+    if address in seen:
+        return item, "the same object under a second name"
+    seen.add(address)
+    if len(seen) > _MOST_OBJECTS:
+        return item, f"more than {_MOST_OBJECTS} groups and arrays"
+    return item, None if isinstance(item, h5py.Group) else _problem_of_array(item)
+
+
+def _problem_of_array(item) -> str | None:
+    """What is wrong with one array, by its description alone."""
+    if not isinstance(item, h5py.Dataset):
+        return "something that is no array"
+    if item.is_virtual or item.external:
+        return "an array whose values lie in other files"
+    if item.shape is None or item.dtype.kind not in _KINDS or item.dtype.fields:
+        return "an array of something else than numbers"
+    if item.chunks and math.prod(item.chunks) > max(item.size, 1):
+        return "an array in pieces that are larger than itself"
+    return None

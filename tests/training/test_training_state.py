@@ -1,0 +1,84 @@
+"""A checkpoint has everything: no variable that a step changes is missing from it."""
+
+import dataclasses
+import gc
+import random
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from tiny_training import PRETRAINING, make_batch, make_dmgan
+
+from dmgan_tf.training import gan_training, pretraining
+from dmgan_tf.training.damsm import EpochDecay, create_optimizer
+
+
+def make_damsm(precision="float32"):
+    config = dataclasses.replace(PRETRAINING, precision=precision)
+    damsm = pretraining.build_damsm(config, vocabulary_size=7, image_size=32)
+    damsm.compile(create_optimizer(damsm, EpochDecay(0.01, steps_per_epoch=2)), jit_compile=False)
+    return damsm
+
+
+MODELS = {
+    "dmgan": (make_dmgan, gan_training.training_state),
+    "damsm": (make_damsm, pretraining.training_state),
+}
+
+
+def all_variables():
+    """Every TensorFlow variable of this process, and its value."""
+    return {
+        id(item): (item, item.numpy())
+        for item in gc.get_objects()
+        if isinstance(item, tf.Variable) and item.dtype != tf.resource
+    }
+
+
+def take_steps(model, count=2):
+    """Steps as `fit` makes them, but for its callbacks and its metrics."""
+    batches = tf.nest.map_structure(lambda *parts: tf.stack(parts), *map(make_batch, range(count)))
+    iterator = iter(tf.data.Dataset.from_tensor_slices(batches))
+    step = model.make_train_function()
+    for _ in range(count):
+        step(iterator)
+
+
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+@pytest.mark.parametrize("kind", MODELS)
+def test_no_variable_that_a_step_changes_is_missing(kind, precision):
+    make, state_of = MODELS[kind]
+    model = make(precision=precision)
+    take_steps(model, 8)  # makes what only the first step makes, and finds a loss scale
+    before, state = all_variables(), state_of(model)
+    take_steps(model)
+    saved = {id(getattr(variable, "value", variable)) for variable in state.values()}
+    changed = {
+        key
+        for key, (variable, value) in before.items()
+        if value.tobytes() != variable.numpy().tobytes()
+    }
+    assert {before[key][0].path for key in changed - saved} == set()
+    assert len(changed) > 20
+    assert {name.split("/")[0] for name in state} >= {"dmgan": {"steps"}, "damsm": set()}[kind]
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_no_random_state_outside_of_variables_is_used(kind):
+    """Such as Python's and NumPy's generators, which no checkpoint holds."""
+
+    def states():
+        numpy = np.random.get_state()
+        return (
+            random.getstate(),
+            (numpy[0], numpy[1].tobytes(), *numpy[2:]),
+            tf.random.get_global_generator().state.numpy().tobytes(),
+        )
+
+    model = MODELS[kind][0]()
+    take_steps(model)
+    keras.utils.set_random_seed(5)
+    before = states()
+    take_steps(model)
+    assert states() == before
