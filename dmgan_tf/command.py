@@ -20,6 +20,7 @@ from collections.abc import Callable
 from absl import app, flags, logging
 
 from dmgan_tf.errors import InputError, Interrupted, TrainingDiverged, WorkerLost, first_line
+from dmgan_tf.files import is_disk_full
 
 
 def run(main: Callable[[], None], sigterm_status: int = 143) -> None:
@@ -78,7 +79,14 @@ def _parse_flags(arguments):
 
 
 def _fail(error):
-    line = first_line(InputError(" ".join(str(error).split())))
+    said = str(error)
+    if isinstance(error, OSError) and is_disk_full(error):
+        where = f" while writing {error.filename}" if error.filename else ""
+        said = (
+            f"disk full{where} ({error.strerror or error}). Free some space and give the command "
+            "again."
+        )
+    line = first_line(InputError(" ".join(said.split())))
     print(f"error: {line}", file=sys.stderr)
     sys.exit(getattr(error, "exit_status", 2))
 

@@ -6,6 +6,7 @@ import os
 import pathlib
 import re
 import shutil
+import tempfile
 from collections.abc import Iterator
 
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -34,8 +35,25 @@ def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
         with open(temporary, "rb") as written:
             os.fsync(written.fileno())  # the rename must not reach the disk before the bytes do
         os.replace(temporary, path)
+    except OSError as error:
+        if is_disk_full(error) and error.filename is None:  # Python names no file for a `write`
+            error.filename = str(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_leftovers(path: str | os.PathLike) -> None:
+    """Removes what processes that were killed while they wrote a file left of it.
+
+    Args:
+        path: The file; its name may hold wildcards, for all those of its directory.
+    """
+    path = pathlib.Path(path)
+    for leftover in path.parent.glob(f".{path.stem}.*.tmp{path.suffix}"):
+        number = leftover.name.removesuffix(f".tmp{path.suffix}").rpartition(".")[2]
+        if number.isdecimal() and not _runs_elsewhere(int(number)):
+            leftover.unlink(missing_ok=True)
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:
@@ -100,6 +118,26 @@ def _runs_elsewhere(process: int) -> bool:
     except PermissionError:
         pass  # it is another user's, so it is there
     return True
+
+
+def check_space(directory: str | os.PathLike, num_bytes: int) -> None:
+    """Raises the `OSError` of a full disk if a file of so many bytes cannot be written now.
+
+    For writers that cannot bear one: HDF5 crashes at the end of the process if a file of its own
+    could not be closed.
+
+    Args:
+        directory: Where the file is to be; it exists.
+        num_bytes: Its size.
+    """
+    if not hasattr(os, "posix_fallocate"):
+        return
+    with tempfile.TemporaryFile(dir=directory) as file:
+        try:
+            os.posix_fallocate(file.fileno(), 0, num_bytes)
+        except OSError as error:
+            if is_disk_full(error):
+                raise  # others mean that the file system cannot tell
 
 
 def is_disk_full(error: BaseException) -> bool:

@@ -17,6 +17,16 @@ the judge, serve to compare the epochs of a run, not papers; for those see dmgan
     python -m dmgan_tf.train --data=data/mine --damsm=runs/damsm --run=runs/dmgan \
         --during_training --evaluate_every=5 --protocol=lite0
 
+--batch_size is that of all devices together, and the model does not depend on how many they are.
+--strategy=multi_worker trains on several machines, which see the same data and run directory: the
+same command on each, with its own index. The first one, the chief, alone writes. If one is lost the
+others end with status 4; start all again with --resume.
+
+    TF_CONFIG='{"cluster": {"worker": ["10.0.0.1:2222", "10.0.0.2:2222"]},
+                "task": {"type": "worker", "index": 0}}' \
+        python -m dmgan_tf.train --data=data/mine --damsm=runs/damsm --run=runs/dmgan \
+        --strategy=multi_worker --resume
+
 A step whose loss or gradient is not finite is left out; --on_nan says what many in a row lead to.
 How the two sides stand shows in TensorBoard, `tensorboard --logdir=RUN/logs`, for each SIZE of
 image. A discriminator that has won gives real images a discriminator_SIZE_real_probability of 1 and
@@ -91,6 +101,11 @@ def define_flags():
     flags.DEFINE_float("discriminator_learning_rate", 2e-4, "Adam's.")
     flags.DEFINE_float("ema_decay", 0.999, "Decay of the generator's moving average.")
     flags.DEFINE_bool("ema_warmup", False, "Let the average forget its first steps faster.")
+    flags.DEFINE_bool(
+        "discriminator_augmentation",
+        False,
+        "Show discriminators shifted images with a square blanked; for small data sets.",
+    )
     flags.DEFINE_integer("channels", 64, "Channels of the generator's image features.")
     flags.DEFINE_integer("discriminator_channels", 32, "Channels of its first block.")
     flags.DEFINE_integer("memory_dim", None, "Size of a memory slot; default: twice --channels.")

@@ -1,11 +1,12 @@
 """Writing files: which errors mean that the disk is full."""
 
 import errno
+import os
 import pathlib
 
 import pytest
 
-from dmgan_tf.files import is_disk_full, replacing_directory
+from dmgan_tf.files import is_disk_full, remove_leftovers, replacing, replacing_directory
 
 
 @pytest.mark.parametrize(
@@ -65,3 +66,22 @@ def test_a_signal_between_the_two_renames_leaves_what_was_there(tmp_path, monkey
         "model",
         "model/old",
     ]
+
+
+def test_a_full_disk_names_the_file(tmp_path):
+    with pytest.raises(OSError) as raised, replacing(tmp_path / "a.png"):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert raised.value.filename == str(tmp_path / "a.png")
+
+
+def test_what_killed_processes_left_of_a_file(tmp_path):
+    ended, running = 2**22 + 1, os.getppid()  # beyond the largest number that Linux gives
+    for name in ("a", "b"):
+        for process in (ended, running):
+            (tmp_path / f".{name}.{process}.tmp.png").write_text("half")
+    (tmp_path / ".a.hidden.tmp.png").write_text("another's")
+    remove_leftovers(tmp_path / "a.png")
+    left = {f".a.{running}.tmp.png", f".b.{running}.tmp.png", ".a.hidden.tmp.png"}
+    assert {path.name for path in tmp_path.iterdir()} == left | {f".b.{ended}.tmp.png"}
+    remove_leftovers(tmp_path / "*.png")
+    assert {path.name for path in tmp_path.iterdir()} == left

@@ -4,6 +4,7 @@ import collections
 import concurrent.futures
 import contextlib
 import dataclasses
+import errno
 import hashlib
 import itertools
 import json
@@ -339,7 +340,10 @@ def _record_writer(path: pathlib.Path) -> Iterator[tf.io.TFRecordWriter]:
     try:
         with tf.io.TFRecordWriter(str(path)) as writer:
             yield writer
-    except tf.errors.OpError as error:  # a full disk, say
+    except tf.errors.OpError as error:
+        full = os.strerror(errno.ENOSPC)
+        if full in error.message:
+            raise OSError(errno.ENOSPC, full, str(path)) from error
         raise OSError(f"Cannot write {path}: {error.message}") from error
 
 

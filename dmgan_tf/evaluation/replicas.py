@@ -15,7 +15,7 @@ class OverReplicas:
     Args:
         function: Takes tensors of `(rows, ...)` and returns a tensor or a dict of them, likewise
             of `(rows, ...)`, each row depending on its own inputs alone.
-        strategy: A `tf.distribute.Strategy`.
+        strategy: A `tf.distribute.Strategy` of one process.
         batch_size: Most rows of a call, over all replicas.
     """
 

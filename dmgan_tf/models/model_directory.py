@@ -10,7 +10,7 @@ import pathlib
 import keras
 
 from dmgan_tf.errors import InputError, first_line
-from dmgan_tf.files import is_disk_full, replacing_directory, write_text
+from dmgan_tf.files import check_space, is_disk_full, replacing_directory, write_text
 from dmgan_tf.models.discriminator import Discriminator
 from dmgan_tf.models.generator import Generator
 from dmgan_tf.models.image_encoder import ImageEncoder
@@ -21,6 +21,7 @@ from dmgan_tf.models.text_encoder import TextEncoder
 from dmgan_tf.text.vocabulary import Vocabulary
 
 FORMAT_VERSION = 1
+_HDF5_BYTES_A_WEIGHT = 4096  # more than it takes for names and places
 _NETWORKS = {  # those of which there is one; the discriminators are several
     "text_encoder": TextEncoder,
     "generator": Generator,
@@ -110,10 +111,10 @@ def save_model_directory(
         for name, model in networks.items():
             if model is not None:
                 config[name] = _config_of(model)
-                model.save_weights(temporary / f"{name}.weights.h5")
+                _save_weights(model, temporary / f"{name}.weights.h5")
         if discriminators:
             config["discriminators"] = [_config_of(model) for model in discriminators]
-            Together(discriminators).save_weights(temporary / "discriminators.weights.h5")
+            _save_weights(Together(discriminators), temporary / "discriminators.weights.h5")
         card = readme or default_model_card(vocabulary, discriminators, **networks)
         write_text(temporary / "README.md", card)
         write_text(temporary / "config.json", json.dumps(config, indent=2) + "\n")
@@ -204,6 +205,12 @@ def find_model_directory(directory):
         f"Received: {'a directory without one' if directory.is_dir() else 'nothing there'}. "
         "Train one with `python -m dmgan_tf.train`."
     )
+
+
+def _save_weights(model, path):
+    values = sum(keras.ops.convert_to_numpy(weight).nbytes for weight in model.weights)
+    check_space(path.parent, values + _HDF5_BYTES_A_WEIGHT * (len(model.weights) + 4))
+    model.save_weights(path)
 
 
 def _config_of(model):

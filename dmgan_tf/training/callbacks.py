@@ -1,13 +1,18 @@
 """Keras callbacks that report and save a run. Use them with `model.fit(verbose=0)`."""
 
 import collections
+import contextlib
+import errno
 import math
+import os
 import sys
 import time
 
 import keras
 import tensorflow as tf
 import tqdm
+
+from dmgan_tf.errors import InputError
 
 BAD_STEPS = "bad_steps"  # what logs of 1 for a step that was left out end with, else of 0
 _BAR = "{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]"
@@ -153,7 +158,8 @@ class ScalarLogger(keras.callbacks.Callback):
         self._writer = None
 
     def on_train_begin(self, logs=None):
-        self._writer = tf.summary.create_file_writer(str(self.log_dir))
+        with self._telling_of_a_full_disk():
+            self._writer = tf.summary.create_file_writer(str(self.log_dir))
 
     def on_train_batch_end(self, batch, logs=None):
         self.step += 1
@@ -162,7 +168,8 @@ class ScalarLogger(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         self._write("epoch/", logs)
-        self._writer.flush()
+        with self._telling_of_a_full_disk():
+            self._writer.flush()
 
     def on_train_end(self, logs=None):
         self.close()
@@ -170,10 +177,24 @@ class ScalarLogger(keras.callbacks.Callback):
     def close(self):
         """Writes what is still held back, also where training was interrupted."""
         if self._writer is not None:
-            self._writer.close()
+            with self._telling_of_a_full_disk():
+                self._writer.close()
+
+    @contextlib.contextmanager
+    def _telling_of_a_full_disk(self):
+        try:
+            yield
+        except tf.errors.OpError as error:
+            full = os.strerror(errno.ENOSPC)
+            if full not in error.message:
+                raise
+            raise InputError(
+                f"disk full while writing the TensorBoard logs {self.log_dir} ({full}). Free some "
+                "space and continue with --resume."
+            ) from error
 
     def _write(self, prefix, logs):
-        with self._writer.as_default(step=self.step):
+        with self._telling_of_a_full_disk(), self._writer.as_default(step=self.step):
             for name, value in (logs or {}).items():
                 tf.summary.scalar(prefix + name, value)
 
@@ -225,7 +246,7 @@ class CheckpointSaver(keras.callbacks.Callback):
         if (is_due or stops) and self.is_healthy():
             self._save()
             # The signal may have come while it was written.
-            stops = stops or (self.requests is not None and self.requests.came(ends_epoch))
+            stops = stops or (self.requests is not None and self.requests.came())
         if stops:
             self.requests.interruption.stop()
 

@@ -170,6 +170,8 @@ class DMGANConfig(Settings):
         discriminator_learning_rate: Adam's, for the discriminators.
         ema_decay: Decay of the generator's moving average, in [0, 1).
         ema_warmup: Whether the average forgets its first steps faster; for short runs.
+        discriminator_augmentation: Whether discriminators see images, real and generated, shifted
+            and with a square blanked (differentiable augmentation); for small data sets.
         channels: Channels of the generator's image features (N_r).
         discriminator_channels: Channels of a discriminator's first block.
         memory_dim: Size of a memory slot (N_m); None for twice `channels`.
@@ -197,6 +199,7 @@ class DMGANConfig(Settings):
     discriminator_learning_rate: float = 2e-4
     ema_decay: float = 0.999
     ema_warmup: bool = False
+    discriminator_augmentation: bool = False
     channels: int = 64
     discriminator_channels: int = 32
     memory_dim: int | None = None

@@ -5,6 +5,7 @@ import tensorflow as tf
 from dmgan_tf.losses import conditioning_divergence, discriminator_loss, generator_loss
 from dmgan_tf.training import distribution
 from dmgan_tf.training.damsm import gathered_matching_losses
+from dmgan_tf.training.differentiable_augmentation import augment
 from dmgan_tf.training.ema import ExponentialMovingAverage
 from dmgan_tf.training.replicated_model import ReplicatedModel
 from dmgan_tf.training.step_guard import Statistics, judge, sum_over_replicas
@@ -39,6 +40,7 @@ class DMGAN(ReplicatedModel):
         kl_weight: Weight of the conditioning divergence (lambda 1).
         ema_decay: Decay of the generator's moving average, in [0, 1).
         ema_warmup: Whether the average forgets its first steps faster.
+        augmentation: Whether discriminators see their images shifted and with a square blanked.
         seed: Seed of all noise.
     """
 
@@ -55,6 +57,7 @@ class DMGAN(ReplicatedModel):
         kl_weight=1.0,
         ema_decay=0.999,
         ema_warmup=False,
+        augmentation=False,
         seed=0,
         **kwargs,
     ):
@@ -71,6 +74,7 @@ class DMGAN(ReplicatedModel):
         self.gammas = dict(gammas or {})
         self.kl_weight = kl_weight
         self.seed = seed
+        self.augmentation = augmentation
         self.average = ExponentialMovingAverage(generator, average_generator, ema_decay, ema_warmup)
         self.average.copy()
         self.steps_done = self.add_weight(
@@ -197,9 +201,11 @@ class DMGAN(ReplicatedModel):
 
     def _discriminator_losses(self, discriminator, real, generated, sentences):
         """Loss of each example, with real and generated images in one pass."""
-        features = discriminator.extract_features(
-            tf.concat([real, tf.cast(generated, real.dtype)], axis=0), training=True
-        )
+        both = [
+            self._seen(images, discriminator, kind)
+            for kind, images in enumerate((real, tf.cast(generated, real.dtype)))
+        ]
+        features = discriminator.extract_features(tf.concat(both, axis=0), training=True)
         real_features = tf.split(features, 2)[0]
         pairs = [(features, tf.concat([sentences, sentences], axis=0))]
         if self.objective == "release":
@@ -238,7 +244,8 @@ class DMGAN(ReplicatedModel):
         for discriminator, image in zip(self.discriminators, images, strict=True):
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(image)
-                logits = discriminator(image, sentences, training=False)
+                seen = self._seen(image, discriminator, kind=2)
+                logits = discriminator(seen, sentences, training=False)
                 per_example = generator_loss(logits, objective=self.objective)
                 loss = self.optimizer.scale_loss(self._batch_mean(per_example))
             gradients.append(tape.gradient(loss, image))
@@ -295,6 +302,18 @@ class DMGAN(ReplicatedModel):
             seed=tf.stack([tf.constant(self.seed, tf.int64), self.steps_done.value]),
         )
         return tf.split(distribution.replica_rows(noise), sizes, axis=1)
+
+    def _seen(self, images, discriminator, kind):
+        """What a discriminator sees of images; `kind` tells apart the draws of one step."""
+        if not self.augmentation:
+            return images
+        rows = tf.shape(images)[0] * distribution.num_replicas()
+        seed = tf.stack([tf.constant(self.seed, tf.int64), self.steps_done.value])
+        # The noise is drawn from the seed as it is; none of these numbers comes twice in a step.
+        number = 1 + 3 * self.discriminators.index(discriminator) + kind
+        seed = tf.random.fold_in(seed, tf.constant(number, tf.int64))
+        draws = tf.random.stateless_uniform([rows, 4], seed)
+        return augment(images, distribution.replica_rows(draws))
 
     def _discriminator_variables(self):
         return [v for network in self.discriminators for v in network.trainable_variables]

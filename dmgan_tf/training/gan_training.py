@@ -184,6 +184,7 @@ def build_dmgan(config, encoders):
         kl_weight=config.kl_weight,
         ema_decay=config.ema_decay,
         ema_warmup=config.ema_warmup,
+        augmentation=config.discriminator_augmentation,
         seed=config.seed,
     )
     dmgan.compile(

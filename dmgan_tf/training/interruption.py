@@ -25,8 +25,9 @@ class Interruption:
     and so it does for a signal that the process was started to ignore.
 
     Args:
-        several_workers: Whether other processes take part, with which a stop has to be agreed on:
-            then a step that has begun is always finished.
+        several_workers: Whether other processes take part. From the first step on they stop
+            together, by agreement in the next step, also where that comes after the long work of an
+            epoch's end: a machine that does not wait for it loses nothing that was trained.
     """
 
     def __init__(self, several_workers=False):
@@ -100,17 +101,16 @@ class StopRequests(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         asked = (logs or {}).pop("stop_requested", 0.0) > 0
-        self.interruption.is_within_step = False
+        self.interruption.is_within_step = self.interruption.several_workers
         self.interruption.step += 1
-        self.is_agreed = bool(asked or self.came(False))
+        self.is_agreed = bool(asked or self.came())
 
-    def came(self, ends_epoch):
-        """Whether a signal came to this process that needs no agreement.
+    def on_epoch_end(self, epoch, logs=None):
+        (logs or {}).pop("stop_requested", None)  # `fit` hands out the last step's logs again
 
-        Args:
-            ends_epoch: Whether the work of an epoch's end is next, which may be long: then it is
-                not waited for the other workers.
-        """
-        return self.interruption.is_requested and (
-            ends_epoch or not self.interruption.several_workers
-        )
+    def on_train_end(self, logs=None):
+        self.interruption.is_within_step = False
+
+    def came(self):
+        """Whether a signal came to this process that needs no agreement."""
+        return self.interruption.is_requested and not self.interruption.several_workers

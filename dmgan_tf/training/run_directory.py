@@ -9,7 +9,7 @@ import pathlib
 import socket
 
 from dmgan_tf.errors import InputError
-from dmgan_tf.files import write_text
+from dmgan_tf.files import remove_leftovers, write_text
 
 try:
     import fcntl
@@ -156,6 +156,8 @@ class RunDirectory:
         self._tell_of_changed_flags(flags_text)
         for directory in (self.checkpoints, self.logs, self.samples):
             directory.mkdir(parents=True, exist_ok=True)
+        for written in (self.flags_file, self._epoch_end, self.evaluations, self.samples / "*.png"):
+            remove_leftovers(written)  # the checkpoints' and models' go when the next is written
         write_text(self.flags_file, flags_text.rstrip("\n") + "\n")
 
     def _tell_of_changed_flags(self, flags_text):

@@ -5,6 +5,8 @@ import os
 
 import tensorflow as tf
 
+from dmgan_tf.training.distribution import worker_of
+
 
 def report_start(session, info, readable):
     """Logs the devices, strategy, precision, data and steps of a run.
@@ -58,4 +60,6 @@ def _replicas(strategy, config):
     if replicas == 1:
         return f"strategy {config.strategy}, one replica"
     share = config.batch_size // replicas
-    return f"strategy {config.strategy}, {replicas} replicas of {share} images each"
+    index, count = worker_of(strategy)
+    this = f", worker {index} of {count}" if count > 1 else ""
+    return f"strategy {config.strategy}{this}, {replicas} replicas of {share} images each"

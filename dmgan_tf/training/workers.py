@@ -4,6 +4,7 @@ With one process, as under every other strategy, each of these does nothing.
 """
 
 import contextlib
+import functools
 import hashlib
 import re
 
@@ -138,12 +139,21 @@ def _gather(strategy, values):
     if worker_of(strategy)[1] == 1:
         return values[None]
 
+    return _gathering(strategy)(tf.constant(values)).numpy()
+
+
+@functools.cache
+def _gathering(strategy):
+    """One function for all exchanges of a strategy, which is traced for every length only."""
+
+    def on_replica(values):
+        # A copy has a device, which the exchange needs.
+        row = tf.identity(values)[None]
+        return tf.distribute.get_replica_context().all_gather(row, axis=0)
+
     @tf.function(autograph=False)
-    def gather():
-        def on_replica():
-            context = tf.distribute.get_replica_context()
-            return context.all_gather(tf.constant(values)[None], axis=0)
+    def gather(values):
+        results = strategy.run(on_replica, args=(values,))
+        return strategy.experimental_local_results(results)[0]
 
-        return strategy.experimental_local_results(strategy.run(on_replica))[0]
-
-    return gather().numpy()
+    return gather

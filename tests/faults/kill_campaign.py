@@ -9,38 +9,38 @@ Then the same with some kills of `pretrain_damsm`.
 import argparse
 import collections
 import dataclasses
-import json
 import os
 import pathlib
-import pty
 import random
-import re
 import signal
-import subprocess
 import sys
 import tempfile
-import termios
 import time
-import zipfile
 
-TESTS = pathlib.Path(__file__).resolve().parents[1]
+if __name__ == "__main__":
+    sys.path[:0] = map(str, pathlib.Path(__file__).resolve().parents[1:3])
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+from faults import tiny_run
+from faults.watched_process import SECONDS_BETWEEN_LOOKS, WRITING, Process, being_written, watch
+
+from dmgan_tf.training.checkpoints import CheckpointStore
+from dmgan_tf.training.run_directory import RunDirectory
+
 EPOCHS = {"train": 12, "pretrain_damsm": 6}
 AIMS = {  # how many of ten kills are to fall where
-    "train": {"start-up": 2, "step": 3, "checkpoint": 2, "sheet": 1, "model": 1, "note": 1},
+    "train": {"start-up": 2, "step": 2, "checkpoint": 2}
+    | {"sheet": 1, "model": 1, "replacing": 1, "note": 1},
     "pretrain_damsm": {"start-up": 2, "step": 3, "checkpoint": 3, "model": 2},
 }
-_WRITING = {  # what a temporary name in the run directory is of, and of which process
-    "checkpoint": re.compile(r"checkpoints/\.step-\d+\.(\d+)\.tmp\.npz"),
-    "sheet": re.compile(r"samples/\..+\.(\d+)\.tmp\.png"),
-    "model": re.compile(r"\.model\.(\d+)\.(?:tmp|old)"),
-    "note": re.compile(r"\.last_epoch\.(\d+)\.tmp\.json"),
-    "flags": re.compile(r"\.flags\.(\d+)\.tmp\.txt"),
+_PLACES = {
+    "checkpoint": "writing a checkpoint",
+    "sheet": "writing a sheet",
+    "replacing": "replacing the model",
+    "model": "writing the model",
+    "note": "noting an epoch's end",
+    "flags": "writing the flags",
 }
-_BAR = re.compile(rb"\| +(\d+)/(\d+) \[")
-_GOING_ON = re.compile(rb"from the checkpoint of step (\d+) of \d+")
-_NEW = b"A new run of"
-_SECONDS_BETWEEN_LOOKS = 0.0003
-_SECONDS_A_PROCESS = 300  # beside other work on a loaded machine; a hang has no end
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,126 +89,6 @@ def plan(command: str, kills: int, total_steps: int, chance: random.Random) -> l
     return [Moment(aim, step, chance.random()) for aim, step in zip(aims, steps, strict=True)]
 
 
-class Process:
-    """A training process, watched by its bar and its run directory.
-
-    Attributes:
-        started_from: The step that it says it goes on from; None before it does.
-        reached: The last step that it finished; None before it shows.
-        exit_status: None while it runs.
-    """
-
-    def __init__(self, command_line, run):
-        from faults.tiny_run import ROOT, environment
-
-        self.run = run
-        self.started_from = self.reached = None
-        self.output = b""
-        self._terminal, terminal = pty.openpty()  # only there it draws a bar, which counts steps
-        termios.tcsetwinsize(terminal, (50, 400))
-        self._started = time.monotonic()
-        self._process = subprocess.Popen(
-            command_line,
-            cwd=ROOT,
-            env={**environment(), "TQDM_MININTERVAL": "0"},
-            stdin=subprocess.DEVNULL,
-            stdout=terminal,
-            stderr=terminal,
-        )
-        os.close(terminal)
-        os.set_blocking(self._terminal, False)
-
-    @property
-    def exit_status(self):
-        return self._process.poll()
-
-    @property
-    def number(self):
-        """That of the operating system."""
-        return self._process.pid
-
-    @property
-    def seconds(self):
-        """How long it has been running."""
-        return time.monotonic() - self._started
-
-    @property
-    def has_trained(self):
-        """Whether it has finished a step of its own."""
-        return self.reached is not None and self.reached > (self.started_from or 0)
-
-    def look(self):
-        """Reads what it said since, and returns what it is writing: keys of `_WRITING`."""
-        self._read()
-        if self.seconds > _SECONDS_A_PROCESS:
-            self.kill()
-            raise TimeoutError(f"a hang of more than {_SECONDS_A_PROCESS} s")
-        return being_written(self.run, self.number)
-
-    def kill(self):
-        """Kills it and reads the last it said."""
-        self._process.send_signal(signal.SIGKILL)
-        self.close()
-
-    def close(self):
-        """Waits for its end."""
-        self._process.wait()
-        self._read()
-        os.close(self._terminal)
-
-    def _read(self):
-        try:
-            while said := os.read(self._terminal, 65536):
-                self.output += said
-        except OSError:  # nothing there now, or its end
-            pass
-        if self.started_from is None:
-            if match := _GOING_ON.search(self.output):
-                self.started_from = int(match.group(1))
-            elif _NEW in self.output:
-                self.started_from = 0
-        if steps := _BAR.findall(self.output[-4000:]):
-            self.reached = int(steps[-1][0])
-
-
-def being_written(run: pathlib.Path, process: int) -> set[str]:
-    """What has a temporary name of a process in a run directory: keys of `_WRITING`."""
-    names = []
-    for part in ("", "checkpoints/", "samples/"):
-        try:
-            names += [f"{part}{name}" for name in os.listdir(run / part) if name[0] == "."]
-        except OSError:  # not there yet
-            continue
-    matches = {what: map(pattern.fullmatch, names) for what, pattern in _WRITING.items()}
-    return {
-        what
-        for what, found in matches.items()
-        if any(match and int(match.group(1)) == process for match in found)
-    }
-
-
-def watch(command_line, run) -> dict[str, float]:
-    """Runs a command to its end, and measures in seconds how long what it does takes."""
-    process = Process(command_line, run)
-    spans, since = collections.defaultdict(list), {}
-    first = None
-    while process.exit_status is None:
-        writing, now = process.look(), time.monotonic()
-        for what in writing - since.keys():
-            since[what] = now
-        for what in since.keys() - writing:
-            spans[what].append(now - since.pop(what))
-        if first is None and process.has_trained:
-            first = process.seconds
-        time.sleep(_SECONDS_BETWEEN_LOOKS)
-    trained = process.seconds - (first or 0)
-    process.close()
-    if process.exit_status or not process.has_trained:
-        raise RuntimeError(f"it ended with {process.exit_status}: {_said(process)}")
-    durations = {what: sum(each) / len(each) for what, each in spans.items()}
-    return {**durations, "start-up": first, "step": trained / process.reached}
-
-
 def strike(command_line, run, moment, durations) -> Process:
     """Starts a command and kills it at a moment, unless it ends before."""
     process = Process(command_line, run)
@@ -225,7 +105,7 @@ def strike(command_line, run, moment, durations) -> Process:
         if is_due:
             process.kill()
             return process
-        time.sleep(_SECONDS_BETWEEN_LOOKS)
+        time.sleep(SECONDS_BETWEEN_LOOKS)
     process.close()
     return process
 
@@ -244,8 +124,6 @@ def run_campaign(command: str, inputs, scratch, kills: int, seed: int = 0, on_ki
     Returns:
         The list of `Kill`.
     """
-    from faults import tiny_run
-
     make_line = {"train": tiny_run.training, "pretrain_damsm": tiny_run.pretraining}[command]
     chance, epochs = random.Random(f"{seed}/{command}"), EPOCHS[command]
     undisturbed, results = scratch / f"{command}-undisturbed", []
@@ -268,8 +146,6 @@ def run_campaign(command: str, inputs, scratch, kills: int, seed: int = 0, on_ki
 
 def _kill_and_go_on(command, command_line, run, moments, durations):
     """Kills one run at the moments and lets it end, which it may do before the last of them."""
-    from faults.tiny_run import BATCHES
-
     kills, saved = [], 0
     for moment in [*moments, None]:
         if moment is None:
@@ -285,82 +161,46 @@ def _kill_and_go_on(command, command_line, run, moments, durations):
         if process.exit_status == 0:
             break
         if process.exit_status != -signal.SIGKILL:
-            kills[-1].problems.append(f"ended with {process.exit_status}: {_said(process)}")
+            problem = f"ended with {process.exit_status}: {process.last_words}"
+            if not kills:
+                raise RuntimeError(problem)
+            kills[-1].problems.append(problem)
             break
         saved = _newest(run)
         reached = process.reached if process.has_trained else saved
-        place = place_of(run, process, BATCHES)
-        kills.append(Kill(command, moment.aim, place, reached, saved, broken_files(run)))
+        place = place_of(run, process)
+        kills.append(Kill(command, moment.aim, place, reached, saved, tiny_run.broken_files(run)))
     return kills
 
 
 def _newest(run):
-    from dmgan_tf.training.checkpoints import CheckpointStore
-
     return CheckpointStore(run / "checkpoints").latest() or 0
 
 
-def place_of(run: pathlib.Path, process: Process, steps_per_epoch: int) -> str:
+def place_of(run: pathlib.Path, process: Process) -> str:
     """Where a process was killed, by what it left."""
     writing = being_written(run, process.number)
-    for what in _WRITING:
+    for what in WRITING:
         if what in writing:
-            return f"{what}, writing"
+            return _PLACES[what]
     if not process.has_trained:
         return "start-up, first step"
-    from dmgan_tf.training.run_directory import RunDirectory
-
     saved = _newest(run)
-    if saved % steps_per_epoch == 0 and RunDirectory(run).last_epoch_end() != saved:
+    if saved % tiny_run.BATCHES == 0 and RunDirectory(run).last_epoch_end() != saved:
         return "end of an epoch"
     return "step"
 
 
-def broken_files(run: pathlib.Path) -> list[str]:
-    """The files under their final names that cannot be read."""
-    broken = []
-    for path in sorted(run.rglob("*")):
-        inside = path.relative_to(run)
-        if path.is_dir() or any(part.startswith(".") for part in inside.parts):
-            continue
-        try:
-            _read_whole(path)
-        except Exception as error:
-            broken.append(f"{inside} cannot be read: {error}")
-    return broken
-
-
-def _read_whole(path):
-    from faults.tiny_run import content
-    from PIL import Image
-
-    if path.suffix == ".npz":
-        with zipfile.ZipFile(path) as archive:
-            if archive.testzip() is not None:
-                raise ValueError("a wrong checksum")
-    elif path.suffix == ".h5":
-        content(path)
-    elif path.suffix == ".json":
-        json.loads(path.read_text(encoding="utf-8"))
-    elif path.suffix == ".png":
-        with Image.open(path) as image:
-            image.load()
-    elif path.suffix == ".txt" and not path.read_text(encoding="utf-8").endswith("\n"):
-        raise ValueError("half a line")
-
-
-def _said(process):
-    return process.output[-1500:].decode("utf-8", "replace")
-
-
 def table(kills: list[Kill]) -> str:
     """The figures: every kill, and how many of those at each place were survived."""
-    lines = [f"{'':>4} {'command':16}{'fell in':24}{'reached':>8}{'saved':>7}{'lost':>6}  outcome"]
+    lines = [f"{'':>4} {'command':16}{'fell in':24}{'reached':>8}{'saved':>7}{'again':>7}  outcome"]
     for number, kill in enumerate(kills, 1):
-        outcome = "; ".join(kill.problems) or "survived"
+        outcome = "survived"
+        if kill.problems:
+            outcome = f"lost: {kill.problems[0]}, {len(kill.problems) - 1} more"
         lines.append(
             f"{number:>3}. {kill.command:16}{kill.place:24}{kill.reached:>8}{kill.saved:>7}"
-            f"{kill.reached - kill.saved:>6}  {outcome}"
+            f"{kill.reached - kill.saved:>7}  {outcome}"
         )
     counts = collections.defaultdict(list)
     for kill in kills:
@@ -382,12 +222,10 @@ def main() -> int:
     parser.add_argument("--pretraining_kills", type=int, default=5, help="(default: 5).")
     parser.add_argument("--seed", type=int, default=0, help="Of the moments (default: 0).")
     options = parser.parse_args()
-    from faults.tiny_run import make_inputs
-
     results = []
     with tempfile.TemporaryDirectory() as scratch:
         scratch = pathlib.Path(scratch)
-        make_inputs(scratch / "inputs")
+        tiny_run.make_inputs(scratch / "inputs")
         for command, kills in (
             ("train", options.kills),
             ("pretrain_damsm", options.pretraining_kills),
@@ -398,6 +236,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.path[:0] = [str(TESTS), str(TESTS.parent)]
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.exit(main())

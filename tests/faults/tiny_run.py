@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import sys
+import zipfile
 
 import h5py
 import numpy as np
@@ -19,6 +20,7 @@ from dmgan_tf.training.config import DMGANConfig, PretrainingConfig
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BATCHES = 3  # an epoch
 NUM_IMAGES = BATCHES * CONFIG.batch_size + 2
+PROGRESS = ".preparing"  # of prepare_data, which goes on from there; no temporary file
 PARTS = ("model", "samples")  # of a run directory: what it ends with beside the last checkpoint
 
 
@@ -101,7 +103,7 @@ def _settings(config, default):
 
 def results(run: pathlib.Path) -> dict:
     """All that a run ends with: every byte of its last checkpoint, its model and its sheets."""
-    paths = [max((run / "checkpoints").glob("step-*.npz"))]
+    paths = sorted((run / "checkpoints").glob("step-*.npz"))[-1:]
     paths += [path for part in PARTS for path in sorted((run / part).glob("*"))]
     return {str(path.relative_to(run)): content(path) for path in paths}
 
@@ -129,7 +131,37 @@ def leftovers(directory: pathlib.Path) -> list[str]:
     return sorted(
         str(path.relative_to(directory))
         for path in directory.rglob("*")
-        if path.name.startswith(".")
+        if (path.name.startswith(".") and path.name != PROGRESS)
         or path.name == "lock"
         or path.suffix in (".tmp", ".old", ".damaged")
     )
+
+
+def broken_files(run: pathlib.Path) -> list[str]:
+    """The files under their final names that cannot be read."""
+    broken = []
+    for path in sorted(run.rglob("*")):
+        inside = path.relative_to(run)
+        if path.is_dir() or any(part.startswith(".") for part in inside.parts):
+            continue
+        try:
+            _read_whole(path)
+        except Exception as error:
+            broken.append(f"{inside} cannot be read: {error}")
+    return broken
+
+
+def _read_whole(path):
+    if path.suffix == ".npz":
+        with zipfile.ZipFile(path) as archive:
+            if archive.testzip() is not None:
+                raise ValueError("a wrong checksum")
+    elif path.suffix == ".h5":
+        content(path)
+    elif path.suffix == ".json":
+        json.loads(path.read_text(encoding="utf-8"))
+    elif path.suffix == ".png":
+        with Image.open(path) as image:
+            image.load()
+    elif path.suffix == ".txt" and not path.read_text(encoding="utf-8").endswith("\n"):
+        raise ValueError("half a line")

@@ -228,6 +228,28 @@ def test_noise_is_a_function_of_seed_and_step():
     assert np.all(first != np.concatenate(make_dmgan(seed=4)._draw_noise(4), axis=1))
 
 
+def test_discriminators_see_augmented_images_if_told_so():
+    batch = make_batch(0)
+    runs = {on: make_dmgan(discriminator_augmentation=on) for on in (False, True)}
+    logs = {on: fit(dmgan, [batch]) for on, dmgan in runs.items()}
+    assert logs[True] != logs[False]
+    assert all(np.isfinite(value) for value in logs[True].values())
+
+    dmgan = runs[True]
+    image = batch["images"][0]
+    first, second = dmgan.discriminators
+
+    def seen(discriminator, kind):
+        return dmgan._seen(image, discriminator, kind).numpy().tobytes()
+
+    different = {seen(first, kind) for kind in range(3)} | {seen(first, 0), image.numpy().tobytes()}
+    assert len(different) == 4
+    dmgan.steps_done.assign_add(1)
+    assert seen(first, 0) not in different
+    assert seen(second, 0) != seen(first, 0)
+    assert runs[False]._seen(image, first, 0) is image
+
+
 @pytest.fixture(scope="module")
 def full_precision_logs():
     return fit(make_dmgan(), [make_batch(0), make_batch(1)])

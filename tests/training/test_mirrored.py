@@ -8,6 +8,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from tiny_training import CONFIG, GuardedSGD, fit, make_batch, make_dmgan, make_encoders, values_of
 
 from dmgan_tf.models.text_to_image import DMGANTextToImage
@@ -59,6 +60,23 @@ def test_dmgan(two_replicas, objective):
         assert shared_logs[name] == pytest.approx(value, rel=1e-3, abs=1e-6), name
 
 
+def test_replicas_augment_as_one_device(two_replicas):
+    """After one step: in a blank square every pixel is at the leaky ReLU's corner, and from then on
+    rounding decides its side."""
+
+    def make():
+        dmgan = make_dmgan(discriminator_augmentation=True)
+        dmgan.compile(GuardedSGD(RATE), GuardedSGD(RATE))
+        return dmgan
+
+    logs = fit(make(), [make_batch(0)])
+    with two_replicas.scope():
+        together = make()
+    shared_logs = fit(together, [make_batch(0)])
+    for name in ("discriminator_16_loss", "discriminator_32_loss", "generator_gradient_norm"):
+        assert shared_logs[name] == pytest.approx(logs[name], rel=1e-4), name
+
+
 def test_damsm(two_replicas):
     def make():
         encoders = make_encoders(Vocabulary(["a", "red", "green", "apple", "pear", "leaf"]))
@@ -77,6 +95,38 @@ def test_damsm(two_replicas):
         together = make()
     fit(together, batches)
     assert_close(named_values(alone), named_values(together), before)
+
+
+@pytest.mark.parametrize("negatives", ["gathered", "local"])
+def test_what_a_pair_is_told_apart_from(two_replicas, negatives):
+    """The global batch, or, without an exchange, the replica's half of it."""
+
+    def make():
+        encoders = make_encoders(Vocabulary(["a", "red", "green", "apple", "pear", "leaf"]))
+        return DAMSM(
+            encoders.text_encoder, encoders.image_encoder, image_size=32, negatives=negatives
+        )
+
+    batch = make_batch(0, size=8)
+    first = tf.nest.map_structure(lambda value: value[:4], batch)
+    halves = first, tf.nest.map_structure(lambda value: value[4:], batch)
+    alone = make()
+    parts = [batch] if negatives == "gathered" else halves
+    expected = [alone.matching_losses(part, training=False) for part in parts]
+    with two_replicas.scope():
+        together = make()
+
+    @tf.function(autograph=False)
+    def losses():
+        share = two_replicas.experimental_distribute_values_from_function(
+            lambda context: halves[context.replica_id_in_sync_group]
+        )
+        step = two_replicas.run(lambda part: together.matching_losses(part, False), args=(share,))
+        return {n: two_replicas.experimental_local_results(value) for n, value in step.items()}
+
+    for name, values in losses().items():
+        wanted = np.concatenate([part[name] for part in expected])
+        np.testing.assert_allclose(np.concatenate(values), wanted, rtol=1e-4, atol=1e-4)
 
 
 def test_whole_runs(two_replicas, prepared_data, tmp_path, monkeypatch, capsys):

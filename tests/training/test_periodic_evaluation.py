@@ -157,9 +157,7 @@ def test_an_interrupted_run_goes_on(
     run, arguments = tmp_path / "run", (THREE_EPOCHS, data, damsm, tmp_path / "run")
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(CheckpointSaver, "on_train_batch_end", interrupted)
-        train_dmgan(
-            *arguments, evaluation=settings, settings=RunSettings(checkpoint_every=1)
-        )
+        train_dmgan(*arguments, evaluation=settings, settings=RunSettings(checkpoint_every=1))
     assert entries_of(run) == entries_of(evaluated[0])[:1]
     capsys.readouterr()
     result = train_dmgan(*arguments, resume=True, evaluation=settings)
