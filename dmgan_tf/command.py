@@ -7,7 +7,7 @@ Exit status of a command:
     2    bad input: a flag, a file, a full disk; one line, `error: ...`, says what to change
     3    training diverged: losses or gradients stayed not finite
     4    another worker of a training over several machines was lost; go on with --resume
-    75   training was stopped by SIGTERM; what was trained is saved, go on with --resume
+    75   training was stopped by SIGTERM or SIGHUP and saved; go on with --resume
     130  stopped by Ctrl-C; training saved first, as for 75
     143  another command was stopped by SIGTERM; nothing is left half-written
 """
@@ -49,10 +49,10 @@ def run(main: Callable[[], None], sigterm_status: int = 143) -> None:
         except (InputError, TrainingDiverged, WorkerLost, OSError) as error:
             _fail(error)
         except Interrupted as error:
-            print(error, file=sys.stderr)
+            _say(error)
             sys.exit(error.exit_status)
         except KeyboardInterrupt:
-            print("stopped by Ctrl-C", file=sys.stderr)
+            _say("stopped by Ctrl-C")
             sys.exit(130)
 
     logging.set_verbosity(logging.INFO)
@@ -87,8 +87,14 @@ def _fail(error):
             "again."
         )
     line = first_line(InputError(" ".join(said.split())))
-    print(f"error: {line}", file=sys.stderr)
+    _say(f"error: {line}")
     sys.exit(getattr(error, "exit_status", 2))
+
+
+def _say(line):
+    """Prints a last line, if anybody is left to read it: the status must come through."""
+    with contextlib.suppress(OSError):
+        print(line, file=sys.stderr, flush=True)
 
 
 def define_run_flags(kept) -> None:
@@ -118,7 +124,9 @@ def define_run_flags(kept) -> None:
     )
     flags.DEFINE_integer("nan_patience", 10, "Steps in a row that may be bad; they are skipped.")
     flags.DEFINE_bool(
-        "deterministic", False, "Only operations that give the same bits each time; slower on GPUs."
+        "deterministic",
+        False,
+        "The same bits in every run of one device, CPUs included; slower.",
     )
 
 

@@ -3,6 +3,7 @@
 import collections
 import contextlib
 import errno
+import logging
 import math
 import os
 import sys
@@ -213,8 +214,8 @@ class CheckpointSaver(keras.callbacks.Callback):
         initial_step: Steps that were taken before.
         metadata: Function that gives a dict to store beside; `"steps_per_epoch"` is added.
         requests: The `StopRequests` of the run; None for a run that nothing stops.
-        is_healthy: Function that says whether the weights are worth going back to; while they are
-            not, nothing is saved.
+        is_healthy: Function that says whether the weights are worth going back to; what is due
+            while they are not is saved when they are again.
     """
 
     def __init__(
@@ -237,20 +238,26 @@ class CheckpointSaver(keras.callbacks.Callback):
         self.metadata = metadata
         self.requests = requests
         self.is_healthy = is_healthy
+        self._is_owed = False
 
     def on_train_batch_end(self, batch, logs=None):
         self.step += 1
         ends_epoch = self.step % self.steps_per_epoch == 0
-        is_due = ends_epoch or (self.every and self.step % self.every == 0)
+        is_due = self._is_owed or ends_epoch or (self.every and self.step % self.every == 0)
         stops = self.requests is not None and self.requests.is_agreed
-        if (is_due or stops) and self.is_healthy():
-            self._save()
+        is_healthy = self.is_healthy()
+        if is_due and not is_healthy and not self._is_owed:
+            logging.warning("No checkpoint of step %d: it waits for good steps.", self.step)
+        self._is_owed = bool(is_due and not is_healthy)
+        if (is_due or stops) and is_healthy:
+            self.save()
             # The signal may have come while it was written.
             stops = stops or (self.requests is not None and self.requests.came())
         if stops:
             self.requests.interruption.stop()
 
-    def _save(self):
+    def save(self):
+        """Saves the state after the last step."""
         metadata = {**self.metadata(), "steps_per_epoch": self.steps_per_epoch}
         self.store.save(self.step, self.named_variables, metadata)
         if self.requests is not None:

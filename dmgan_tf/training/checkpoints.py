@@ -23,6 +23,8 @@ _DAMAGE = (  # whatever zipfile, zlib, NumPy and json make of bytes that are not
     *(zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError),
     *(KeyError, TypeError, ValueError, RuntimeError, OverflowError, MemoryError),
 )
+# Not damage: a file of another user, a network file system that does not answer.
+_UNREACHABLE = {errno.EACCES, errno.EPERM, errno.ESTALE, errno.ETIMEDOUT, errno.EMFILE}
 
 
 def named_variables(prefix, variables):
@@ -136,7 +138,8 @@ class CheckpointStore:
             The metadata, with `"step"` added, or None where there is no checkpoint.
 
         Raises:
-            InputError: If the variables are not those of the checkpoint, or every file is damaged.
+            InputError: If the variables are not those of the checkpoint, it cannot be reached, is
+                of another version, or every file is damaged.
         """
         damaged = []
         for step in reversed(self.steps()):
@@ -144,11 +147,21 @@ class CheckpointStore:
             try:
                 arrays, header = _read(path)
             except _DAMAGE as error:
+                if getattr(error, "errno", None) in _UNREACHABLE:
+                    raise InputError(
+                        f"Checkpoint {path} cannot be read: {error.strerror}. Nothing says that it "
+                        "is damaged: see to it that it can be, and try again."
+                    ) from error
                 logging.warning(
                     "Checkpoint %s is damaged (%s); trying the one before.", path, error
                 )
                 damaged.append(path)
                 continue
+            if header["format_version"] != _FORMAT_VERSION:
+                raise InputError(
+                    f"Expected format_version {_FORMAT_VERSION} in checkpoint {path}. Received: "
+                    f"{header['format_version']!r}. Go on with the version that wrote it."
+                )
             _check_same_variables(path, arrays, variables)
             for name, variable in variables.items():
                 if name not in except_for:
@@ -210,6 +223,9 @@ def _sync(directory):
     descriptor = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some network file systems cannot
+            raise
     finally:
         os.close(descriptor)
 
@@ -218,7 +234,11 @@ def _read(path):
     _verify(path)  # first, so that no damaged header can ask for all the memory
     with np.load(path, allow_pickle=False) as file:
         header = json.loads(file[_METADATA].tobytes())
-        header = {"step": int(header["step"]), "metadata": dict(header["metadata"])}
+        header = {
+            "format_version": header["format_version"],
+            "step": int(header["step"]),
+            "metadata": dict(header["metadata"]),
+        }
         arrays = {
             key.removeprefix(_VARIABLE_PREFIX): file[key]
             for key in file.files

@@ -33,7 +33,7 @@ class RunSettings(_Checked):
         max_skipped_fraction: Largest share of a split's records that may be unreadable, in [0, 1].
         on_nan: `"rollback"` to the last checkpoint, or `"stop"`, after so many bad steps in a row.
         nan_patience: How many, at least 1.
-        deterministic: Whether TensorFlow uses only operations that give the same bits each time.
+        deterministic: Whether every step gives the same bits each time, see `determinism`; slower.
     """
 
     checkpoint_every: int | None = None

@@ -8,6 +8,7 @@ import keras
 from dmgan_tf.errors import TrainingDiverged
 from dmgan_tf.training.callbacks import BAD_STEPS
 
+_TRIAL = 10  # times the patience: how long a run without another return is on trial at most
 _MAX_ROLLBACKS = 3  # to one checkpoint
 _MAX_WARNINGS = 20  # a run that lives with bad steps is not to fill the disk with them
 _MAX_NAMES = 4
@@ -45,14 +46,16 @@ class HealthMonitor(keras.callbacks.Callback):
         self._restored_step = None
         self._num_rollbacks = 0
         self._steps_on_trial = 0
+        self._trial_ends = 0
         self._num_warnings = 0
 
     @property
     def is_healthy(self):
         """Whether the weights are worth going back to.
 
-        The last step was good; after a return, as many in a row as it takes to act. Otherwise one
-        lucky step after each return would make a new checkpoint, and the returns would never end.
+        The last step was good; after a return, as many in a row as it takes to act, or ten times
+        as many with bad ones among them. Otherwise one lucky step after each return would make a
+        new checkpoint, and the returns would never end.
         """
         return self._steps_on_trial == 0 and not any(self._in_a_row.values())
 
@@ -76,6 +79,8 @@ class HealthMonitor(keras.callbacks.Callback):
         if self._steps_on_trial:
             is_bad = any(flags.values())
             self._steps_on_trial = self.patience if is_bad else self._steps_on_trial - 1
+            if self.step >= self._trial_ends:
+                self._steps_on_trial = 0
         lost = [name for name, count in self._in_a_row.items() if count >= self.patience]
         if lost:
             self._act(lost, logs)
@@ -113,6 +118,7 @@ class HealthMonitor(keras.callbacks.Callback):
         logging.warning("%s. Going on with the weights of step %d.", problem, restored_step)
         self._in_a_row.clear()
         self._steps_on_trial = self.patience
+        self._trial_ends = self.step + _TRIAL * self.patience
 
 
 def _what_is_not_finite(networks, logs):

@@ -1,5 +1,6 @@
 """Signals that ask a training run to stop: it saves what it has, and says how to go on."""
 
+import contextlib
 import os
 import signal
 import threading
@@ -12,14 +13,17 @@ from dmgan_tf.errors import Interrupted
 # again as it stands.
 EXIT_STATUS = {signal.SIGTERM: 75, signal.SIGINT: 130}
 _NAMES = {signal.SIGTERM: "SIGTERM", signal.SIGINT: "Ctrl-C"}
+if hasattr(signal, "SIGHUP"):  # a terminal that is gone
+    EXIT_STATUS[signal.SIGHUP], _NAMES[signal.SIGHUP] = 75, "SIGHUP"
 
 
 class Interruption:
-    """Turns SIGTERM, which ends preemptible machines, and Ctrl-C into an end that loses nothing.
+    """Turns SIGTERM, which ends preemptible machines, SIGHUP and Ctrl-C into an end without loss.
 
     Where every step taken is saved, as at start-up, in evaluation and while a model is written,
     the signal raises `Interrupted` on the spot. Otherwise the step is finished and saved before;
-    `CheckpointSaver` does that. A second signal raises at once, whatever is lost.
+    `CheckpointSaver` does that. Ctrl-C after any signal raises at once, whatever is lost; another
+    SIGTERM does not, as some systems send it to a whole group and to its leader again.
 
     It is a context. Outside the main thread Python allows no handlers, so there it does nothing,
     and so it does for a signal that the process was started to ignore.
@@ -67,15 +71,17 @@ class Interruption:
         raise Interrupted(f"{stopped} {after}; go on with --resume", EXIT_STATUS[number])
 
     def _receive(self, number, frame):
-        is_second, self._signal = self.is_requested, signal.Signals(number)
+        is_impatient = self.is_requested and number == signal.SIGINT
+        self._signal = signal.Signals(number)
         everything_is_saved = self.saved_step == self.step
-        if is_second or (
+        if is_impatient or (
             everything_is_saved and not (self.several_workers and self.is_within_step)
         ):
             self.stop()
-        # Not print: the signal may have come in the middle of one.
-        line = f"{_NAMES[number]}: saving after this step; once more to stop at once\n"
-        os.write(2, line.encode())
+        line = f"{_NAMES[number]}: saving after this step; Ctrl-C to stop at once\n"
+        # Not print: the signal may have come in the middle of one. Nobody may be left to read it.
+        with contextlib.suppress(OSError):
+            os.write(2, line.encode())
 
 
 class StopRequests(keras.callbacks.Callback):

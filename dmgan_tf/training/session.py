@@ -9,8 +9,10 @@ import tensorflow as tf
 
 from dmgan_tf.data.records import reading
 from dmgan_tf.data.scan import scan_split
+from dmgan_tf.errors import InputError
 from dmgan_tf.training.callbacks import CheckpointSaver, EpochMeans, Progress, ScalarLogger
 from dmgan_tf.training.checkpoints import CheckpointStore, check_steps_per_epoch
+from dmgan_tf.training.determinism import same_bits
 from dmgan_tf.training.distribution import (
     check_batch_size,
     distribute,
@@ -60,12 +62,10 @@ class Session:
         self.resume = resume
         self.flags_text = flags_text
         self.step = 0
-        self._metadata = {}
+        self._metadata, self._given = {}, {}
         self._stack = contextlib.ExitStack()
 
     def __enter__(self):
-        if self.settings.deterministic:
-            tf.config.experimental.enable_op_determinism()
         self.strategy = get_strategy(self.config.strategy)
         check_batch_size(self.config.batch_size, self.strategy)
         self.is_chief = is_chief(self.strategy)
@@ -75,6 +75,8 @@ class Session:
         self.interruption = Interruption(several_workers=worker_of(self.strategy)[1] > 1)
         with contextlib.ExitStack() as stack:
             stack.enter_context(self.interruption)
+            if self.settings.deterministic:
+                stack.enter_context(same_bits(self.strategy))
             self.directory.check(self.resume)
             if self.is_chief:
                 stack.enter_context(self.directory.lock())
@@ -124,6 +126,12 @@ class Session:
         check_steps_per_epoch(self._metadata, steps_per_epoch)
         self.step = self._metadata["step"]
         self.interruption.step = self.interruption.saved_step = self.step
+        saved = {id(variable) for variable in variables.values()}
+        self._given = {
+            "data set": self.info.fingerprint,
+            "choice of readable records": self.readable.digest,
+            "DAMSM": digest_of_variables([w for w in model.weights if id(w) not in saved]),
+        }
         self._check_agreement()
         return self.step
 
@@ -199,7 +207,7 @@ class Session:
             InputError: If the data turn out to be damaged, or the disk is full.
         """
         report_start(self, self.info, self.readable)
-        self._warn_of_other_records()
+        self._warn_of_what_changed()
         ends_again = self._left_at_epoch_end()
         steps, total_steps = self.steps_per_epoch, self.config.epochs * self.steps_per_epoch
         with contextlib.ExitStack() as stack:
@@ -250,22 +258,37 @@ class Session:
             self.steps_per_epoch,
             every=self.settings.checkpoint_every,
             initial_step=self.step,
-            metadata=lambda: {"epoch_means": means.state(), "records": self.readable.digest},
+            metadata=lambda: {"epoch_means": means.state(), **self._given},
             requests=requests,
             is_healthy=lambda: monitor.is_healthy,
         )
         ended = keras.callbacks.LambdaCallback(
             on_epoch_end=lambda epoch, logs: self.directory.note_epoch_end(saver.step)
         )
+        stack.push(functools.partial(self._save_at_error, saver))
+        state = [requests, means, monitor, saver]  # before what writes to terminals and other disks
         if not self.is_chief:
-            return [requests, means, monitor, saver]
-        return [requests, means, monitor, *measuring, progress, scalars, saver, *finishing, ended]
+            return state
+        return [*state, *measuring, progress, scalars, *finishing, ended]
 
-    def _warn_of_other_records(self):
-        if self._metadata.get("records", self.readable.digest) != self.readable.digest:
+    def _save_at_error(self, saver, error_type, error, traceback):
+        """Saves what is not yet saved when a lost shard or a full disk of the logs ends the run."""
+        steps = self.interruption.step, self.interruption.saved_step
+        if isinstance(error, InputError) and saver.step == steps[0] > steps[1]:
+            if saver.is_healthy() and not self.interruption.several_workers:
+                with contextlib.suppress(InputError, OSError):
+                    saver.save()
+                    logging.info("Saved after step %d, because the run ends here.", saver.step)
+
+    def _warn_of_what_changed(self):
+        """Tells of what a run is given beside its checkpoint, where the flags do not show it."""
+        before = self._metadata
+        changed = [name for name, now in self._given.items() if before.get(name, now) != now]
+        if changed:
             logging.warning(
-                "Other records are readable than when step %d was saved: from here on the batches "
-                "are not those of a run that was not interrupted.",
+                "Another %s than when step %d was saved: from here on the run is not that of one "
+                "that was not interrupted.",
+                " and another ".join(changed),
                 self.step,
             )
 
@@ -277,7 +300,9 @@ class Session:
 
     def _end_epoch_again(self, callbacks):
         epoch = self.step // self.steps_per_epoch - 1
-        logging.info("The work at the end of epoch %d was interrupted; doing it again.", epoch + 1)
+        logging.info(
+            "The work at the end of epoch %d may be unfinished; doing it again.", epoch + 1
+        )
         every = keras.callbacks.CallbackList(
             callbacks, model=self.model, epochs=self.config.epochs, steps=self.steps_per_epoch
         )

@@ -19,9 +19,10 @@ def report_start(session, info, readable):
     config, steps = session.config, session.steps_per_epoch
     logging.info("%s; %s", _devices(), _replicas(session.strategy, config))
     logging.info(
-        "Precision: %s%s",
+        "Precision: %s%s%s",
         config.precision,
         "" if config.precision == "float32" else ", with float32 weights and losses",
+        "; the same bits in every run" if session.settings.deterministic else "",
     )
     logging.info(
         "Data: %s, %d training images, %d of them unreadable and left out; %d steps of %d images "

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from faults import tiny_run
 
 EPOCHS = 3
+_PAGE = 4096  # of which a file system in memory gives whole ones
 COLOURS = """
 import numpy as np
 
@@ -59,13 +60,13 @@ def _of_training():
         case("flags of a run", lambda run: 0),
         case(
             "checkpoint",
-            lambda run: round(1.6 * _checkpoint_size(run)),
-            largest_file=lambda run: _checkpoint_size(run) // 2,
+            lambda run: round(1.6 * _largest(run / "checkpoints")),
+            largest_file=lambda run: _half_a_file(run / "checkpoints"),
             kept="checkpoints/step-00000002.npz",
         ),
         case(
             "sample sheet",
-            lambda run: 5 * _sheet_size(run) // 2,
+            lambda run: 2 * _largest(run / "samples") + _PAGE,
             only="samples",
             kept="samples/latest.png",
         ),
@@ -99,7 +100,7 @@ def _of_commands():
         def part(expected):
             return size_of(expected) // 2 if earlier is None else 0
 
-        return Case(name, make_line, output, is_same, part, part, earlier=earlier)
+        return Case(name, make_line, output, is_same, part, _half_a_file, earlier=earlier)
 
     model = {"model": "{inputs}/undisturbed/run"}
     pictures = {**model, "caption": "a red disc", "num_samples": 12}
@@ -122,12 +123,13 @@ def size_of(path: pathlib.Path) -> int:
     return sum(each.stat().st_size for each in paths if each.is_file())
 
 
-def _checkpoint_size(run):
-    return max(path.stat().st_size for path in (run / "checkpoints").iterdir())
+def _largest(path):
+    paths = path.rglob("*") if path.is_dir() else [path]
+    return max(each.stat().st_size for each in paths if each.is_file())
 
 
-def _sheet_size(run):
-    return -(-max(path.stat().st_size for path in (run / "samples").iterdir()) // 4096) * 4096
+def _half_a_file(path):
+    return _largest(path) // 2
 
 
 def different_files(one: pathlib.Path, other: pathlib.Path) -> list[str]:

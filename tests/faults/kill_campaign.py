@@ -50,7 +50,7 @@ class Moment:
     Args:
         aim: In the middle of what: a key of `AIMS`.
         step: Not before the run has come so far.
-        share: Of the time that it takes, how much is to pass first, in [0, 1).
+        share: Of the time that it takes, how much is to pass first, in [0, 0.8).
     """
 
     aim: str
@@ -86,7 +86,7 @@ def plan(command: str, kills: int, total_steps: int, chance: random.Random) -> l
     aims = [aims[number % len(aims)] for number in range(kills)]
     # The last of them a little before the end, so that what is waited for still comes.
     steps = sorted(chance.randrange(max(1, total_steps - 4)) for _ in aims)
-    return [Moment(aim, step, chance.random()) for aim, step in zip(aims, steps, strict=True)]
+    return [Moment(aim, step, 0.8 * chance.random()) for aim, step in zip(aims, steps, strict=True)]
 
 
 def strike(command_line, run, moment, durations) -> Process:

@@ -145,6 +145,17 @@ def test_what_is_not_healthy_is_not_saved(tmp_path):
     assert store.steps() == [1, 2, 4, 6]
 
 
+def test_what_was_due_while_not_healthy_is_saved_when_it_is_again(tmp_path, caplog):
+    store, healthy = CheckpointStore(tmp_path, keep=9), iter([True, True, False, False, True, True])
+    fit(
+        lambda model: callbacks.CheckpointSaver(
+            store, {"c": model.count}, 3, is_healthy=lambda: next(healthy)
+        )
+    )
+    assert store.steps() == [5, 6]
+    assert caplog.text.count("No checkpoint of step 3: it waits for good steps.") == 1
+
+
 def feed(means, *losses):
     for loss in losses:
         means.on_train_batch_end(0, {"loss": loss})

@@ -1,3 +1,4 @@
+import errno
 import logging
 import subprocess
 import sys
@@ -198,6 +199,30 @@ def test_mirrored_variables_come_back_on_every_replica(tmp_path, two_replicas):
     values = two_replicas.run(lambda: tf.identity(other.value))
     for value in two_replicas.experimental_local_results(values):
         np.testing.assert_array_equal(value, [1.0, 1.0])
+
+
+def test_what_cannot_be_reached_is_not_taken_for_damaged(tmp_path, monkeypatch):
+    store = CheckpointStore(tmp_path)
+    store.save(1, variables())
+    path = store.save(2, variables())
+
+    def refused(*arguments, **options):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr("dmgan_tf.training.checkpoints.zipfile.ZipFile", refused)
+    with pytest.raises(InputError, match=f"{path} cannot be read: Permission denied"):
+        store.restore(variables())
+    assert store.steps() == [1, 2]
+
+
+def test_another_format_is_refused(tmp_path, monkeypatch):
+    store = CheckpointStore(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr("dmgan_tf.training.checkpoints._FORMAT_VERSION", 2)
+        store.save(1, variables())
+    with pytest.raises(InputError, match="format_version 1 in checkpoint .*Received: 2"):
+        store.restore(variables())
+    assert store.steps() == [1]
 
 
 def test_keeping_none_is_refused(tmp_path):

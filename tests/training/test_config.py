@@ -4,7 +4,7 @@ import pytest
 from tiny_training import CONFIG
 
 from dmgan_tf.errors import InputError
-from dmgan_tf.training.config import DMGANConfig
+from dmgan_tf.training.config import DMGANConfig, RunSettings
 
 
 @pytest.mark.parametrize(
@@ -32,6 +32,22 @@ from dmgan_tf.training.config import DMGANConfig
 def test_settings_out_of_range_name_their_flag(setting, message):
     with pytest.raises(InputError, match=message):
         dataclasses.replace(CONFIG, **setting)
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"checkpoint_every": 0}, "--checkpoint_every to be 1 or more. Received: 0"),
+        ({"keep_checkpoints": 0}, "--keep_checkpoints to be 1 or more"),
+        ({"nan_patience": 0}, "--nan_patience to be 1 or more"),
+        ({"max_skipped_fraction": 1.5}, "--max_skipped_fraction to be from 0 to 1. Received: 1.5"),
+        ({"max_skipped_fraction": float("nan")}, "--max_skipped_fraction"),
+        ({"on_nan": "ignore"}, "--on_nan to be one of .*rollback.*Received: ignore"),
+    ],
+)
+def test_settings_of_a_run_name_their_flag(setting, message):
+    with pytest.raises(InputError, match=message):
+        RunSettings(**setting)
 
 
 def test_defaults_are_the_papers():

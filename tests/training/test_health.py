@@ -109,6 +109,16 @@ def test_after_a_return_some_good_steps_come_before_the_next_checkpoint():
     assert monitor.is_healthy
 
 
+def test_rare_bad_steps_after_a_return_do_not_forbid_checkpoints_for_ever():
+    monitor = HealthMonitor(Checkpoints(7).restore, patience=3)
+    feed(monitor, BAD, BAD, BAD)
+    healthy = []
+    for _ in range(20):
+        feed(monitor, GOOD, BAD, GOOD)
+        healthy.append(monitor.is_healthy)
+    assert healthy == [False] * 9 + [True] * 11
+
+
 def test_without_a_checkpoint_it_stops():
     monitor = HealthMonitor(Checkpoints(None).restore, patience=1)
     with pytest.raises(TrainingDiverged, match="there is no checkpoint to go back to"):

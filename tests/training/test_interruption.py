@@ -1,5 +1,6 @@
 """Signals to a training process; what real processes make of them is in `test_survival.py`."""
 
+import errno
 import os
 import signal
 import threading
@@ -13,6 +14,14 @@ from dmgan_tf.errors import Interrupted
 from dmgan_tf.training.callbacks import CheckpointSaver
 from dmgan_tf.training.checkpoints import CheckpointStore
 from dmgan_tf.training.interruption import Interruption, StopRequests
+
+
+@pytest.fixture(autouse=True)
+def heed_ctrl_c():
+    """A shell lets what it starts in the background ignore Ctrl-C, which `Interruption` heeds."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 class Counting(keras.Model):
@@ -122,6 +131,29 @@ def test_a_second_signal_stops_within_the_step(tmp_path):
     with pytest.raises(Interrupted, match="stopped by Ctrl-C after step 2, saved as of step 0"):
         fit(Counting(twice), Interruption(), tmp_path)
     assert CheckpointStore(tmp_path).steps() == []
+
+
+def test_another_sigterm_lets_the_step_finish(tmp_path):
+    """A system may signal a whole group and its leader once more."""
+
+    def twice(step):
+        if step == 3:
+            kill(signal.SIGTERM)
+            kill(signal.SIGTERM)
+
+    with pytest.raises(Interrupted, match="stopped by SIGTERM after step 3, saved"):
+        fit(Counting(twice), Interruption(), tmp_path)
+
+
+def test_a_terminal_that_is_gone_costs_nothing(tmp_path, monkeypatch):
+    def broken_pipe(descriptor, line):
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    monkeypatch.setattr("dmgan_tf.training.interruption.os.write", broken_pipe)
+    model = Counting(lambda step: kill(signal.SIGHUP) if step == 3 else None)
+    with pytest.raises(Interrupted, match="stopped by SIGHUP after step 3, saved") as caught:
+        fit(model, Interruption(), tmp_path)
+    assert caught.value.exit_status == 75
 
 
 def test_an_exception_that_was_lost_is_raised_after_the_step(tmp_path):

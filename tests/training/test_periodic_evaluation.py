@@ -25,6 +25,7 @@ from dmgan_tf.text.vocabulary import Vocabulary
 from dmgan_tf.training import session
 from dmgan_tf.training.callbacks import CheckpointSaver
 from dmgan_tf.training.config import RunSettings
+from dmgan_tf.training.evaluation_history import EvaluationHistory
 from dmgan_tf.training.gan_training import train_dmgan
 from dmgan_tf.training.periodic_evaluation import EvaluationSettings, PeriodicEvaluation
 
@@ -164,6 +165,25 @@ def test_an_interrupted_run_goes_on(
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("epoch")]
     assert len(lines) == 1 and lines[0].startswith("epoch 3/3")
     assert "validation_fid=" in lines[0] and "validation_r_precision=" in lines[0]
+    assert_same_training(run, evaluated[0])
+    assert entries_of(run) == entries_of(evaluated[0])
+    assert result.best_evaluation == evaluated[1].best_evaluation
+
+
+def test_an_end_between_the_best_model_and_its_line(
+    evaluated, data, damsm, settings, tmp_path, monkeypatch
+):
+    """The model stands there, the evaluation does not: it is made again, and is the same."""
+
+    def interrupted(self, entry):
+        raise KeyboardInterrupt
+
+    run, arguments = tmp_path / "run", (THREE_EPOCHS, data, damsm, tmp_path / "run")
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(EvaluationHistory, "add", interrupted)
+        train_dmgan(*arguments, evaluation=settings)
+    assert (run / "best/config.json").exists() and not (run / "evaluations.jsonl").exists()
+    result = train_dmgan(*arguments, resume=True, evaluation=settings)
     assert_same_training(run, evaluated[0])
     assert entries_of(run) == entries_of(evaluated[0])
     assert result.best_evaluation == evaluated[1].best_evaluation

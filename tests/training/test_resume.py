@@ -9,6 +9,7 @@ import pytest
 from tensorflow.python.summary.summary_iterator import summary_iterator
 from tiny_training import CONFIG, PRETRAINING
 
+from dmgan_tf.models.model_directory import load_model_directory, save_model_directory
 from dmgan_tf.training import gan_training
 from dmgan_tf.training.callbacks import CheckpointSaver
 from dmgan_tf.training.config import RunSettings
@@ -98,6 +99,27 @@ def test_the_learning_rates_of_today_count(
     assert float(made[0].optimizer.learning_rate) == pytest.approx(1e-5)
     assert float(made[0].discriminator_optimizer.learning_rate) == pytest.approx(2e-4)
     assert int(made[0].steps_done.numpy()) == 6
+
+
+def test_another_damsm_in_the_same_place_is_told_of(
+    prepared_data, damsm_directory, finished_run, tmp_path, caplog
+):
+    """It is no part of the checkpoint, and its flag is the same as before."""
+    damsm = load_model_directory(damsm_directory)
+    run = shutil.copytree(finished_run, tmp_path / "run")
+    train_dmgan(CONFIG, prepared_data, damsm_directory, run, resume=True)
+    assert "Another" not in caplog.text
+    weight = damsm.text_encoder.trainable_variables[0]
+    weight.assign(weight + 1)
+    save_model_directory(
+        tmp_path / "damsm",
+        vocabulary=damsm.vocabulary,
+        text_encoder=damsm.text_encoder,
+        image_encoder=damsm.image_encoder,
+        extra=damsm.extra,
+    )
+    train_dmgan(CONFIG, prepared_data, tmp_path / "damsm", run, resume=True)
+    assert "Another DAMSM than when step 6 was saved" in caplog.text
 
 
 def test_damsm_after_an_epoch(prepared_data, tmp_path):
