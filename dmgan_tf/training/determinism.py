@@ -1,36 +1,52 @@
-"""Training steps that give the same bits every time."""
+"""Training steps that give the same bits every time.
+
+Three things in TensorFlow sum floating-point numbers in the order in which they happen to be ready.
+Operations such as scatters, mostly on GPUs, which have slower versions that do not. Grappler's
+memory optimizer, which makes a sum of three or more gradients an accumulation without order as soon
+as it believes that a step needs over 200 MB, on a CPU, too. And such a sum itself: it begins with
+whichever of its inputs nobody else needs any longer, which depends on the other threads.
+"""
 
 import contextlib
 
 import tensorflow as tf
 
+_META_OPTIMIZER = "disable_meta_optimizer"
+
 
 @contextlib.contextmanager
-def same_bits(strategy):
-    """Makes what runs in this context repeatable to the last bit, on one device.
+def same_bits():
+    """Makes what is traced in this context use only operations and sums that are repeatable.
 
-    Three things in TensorFlow sum floating-point numbers in the order in which they happen to be
-    ready. Operations such as scatters, mostly on GPUs, have slower versions that do not, which are
-    from then on used in the whole process. Grappler's memory optimizer makes a sum of three or more
-    gradients an accumulation without order, as soon as it believes that a step needs over 200 MB:
-    on a CPU, too. And such a sum begins with whichever of its inputs nobody else needs any longer,
-    which depends on the other threads.
-
-    Args:
-        strategy: The `tf.distribute.Strategy`. Several replicas wait for one another, which needs
-            threads: they keep theirs, and so the third cause.
+    The choice of operations stays for the rest of the process; TensorFlow cannot take it back.
 
     Yields:
         Nothing.
     """
     tf.config.experimental.enable_op_determinism()
-    before = tf.config.optimizer.get_experimental_options().get("disable_meta_optimizer", False)
-    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
-    executor = contextlib.nullcontext()
-    if strategy.num_replicas_in_sync == 1:
-        executor = tf.experimental.function_executor_type("SINGLE_THREADED_EXECUTOR")
+    before = tf.config.optimizer.get_experimental_options().get(_META_OPTIMIZER, False)
+    tf.config.optimizer.set_experimental_options({_META_OPTIMIZER: True})
     try:
-        with executor:
-            yield
+        yield
     finally:
-        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": before})
+        tf.config.optimizer.set_experimental_options({_META_OPTIMIZER: before})
+
+
+def in_order(step):
+    """Makes a training step run its operations one after another, always in the same order.
+
+    Each still uses every core. For one replica: several wait for one another.
+
+    Args:
+        step: A function of a data set's iterator. The iterator has to be made outside of it, since
+            data sets need threads.
+
+    Returns:
+        Such a function.
+    """
+
+    def ordered(iterator):
+        with tf.experimental.function_executor_type("SINGLE_THREADED_EXECUTOR"):
+            return step(iterator)
+
+    return ordered

@@ -12,7 +12,7 @@ from dmgan_tf.data.scan import scan_split
 from dmgan_tf.errors import InputError
 from dmgan_tf.training.callbacks import CheckpointSaver, EpochMeans, Progress, ScalarLogger
 from dmgan_tf.training.checkpoints import CheckpointStore, check_steps_per_epoch
-from dmgan_tf.training.determinism import same_bits
+from dmgan_tf.training.determinism import in_order, same_bits
 from dmgan_tf.training.distribution import (
     check_batch_size,
     distribute,
@@ -76,7 +76,7 @@ class Session:
         with contextlib.ExitStack() as stack:
             stack.enter_context(self.interruption)
             if self.settings.deterministic:
-                stack.enter_context(same_bits(self.strategy))
+                stack.enter_context(same_bits())
             self.directory.check(self.resume)
             if self.is_chief:
                 stack.enter_context(self.directory.lock())
@@ -210,6 +210,8 @@ class Session:
         self._warn_of_what_changed()
         ends_again = self._left_at_epoch_end()
         steps, total_steps = self.steps_per_epoch, self.config.epochs * self.steps_per_epoch
+        if self.settings.deterministic and self.strategy.num_replicas_in_sync == 1:
+            self.model.train_function = in_order(self.model.make_train_function())
         with contextlib.ExitStack() as stack:
             callbacks = self._callbacks(
                 stack, total_steps, ends_again, measuring, finishing, metrics, epoch_metrics
