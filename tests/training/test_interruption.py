@@ -17,11 +17,13 @@ from dmgan_tf.training.interruption import Interruption, StopRequests
 
 
 @pytest.fixture(autouse=True)
-def heed_ctrl_c():
-    """A shell lets what it starts in the background ignore Ctrl-C, which `Interruption` heeds."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+def heed_signals():
+    """Shells and nohup let what they start ignore some signals, which `Interruption` heeds."""
+    numbers = signal.SIGINT, signal.SIGHUP
+    before = [signal.signal(number, signal.default_int_handler) for number in numbers]
     yield
-    signal.signal(signal.SIGINT, before)
+    for number, handler in zip(numbers, before, strict=True):
+        signal.signal(number, handler)
 
 
 class Counting(keras.Model):
