@@ -1,11 +1,11 @@
 import dataclasses
 
 import pytest
+from tiny_training import PRETRAINING
 
 from dmgan_tf.data.records import load_dataset_info
 from dmgan_tf.models.model_directory import load_model_directory
 from dmgan_tf.training import gan_training
-from dmgan_tf.training.config import PretrainingConfig
 from dmgan_tf.training.held_out import held_out_split
 from dmgan_tf.training.pretraining import pretrain_damsm
 
@@ -45,15 +45,7 @@ def test_the_sheets_show_captions_of_the_validation_split(data):
 
 
 def test_pretraining_is_watched_on_the_validation_split(data, tmp_path, run_command):
-    config = PretrainingConfig(
-        epochs=1,
-        batch_size=4,
-        image_backbone="small_cnn",
-        backbone_channels=4,
-        encoder_input_size=16,
-        word_dim=8,
-        embedding_dim=6,
-    )
+    config = dataclasses.replace(PRETRAINING, epochs=1)
     result = pretrain_damsm(config, data, tmp_path / "run", flags_text="--epochs=1")
     assert result.retrieval_split == "validation" and 0 <= result.retrieval_accuracy <= 1
     model = load_model_directory(tmp_path / "run")

@@ -9,12 +9,20 @@ import dataclasses
 import numpy as np
 import pytest
 import tensorflow as tf
-from tiny_training import CONFIG, GuardedSGD, fit, make_batch, make_dmgan, make_encoders, values_of
+from tiny_training import (
+    CONFIG,
+    PRETRAINING,
+    GuardedSGD,
+    fit,
+    make_batch,
+    make_dmgan,
+    make_encoders,
+    values_of,
+)
 
 from dmgan_tf.models.text_to_image import DMGANTextToImage
 from dmgan_tf.text.vocabulary import Vocabulary
 from dmgan_tf.training import distribution, gan_training, pretraining, session
-from dmgan_tf.training.config import PretrainingConfig
 from dmgan_tf.training.damsm import DAMSM
 
 RATE = 0.002
@@ -132,16 +140,7 @@ def test_what_a_pair_is_told_apart_from(two_replicas, negatives):
 def test_whole_runs(two_replicas, prepared_data, tmp_path, monkeypatch, capsys):
     """Pretraining, training, sheets, models and checkpoints, all under the strategy."""
     monkeypatch.setattr(session, "get_strategy", lambda name: two_replicas)
-    pretrain = PretrainingConfig(
-        epochs=1,
-        batch_size=4,
-        image_backbone="small_cnn",
-        backbone_channels=4,
-        encoder_input_size=16,
-        word_dim=8,
-        embedding_dim=6,
-        strategy="mirrored",
-    )
+    pretrain = dataclasses.replace(PRETRAINING, epochs=1, strategy="mirrored")
     pretraining.pretrain_damsm(pretrain, prepared_data, tmp_path / "damsm")
     arguments = prepared_data, tmp_path / "damsm", tmp_path / "run"
     config = dataclasses.replace(CONFIG, epochs=1, strategy="mirrored")
