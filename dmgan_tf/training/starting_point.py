@@ -14,7 +14,9 @@ _logger = logging.getLogger(__name__)
 def start_from(dmgan, directory, vocabulary):
     """Gives a `DMGAN` the weights of a trained model; optimizers and steps begin anew.
 
-    Discriminators that the model lacks, as published ones do, stay as they are.
+    Discriminators that the model lacks, as published ones do, stay as they are. A generator with
+    fewer stages is grown: each further stage begins as a copy of the last refinement, which keeps
+    outlines from the first step on, though not colours.
 
     Args:
         dmgan: The `DMGAN`.
@@ -34,30 +36,50 @@ def start_from(dmgan, directory, vocabulary):
             start.vocabulary, f"the model {directory}", vocabulary, "the DAMSM of this training"
         )
     by_size = {network.image_size: network for network in dmgan.discriminators}
-    pairs = [(dmgan.generator, start.generator), (dmgan.average_generator, start.generator)]
-    pairs += [
+    pairs = [
         (by_size[network.image_size], network)
         for network in start.discriminators
         if network.image_size in by_size
     ]
+    added = dmgan.generator.num_stages - start.generator.num_stages
+    grows = added > 0 and start.generator.num_stages > 1
     _logger.info(
-        "Started from %s: the generator and %d of %d discriminators.",
+        "Started from %s: the generator%s and %d of %d discriminators.",
         directory,
-        len(pairs) - 2,
+        f" and {added} more of its stages" if grows else "",
+        len(pairs),
         len(by_size),
     )
     for mine, theirs in pairs:
         _check_same_sizes(mine, theirs, directory)
+    for mine in (dmgan.generator, dmgan.average_generator):
+        _check_same_sizes(mine, start.generator, directory, {"num_stages"} if grows else set())
+        pairs += _generator_pairs(mine, start.generator)
+    for mine, theirs in pairs:
         for variable, value in zip(mine.weights, theirs.weights, strict=True):
             variable.assign(keras.ops.convert_to_numpy(value))
 
 
-def _check_same_sizes(mine, theirs, directory):
+def _generator_pairs(mine, theirs):
+    """Parts of a generator, each with the part that it takes its weights from."""
+    pairs = [
+        (mine.conditioning, theirs.conditioning),
+        (mine.initial_stage, theirs.initial_stage),
+    ]
+    for name in ("refinement_stages", "to_images"):
+        given = getattr(theirs, name)
+        pairs += [
+            (part, given[min(i, len(given) - 1)]) for i, part in enumerate(getattr(mine, name))
+        ]
+    return pairs
+
+
+def _check_same_sizes(mine, theirs, directory, may_differ=frozenset()):
     ours, given = mine.get_config(), theirs.get_config()
     differing = [
         f"{name}={given[name]} (here {ours[name]})"
         for name in ours
-        if name not in ("name", "dtype", "trainable") and ours[name] != given[name]
+        if name not in {"name", "dtype", "trainable", *may_differ} and ours[name] != given[name]
     ]
     if differing:
         raise InputError(

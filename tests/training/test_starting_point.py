@@ -61,6 +61,29 @@ def test_networks_of_other_sizes_are_refused(finished_run):
         start_from(make_dmgan(num_residual_blocks=2), finished_run, vocabulary)
 
 
+def test_a_generator_grows_by_copies_of_its_last_stage(finished_run):
+    model = load_model_directory(finished_run)
+    num_stages = model.generator.num_stages
+    dmgan = make_dmgan(num_stages=num_stages + 2)
+    start_from(dmgan, finished_run, model.vocabulary)
+    for mine in (dmgan.generator, dmgan.average_generator):
+        assert_equal_weights(mine.initial_stage, model.generator.initial_stage)
+        for name in ("refinement_stages", "to_images"):
+            given = getattr(model.generator, name)
+            grown = [*given, given[-1], given[-1]]
+            for part, source in zip(getattr(mine, name), grown, strict=True):
+                assert_equal_weights(part, source)
+    for mine, theirs in zip(dmgan.discriminators, model.discriminators, strict=False):
+        assert_equal_weights(mine, theirs)
+
+
+def test_a_generator_does_not_shrink(finished_run):
+    model = load_model_directory(finished_run)
+    num_stages = model.generator.num_stages
+    with pytest.raises(InputError, match=rf"num_stages={num_stages} \(here {num_stages - 1}\)"):
+        start_from(make_dmgan(num_stages=num_stages - 1), finished_run, model.vocabulary)
+
+
 def test_a_model_without_generator_is_refused(damsm_directory):
     vocabulary = load_model_directory(damsm_directory).vocabulary
     with pytest.raises(InputError, match="Expected a model with a generator at --init"):
