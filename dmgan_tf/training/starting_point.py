@@ -9,14 +9,16 @@ from dmgan_tf.models.model_directory import load_model_directory
 from dmgan_tf.text.vocabulary import check_same_vocabulary
 
 _logger = logging.getLogger(__name__)
+_MAY_DIFFER = ("name", "dtype", "trainable", "num_stages")
 
 
 def start_from(dmgan, directory, vocabulary):
     """Gives a `DMGAN` the weights of a trained model; optimizers and steps begin anew.
 
-    Discriminators that the model lacks, as published ones do, stay as they are. A generator with
-    fewer stages is grown: each further stage begins as a copy of the last refinement, which keeps
-    outlines from the first step on, though not colours.
+    Discriminators that the model lacks, as published ones do, stay as they are. The number of
+    stages may differ: of a longer generator the first ones are taken, and a shorter one is grown,
+    each further stage beginning as a copy of the last refinement, which keeps outlines from the
+    first step on, though not colours.
 
     Args:
         dmgan: The `DMGAN`.
@@ -41,19 +43,18 @@ def start_from(dmgan, directory, vocabulary):
         for network in start.discriminators
         if network.image_size in by_size
     ]
-    added = dmgan.generator.num_stages - start.generator.num_stages
-    grows = added > 0 and start.generator.num_stages > 1
     _logger.info(
-        "Started from %s: the generator%s and %d of %d discriminators.",
+        "Started from %s: a generator of %d stages for one of %d, and %d of %d discriminators.",
         directory,
-        f" and {added} more of its stages" if grows else "",
+        start.generator.num_stages,
+        dmgan.generator.num_stages,
         len(pairs),
         len(by_size),
     )
     for mine, theirs in pairs:
         _check_same_sizes(mine, theirs, directory)
     for mine in (dmgan.generator, dmgan.average_generator):
-        _check_same_sizes(mine, start.generator, directory, {"num_stages"} if grows else set())
+        _check_same_sizes(mine, start.generator, directory)
         pairs += _generator_pairs(mine, start.generator)
     for mine, theirs in pairs:
         for variable, value in zip(mine.weights, theirs.weights, strict=True):
@@ -63,23 +64,23 @@ def start_from(dmgan, directory, vocabulary):
 def _generator_pairs(mine, theirs):
     """Parts of a generator, each with the part that it takes its weights from."""
     pairs = [
-        (mine.conditioning, theirs.conditioning),
-        (mine.initial_stage, theirs.initial_stage),
+        (getattr(mine, part), getattr(theirs, part)) for part in ("conditioning", "initial_stage")
     ]
     for name in ("refinement_stages", "to_images"):
         given = getattr(theirs, name)
-        pairs += [
-            (part, given[min(i, len(given) - 1)]) for i, part in enumerate(getattr(mine, name))
-        ]
+        if given:  # a single stage has no refinement to copy
+            pairs += [
+                (part, given[min(i, len(given) - 1)]) for i, part in enumerate(getattr(mine, name))
+            ]
     return pairs
 
 
-def _check_same_sizes(mine, theirs, directory, may_differ=frozenset()):
+def _check_same_sizes(mine, theirs, directory):
     ours, given = mine.get_config(), theirs.get_config()
     differing = [
         f"{name}={given[name]} (here {ours[name]})"
         for name in ours
-        if name not in {"name", "dtype", "trainable", *may_differ} and ours[name] != given[name]
+        if name not in _MAY_DIFFER and ours[name] != given[name]
     ]
     if differing:
         raise InputError(
