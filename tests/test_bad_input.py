@@ -16,7 +16,7 @@ from dmgan_tf.training import checkpoints
 
 COMMANDS = (
     *("prepare_data", "pretrain_damsm", "train", "sample"),
-    *("evaluate", "convert", "export", "visualize"),
+    *("evaluate", "convert", "export", "visualize", "demo"),
 )
 PRETRAINING = (
     "--batch_size=4",

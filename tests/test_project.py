@@ -21,7 +21,15 @@ DISTRIBUTIONS = {
     "tensorflow_serving": "tensorflow-serving-api",
 }  # not named after the module they install
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-EXTRAS_OF_USERS = ("clip", "figures", "lite0")
+HOME = PROJECT["urls"]["Repository"]
+# Addresses of a project of our name: its repository, files in it, a notebook opened in Colab.
+ADDRESS = re.compile(
+    r"https?://(?:www\.)?(?:github\.com|raw\.githubusercontent\.com|colab\.research\.google\.com/github)"
+    r"/[\w.-]*/[\w.-]*",
+    re.IGNORECASE,
+)
+OUR_NAME = re.compile(r"dm[-_]?gan[-_]?tf", re.IGNORECASE)
+EXTRAS_OF_USERS = ("clip", "demo", "figures", "hub", "lite0")
 COMMANDS = [path for path in python_files(PACKAGE) if is_command(path)]
 MADE_BY_TOOLS = {".git", ".venv", "runs", "build", "dist", "__pycache__", "node_modules"}
 MADE_BY_TOOLS |= {".hypothesis", ".ipynb_checkpoints", ".pytest_cache", ".ruff_cache"}
@@ -38,6 +46,14 @@ def requirements(*extras: str) -> list[Requirement]:
             of_ours = canonicalize_name(requirement.name) == canonicalize_name(PROJECT["name"])
             found += requirements(*requirement.extras) if of_ours else [requirement]
     return found
+
+
+def homes(text: str) -> set[str]:
+    """The addresses in `text` of repositories of our name, as `HOME` is written."""
+    found = (address for address in ADDRESS.findall(text) if OUR_NAME.search(address))
+    return {
+        "https://github.com/" + "/".join(address.rstrip(".").split("/")[-2:]) for address in found
+    }
 
 
 def names(*extras: str) -> set[str]:
@@ -86,9 +102,9 @@ def test_the_tests_import_only_what_they_declare():
     assert not undeclared, {name: used[name] for name in undeclared}
 
 
-def test_what_a_test_imports_while_it_runs_may_be_an_oracle_or_the_fuzzer():
+def test_what_a_test_imports_while_it_runs_may_be_of_another_extra():
     used = third_party("tests")
-    undeclared = used.keys() - names("test", "oracles", "fuzz")
+    undeclared = used.keys() - names("test", "browser", "notebooks", "oracles", "fuzz")
     assert not undeclared, {name: used[name] for name in undeclared}
 
 
@@ -114,6 +130,32 @@ def test_no_file_names_a_path_of_one_machine():
         if MACHINE_PATH.search(line) and path != pathlib.Path(__file__)
     ]
     assert not found, "\n".join(found)
+
+
+def test_all_files_agree_on_where_the_project_is_at_home():
+    found = {
+        path.relative_to(ROOT).as_posix(): homes(path.read_text(encoding="utf-8"))
+        for path in text_files()
+        if path != pathlib.Path(__file__)
+    }
+    found = {path: addresses for path, addresses in found.items() if addresses}
+    assert {"pyproject.toml", "notebooks/1_quickstart.ipynb"} <= found.keys()
+    assert not {path: others for path, others in found.items() if others - {HOME}}
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("see https://github.com/dmgan-tf/dmgan_tf.", {"https://github.com/dmgan-tf/dmgan_tf"}),
+        (
+            "(https://colab.research.google.com/github/me/DMGAN-tf/blob/main/a.ipynb)",
+            {"https://github.com/me/DMGAN-tf"},
+        ),
+        ("https://github.com/somebody/DM-GAN", set()),
+    ],
+)
+def test_an_address_of_ours_is_told_from_others(text, found):
+    assert homes(text) == found
 
 
 @pytest.mark.parametrize(

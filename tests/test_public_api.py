@@ -12,7 +12,7 @@ from dmgan_tf.models.text_to_image import DMGANTextToImage
 
 COMMANDS = (
     *("prepare_data", "pretrain_damsm", "train", "sample"),
-    *("evaluate", "convert", "export", "visualize"),
+    *("evaluate", "convert", "export", "visualize", "demo"),
 )
 IMPORTS_WITHOUT_A_FRAMEWORK = """
 import sys

@@ -1,0 +1,103 @@
+"""The demo and a real headless Chromium to look at it with.
+
+.venv/bin/python tests/demo_browser.py --model=emoji_128 --output=docs/demo.png
+
+takes the picture of the page that the README shows; `--width=390` is a phone's. Needs the extras
+`demo` and `browser`, and a Chromium of the system's: apt install chromium.
+"""
+
+import argparse
+import contextlib
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+
+from source_imports import ROOT
+
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "chrome")
+# Root needs the first; the others keep it from asking its maker's hosts about itself.
+CHROMIUM_FLAGS = (
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+)
+
+
+def what_is_missing() -> str | None:
+    """What a browser test lacks here and how to get it, in one line; None if it can run."""
+    for module, extra in (("gradio", "demo"), ("playwright", "browser")):
+        try:
+            __import__(module)
+        except ModuleNotFoundError:
+            return f'needs {module}: pip install -e ".[{extra}]"'
+    if not chromium():
+        return "needs a Chromium: apt install chromium"
+    return None
+
+
+def chromium() -> str | None:
+    """The path of a Chromium on this system: `$CHROMIUM`, or the first that is found."""
+    candidates = [os.environ.get("CHROMIUM"), *CHROMIUM]
+    return next((path for name in candidates if name and (path := shutil.which(name))), None)
+
+
+@contextlib.contextmanager
+def browser():
+    """A Playwright `Browser`, headless, with none of the user's own settings."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        yield playwright.chromium.launch(executable_path=chromium(), args=CHROMIUM_FLAGS)
+
+
+@contextlib.contextmanager
+def demo(model):
+    """Runs the command on a free port; where its page is."""
+    command = [sys.executable, "-m", "dmgan_tf.demo", f"--model={model}", "--port=0"]
+    with tempfile.TemporaryFile("w+") as errors:
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=errors, text=True, cwd=ROOT
+        )
+        try:
+            said = process.stdout.readline()
+            if said.startswith("The page is at http"):
+                yield said.split()[4]
+        finally:
+            process.terminate()
+            process.communicate()
+            errors.seek(0)
+            log = errors.read()
+        if not said or "Traceback" in log:
+            raise RuntimeError(f"the demo ended with status {process.returncode}: {log}")
+
+
+def take_picture(model, output, width):
+    """Writes the whole page as a PNG, the pointer on the middle of the last stage."""
+    with demo(model) as url, browser() as chrome:
+        page = chrome.new_page(viewport={"width": width, "height": 900})
+        page.goto(url)
+        page.locator(".dm-sample:not([hidden]) .dm-read .dm-picture").last.hover()
+        page.wait_for_selector(".dm-bubble:visible")
+        page.screenshot(path=output, full_page=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--model", default="emoji_128")
+    parser.add_argument("--output", type=pathlib.Path, default=ROOT / "docs/demo.png")
+    parser.add_argument("--width", type=int, default=1280)
+    options = parser.parse_args()
+    missing = what_is_missing()
+    if missing:
+        sys.exit(f"error: {missing}")
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    take_picture(options.model, options.output, options.width)
+    print(options.output)
+
+
+if __name__ == "__main__":
+    main()
