@@ -82,10 +82,9 @@ def main():
         ) from error
     logging.set_verbosity(logging.WARNING)
 
-    from dmgan_tf.models.model_directory import find_model_directory
-    from dmgan_tf.models.text_to_image import find_preset
+    from dmgan_tf.models.presets import find_model_directory
 
-    model_directory = find_model_directory(find_preset(options.model))
+    model_directory = find_model_directory(options.model)
     with tempfile.TemporaryDirectory() as folder:
         exports = export_variants(model_directory, folder, options.variants, batch_sizes)
         caption = known_caption(model_directory)

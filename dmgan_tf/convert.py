@@ -157,9 +157,8 @@ def _from_inception(source, variant, output):
 def _to_release(model, output):
     from dmgan_tf.conversion.release import write_release  # slow to import
     from dmgan_tf.models.model_directory import load_model_directory
-    from dmgan_tf.models.text_to_image import find_preset
 
-    for path in write_release(load_model_directory(find_preset(model)), output):
+    for path in write_release(load_model_directory(model), output):
         print(path)
 
 

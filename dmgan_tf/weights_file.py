@@ -9,6 +9,7 @@ import math
 import os
 
 import h5py
+import numpy as np
 
 from dmgan_tf.errors import InputError, first_line
 
@@ -17,6 +18,7 @@ _MOST_EXPANSION = 100  # bytes of arrays for a byte of file, where they are comp
 _SMALL_FILE = 2**24  # bytes of arrays for which the expansion does not matter
 _KINDS = "fiuV"  # numbers; V is how bfloat16 is stored
 _OPTIMIZER, _SEEDS = "/optimizer", "seed_generator"  # what Keras may store beside weights
+_HALF_PRECISION = 2.0**-11  # of float16: the largest error of rounding, of a value near 1
 
 
 def check_weights_file(
@@ -58,6 +60,38 @@ def check_weights_file(
             "again, from where you trust it."
         )
     return values
+
+
+def halve_weights_file(source: str | os.PathLike, target: str | os.PathLike) -> None:
+    """Copies a file of weights with its matrices and kernels as float16, half as large.
+
+    Vectors stay as they are: they are few, and statistics among them reach far. So does an array
+    whose values are so large or so small that float16 would lose more than the bits it lacks.
+
+    Args:
+        source: A file of float32 weights that Keras wrote.
+        target: The file to write; it need not exist.
+    """
+    with h5py.File(source, "r") as whole, h5py.File(target, "w") as halved:
+
+        def copy(name, item):
+            if isinstance(item, h5py.Group):
+                copied = halved.require_group(name)
+            else:
+                copied = halved.create_dataset(name, data=_halved(item[()]))
+            copied.attrs.update(item.attrs)
+
+        whole.visititems(copy)
+        halved.attrs.update(whole.attrs)
+
+
+def _halved(values):
+    if values.ndim < 2 or values.dtype != np.float32:
+        return values
+    with np.errstate(over="ignore"):
+        halves = values.astype(np.float16)
+        error = np.abs(halves - values).max(initial=0)
+    return halves if error <= _HALF_PRECISION * np.abs(values).max(initial=0) else values
 
 
 def _survey(file) -> tuple[int, int, int, str | None]:

@@ -150,7 +150,10 @@ def vivid_model(finished_run, tmp_path_factory):
 
 @pytest.fixture
 def run_command(monkeypatch, capsys):
-    """Runs `python -m dmgan_tf.NAME` in this process: `(exit status, stdout, stderr)`."""
+    """Runs `python -m dmgan_tf.NAME` in this process: `(exit status, stdout, stderr)`.
+
+    In place of the name it takes the module of a script that is made like a command.
+    """
     import logging
 
     from absl import app, flags
@@ -158,11 +161,11 @@ def run_command(monkeypatch, capsys):
     from dmgan_tf import command
 
     def run(name, *arguments):
-        module = importlib.import_module(f"dmgan_tf.{name}")
+        module = importlib.import_module(f"dmgan_tf.{name}") if isinstance(name, str) else name
         app.define_help_flags()
         handlers, others = logging.root.handlers[:], set(flags.FLAGS)
         module.define_flags()
-        monkeypatch.setattr(sys, "argv", [name, *map(str, arguments)])
+        monkeypatch.setattr(sys, "argv", [str(name), *map(str, arguments)])
         capsys.readouterr()
         try:
             with pytest.raises(SystemExit) as exited:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from dmgan_tf.errors import InputError
-from dmgan_tf.weights_file import check_weights_file
+from dmgan_tf.weights_file import check_weights_file, halve_weights_file
 
 
 @pytest.fixture
@@ -136,3 +136,25 @@ def test_a_damaged_file(tmp_path, content):
 def test_no_file(tmp_path):
     with pytest.raises(InputError, match="cannot be read"):
         check_weights_file(tmp_path / "none.weights.h5")
+
+
+def test_halving_keeps_what_float16_cannot_hold(path, tmp_path):
+    with h5py.File(path, "a") as file:
+        file["large"] = np.full((2, 2), 1e5, "float32")
+        file["small"] = np.full((2, 2), 1e-7, "float32")
+        file["not_a_number"] = np.full((2, 2), np.nan, "float32")
+        file["empty"] = np.zeros((0, 3), "float32")
+        file["thirds"] = np.full((2, 2), 1 / 3, "float32")
+        file["layers/dense/vars"].attrs["name"] = "dense"
+    halve_weights_file(path, tmp_path / "half.weights.h5")
+    assert check_weights_file(tmp_path / "half.weights.h5") == 32
+    with h5py.File(path) as whole, h5py.File(tmp_path / "half.weights.h5") as half:
+        for name in ("large", "small", "not_a_number", "layers/dense/vars/1", "optimizer/vars/0"):
+            assert half[name].dtype == whole[name].dtype
+            np.testing.assert_array_equal(half[name][()], whole[name][()])
+        for name in ("thirds", "layers/dense/vars/0"):
+            assert half[name].dtype == np.float16
+            np.testing.assert_allclose(half[name][()], whole[name][()], rtol=2**-11)
+        assert half["empty"].shape == (0, 3)
+        assert half["layers/dense/vars"].attrs["name"] == "dense"
+        assert "layers/activation/vars" in half

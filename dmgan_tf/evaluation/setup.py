@@ -14,7 +14,7 @@ from dmgan_tf.evaluation.networks import load_networks
 from dmgan_tf.evaluation.scoring import Reference, check_counts, measure_reference
 from dmgan_tf.metrics.features import PROTOCOLS
 from dmgan_tf.metrics.frechet import load_notes, load_statistics, save_statistics
-from dmgan_tf.models.text_to_image import DMGANTextToImage, find_preset
+from dmgan_tf.models.text_to_image import DMGANTextToImage
 from dmgan_tf.text.vocabulary import check_same_vocabulary
 
 NUM_GENERATED = 30_000  # the paper's
@@ -170,7 +170,7 @@ def choose_judges(metrics, images, *, model, damsm, clip, seed):
             )
         data = images.plan.source.get("data")
         judge = damsm_judge(
-            damsm or find_preset(model),
+            damsm or model,
             images.plan,
             vocabulary=load_dataset_info(data).vocabulary() if data else None,
             seed=seed,

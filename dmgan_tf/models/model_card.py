@@ -1,62 +1,296 @@
-"""The README.md of a model directory."""
+"""The README.md of a model directory: a model card in the form that Hugging Face reads.
+
+A card is Markdown with a head of YAML, by which a hub finds and shows the model. What is not known
+is left out: no field is guessed.
+"""
+
+import dataclasses
+import json
+import re
+import shlex
+import textwrap
+from collections.abc import Sequence
+
+PAPER = "https://arxiv.org/abs/1904.01310"
+HOME = "https://github.com/dmgan-tf/dmgan_tf"
+_PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_./-]*")
+_YAML_WORDS = {"y", "n", "yes", "no", "true", "false", "on", "off", "null"}  # "no" is Norwegian
+_PLACES = {"image_weights": "INCEPTION"}  # settings that are a place on somebody's machine
+_LINE = 96  # characters of a command, before the backslash
 
 
-def default_model_card(vocabulary=None, discriminators=(), **networks):
-    """The card of a model whose maker wrote none: what it is, its sizes, and how to use it.
+@dataclasses.dataclass(frozen=True)
+class About:
+    """What a model card says of a model beside what the model itself knows.
+
+    Args:
+        title: The card's heading; by the networks if not given.
+        handle: What `from_preset` and `--model` are given in the card's examples.
+        example: A caption for them.
+        license: Of the weights, by Hugging Face's identifier, such as `"apache-2.0"`.
+        language: Of the captions, by ISO 639 codes, such as `"en"`.
+        datasets: Data sets of Hugging Face that it was trained on, by their identifiers there.
+        tags: Tags beside the usual ones.
+        data: Of the section on training data, Markdown.
+        training: Further text of the section on training, Markdown.
+        scores: Of the section on scores, Markdown.
+        limits: Further text of the section on limits, Markdown.
+    """
+
+    title: str | None = None
+    handle: str = "DIRECTORY"
+    example: str = "..."
+    license: str | None = None
+    language: str | Sequence[str] | None = None
+    datasets: Sequence[str] = ()
+    tags: Sequence[str] = ()
+    data: str | None = None
+    training: str | None = None
+    scores: str | None = None
+    limits: str | None = None
+
+
+def model_card(
+    vocabulary=None,
+    discriminators=(),
+    *,
+    text_encoder=None,
+    generator=None,
+    image_encoder=None,
+    inception=None,
+    extra=None,
+    weights_dtype="float32",
+    about=None,
+):
+    """Writes the card of a model.
+
+    Reference:
+        Mitchell et al.: Model Cards for Model Reporting. FAT* 2019. The fields of the head are
+        those of https://huggingface.co/docs/hub/model-cards.
 
     Args:
         vocabulary: Its `Vocabulary`; None if it has none.
         discriminators: Its `Discriminator`s.
-        **networks: Its other networks, by their names in `ModelComponents`; None for what it lacks.
+        text_encoder: Its `TextEncoder`; None, as for all further networks, if it has none.
+        generator: Its `Generator`.
+        image_encoder: Its `ImageEncoder`.
+        inception: Its `InceptionV3`.
+        extra: The entries of `config.json` that say how it was trained: `training`, `damsm`,
+            `evaluation`, `converted_from`.
+        weights_dtype: How the weights are stored.
+        about: An `About`.
 
     Returns:
-        Markdown.
+        Markdown, with a head of YAML.
     """
+    about = about or About()
+    extra = {name: value for name, value in (extra or {}).items() if isinstance(value, dict)}
+    networks = {
+        "text encoder": text_encoder,
+        "generator": generator,
+        "image encoder": image_encoder,
+        "Inception-v3": inception,
+        **{f"discriminator of {item.image_size} pixels": item for item in discriminators or ()},
+    }
     networks = {name: network for name, network in networks.items() if network is not None}
-    if "generator" in networks:
-        sizes = networks["generator"].image_sizes
-        title = f"DM-GAN, {sizes[-1]} pixels"
-        kind = "A text-to-image model of [DM-GAN](https://arxiv.org/abs/1904.01310)"
-        stages = [f"- stages: {', '.join(map(str, sizes))} pixels"]
-        usage = _GENERATOR_USAGE if "text_encoder" in networks and vocabulary else ""
-    elif "inception" in networks:
-        title, kind = "Inception-v3", "Published weights of an image classifier"
-        stages = [f"- arithmetic of: {networks['inception'].variant}"]
-        usage = _INCEPTION_USAGE
+    draws = generator is not None
+    title, kind = _title(networks, generator)
+    sections = {
+        "How to use it": _usage(networks, vocabulary, about),
+        "Sizes": _sizes(networks, vocabulary, weights_dtype),
+        "Training data": about.data,
+        "Training": _joined(_training(extra), about.training),
+        "Scores": _joined(_scores(extra), about.scores),
+        "Limits": _joined(_limits(generator, vocabulary) if draws else None, about.limits, by="\n"),
+    }
+    text = f"{_head(about, draws)}\n\n# {about.title or title}\n\n{_wrapped(kind)}\n"
+    for heading, content in sections.items():
+        if content:
+            text += f"\n## {heading}\n\n{content.strip()}\n"
+    return text
+
+
+def _head(about, draws):
+    tags = ["dm-gan", "dmgan_tf", *(["gan", "text-to-image"] if draws else ["damsm"])]
+    language = [about.language] if isinstance(about.language, str) else list(about.language or ())
+    fields = {
+        "library_name": "keras",
+        "pipeline_tag": "text-to-image" if draws else None,
+        "license": about.license,
+        "language": language,
+        "datasets": list(about.datasets),
+        "tags": list(dict.fromkeys([*tags, *about.tags])),
+    }
+    lines = ["---"]
+    for name, value in fields.items():
+        if isinstance(value, str):
+            lines.append(f"{name}: {_yaml(value)}")
+        elif value:
+            lines += [f"{name}:", *(f"- {_yaml(item)}" for item in value)]
+    return "\n".join([*lines, "---"])
+
+
+def _yaml(text):
+    """A string of YAML, in quotes where it could be read as something else."""
+    plain = _PLAIN.fullmatch(text) and text.lower() not in _YAML_WORDS
+    return text if plain else json.dumps(text)
+
+
+def _title(networks, generator):
+    made = f"in the format of [`dmgan_tf`]({HOME}), which runs on Keras 3"
+    if generator is not None:
+        size = generator.image_sizes[-1]
+        refinement = {
+            "memory": "a dynamic memory of the caption's words",
+            "attention": "attention to the caption's words, as in its baseline, AttnGAN",
+        }[generator.refinement]
+        return f"DM-GAN, {size} pixels", (
+            f"A [DM-GAN]({PAPER}): it draws a picture of {size}×{size} pixels from a caption. An "
+            f"initial stage draws a small one; refinement stages, each with {refinement}, bring it "
+            f"to its size. The model is {made}."
+        )
+    if "Inception-v3" in networks:
+        return "Inception-v3", f"Published weights of an image classifier, {made}."
+    return "Networks of a DM-GAN", f"Networks of a [DM-GAN]({PAPER}), {made}."
+
+
+def _usage(networks, vocabulary, about):
+    install = f'```\npip install "git+{HOME}"\n'
+    if {"generator", "text encoder"} <= networks.keys() and vocabulary is not None:
+        caption = json.dumps(about.example, ensure_ascii=False)
+        return _explained(
+            f"{install}python -m dmgan_tf.sample --model={about.handle} --caption={caption} "
+            "--output=samples\n```\n\n"
+            "```python\nfrom dmgan_tf import DMGANTextToImage\n\n"
+            f'model = DMGANTextToImage.from_preset("{about.handle}")\n'
+            f"images = model.generate([{caption}], seed=0)  # uint8 (captions, height, width, 3)\n"
+            "```",
+            about,
+        )
+    if {"text encoder", "image encoder"} == networks.keys() and vocabulary is not None:
+        command = f"python -m dmgan_tf.train --damsm={about.handle} --data=DATA --run=RUN"
+    elif "Inception-v3" in networks:
+        command = (
+            "python -m dmgan_tf.pretrain_damsm --image_backbone=inception_v3 \\\n"
+            f"    --image_weights={about.handle} --data=DATA --run=RUN"
+        )
     else:
-        title = "Networks of a DM-GAN"
-        kind = "Networks of [DM-GAN](https://arxiv.org/abs/1904.01310)"
-        stages, usage = [], _ENCODERS_USAGE if len(networks) == 2 and vocabulary else ""
-    counted = {name.replace("_", " "): network for name, network in networks.items()}
-    for network in discriminators or ():
-        counted[f"discriminator of {network.image_size} pixels"] = network
-    lines = [f"- {name}: {net.count_params():,} parameters" for name, net in counted.items()]
+        return None
+    return _explained(f"{install}{command}\n```", about)
+
+
+def _explained(code, about):
+    if about.handle != About.handle:
+        return code
+    explanation = (
+        f"`{about.handle}` is this directory; of an upload to Hugging Face it is "
+        "`hf://USER/NAME`, of one to Kaggle `kaggle://USER/NAME/keras/VARIATION`."
+    )
+    return f"{code}\n\n{_wrapped(explanation)}"
+
+
+def _sizes(networks, vocabulary, weights_dtype):
+    rows = ["| part | size |", "|---|---|"]
+    for name, network in networks.items():
+        rows.append(f"| {name} | {network.count_params():,} parameters |")
+        if name == "generator":
+            sizes = ", ".join(map(str, network.image_sizes))
+            rows.append(f"| stages | {sizes} pixels |")
+        if name == "Inception-v3":
+            rows.append(f"| arithmetic | that of {network.variant} |")
     if vocabulary is not None:
-        lines.append(f"- vocabulary: {len(vocabulary) - 1} words")
-    listed = "\n".join([*stages, *lines])
-    return f"# {title}\n\n{kind}, in the format of `dmgan_tf`.\n\n{listed}\n{usage}"
+        rows.append(f"| vocabulary | {len(vocabulary) - 1:,} words |")
+    rows.append(f"| weights | stored as {weights_dtype} |")
+    return "\n".join(rows)
 
 
-_GENERATOR_USAGE = """
-```
-python -m dmgan_tf.sample --model=DIRECTORY --caption="..." --output=samples
-```
+def _training(extra):
+    """What `config.json` knows of the training, as commands that can be given again."""
+    blocks = []
+    damsm, training = extra.get("damsm", {}), extra.get("training", {})
+    if "epochs" in damsm and "converted_from" not in extra:
+        places = ["--data=DATA", "--run=DAMSM"]
+        blocks.append("The text and the image encoder, by their settings:")
+        blocks.append(_command("pretrain_damsm", places, damsm))
+    if "epochs" in training:
+        places = ["--data=DATA", "--damsm=DAMSM", "--run=RUN"]
+        blocks.append("The generator:")
+        blocks.append(_command("train", places, training))
+    files = [
+        f"| {name.replace('_', ' ')} | `{item['file']}` | `{str(item.get('sha256', ''))[:16]}` |"
+        for name, items in extra.get("converted_from", {}).items()
+        for item in (items if isinstance(items, list) else [items])
+        if isinstance(item, dict) and "file" in item
+    ]
+    if files:
+        blocks.append("Converted from published weights:")
+        blocks.append("\n".join(["| network | file | SHA-256 |", "|---|---|---|", *files]))
+    return "\n\n".join(blocks)
 
-```python
-from dmgan_tf import DMGANTextToImage
 
-model = DMGANTextToImage.from_preset("DIRECTORY")
-images = model.generate(["..."], seed=0)  # uint8 (captions, height, width, 3)
-```
-"""
-_ENCODERS_USAGE = """
-```
-python -m dmgan_tf.train --damsm=DIRECTORY --data=DATA --run=RUN
-```
-"""
-_INCEPTION_USAGE = """
-```
-python -m dmgan_tf.pretrain_damsm --image_backbone=inception_v3 --image_weights=DIRECTORY \\
-    --data=DATA --run=RUN
-```
-"""
+def _command(name, places, settings):
+    flags = [
+        _flag(setting, value)
+        for setting, value in settings.items()
+        if isinstance(value, (bool, int, float, str)) and not setting.startswith("retrieval_")
+    ]
+    lines = [f"python -m dmgan_tf.{name}"]
+    for word in [*places, *flags]:
+        if len(lines[-1]) + 1 + len(word) > _LINE:
+            lines.append("   ")
+        lines[-1] += f" {word}"
+    return "```\n" + " \\\n".join(lines) + "\n```"
+
+
+def _flag(name, value):
+    if isinstance(value, bool):
+        return f"--{name}" if value else f"--no{name}"
+    return f"--{name}={_PLACES.get(name) or shlex.quote(str(value))}"
+
+
+def _scores(extra):
+    lines = []
+    damsm, evaluation = extra.get("damsm", {}), extra.get("evaluation", {})
+    if _are_numbers(damsm, "retrieval_accuracy", "retrieval_chance"):
+        split = damsm.get("retrieval_split")
+        lines.append(
+            f"- text and image encoder: {damsm['retrieval_accuracy']:.1%} of pictures"
+            f"{f' of the {split} split' if isinstance(split, str) else ''} find their caption "
+            f"(chance {damsm['retrieval_chance']:.1%})"
+        )
+    if _are_numbers(evaluation, "epoch", "fid", "num_images"):
+        lines.append(
+            f"- chosen after epoch {evaluation['epoch']} for the lowest FID of the run, "
+            f"{evaluation['fid']:.4g} by `{evaluation.get('protocol')}` on "
+            f"{evaluation['num_images']:,} images; it compares the epochs of a run, not papers"
+        )
+    return "\n".join(_wrapped(line, "  ") for line in lines)
+
+
+def _are_numbers(entry, *names):
+    values = [entry.get(name) for name in names]
+    return all(isinstance(value, (int, float)) for value in values)
+
+
+def _limits(generator, vocabulary):
+    size = generator.image_sizes[-1]
+    limits = [
+        f"- It draws what is like its training data, {size}×{size} pixels large; it is no model of "
+        "pictures or of language at large."
+    ]
+    if vocabulary is not None:
+        limits.append(
+            f"- It knows {len(vocabulary) - 1:,} words, those of `vocabulary.txt`. Others are "
+            "dropped, with a warning; a caption of none but others is refused."
+        )
+    return "\n".join(_wrapped(limit, "  ") for limit in limits)
+
+
+def _wrapped(text, indent=""):
+    return textwrap.fill(
+        text, _LINE, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
+
+
+def _joined(*parts, by="\n\n"):
+    return by.join(part.strip() for part in parts if part and part.strip())

@@ -9,19 +9,20 @@ import pathlib
 
 import keras
 
-from dmgan_tf.errors import InputError, first_line
-from dmgan_tf.files import check_space, is_disk_full, replacing_directory, write_text
+from dmgan_tf.errors import InputError
+from dmgan_tf.files import is_disk_full, replacing_directory, write_text
 from dmgan_tf.models.discriminator import Discriminator
 from dmgan_tf.models.generator import Generator
 from dmgan_tf.models.image_encoder import ImageEncoder
 from dmgan_tf.models.inception import InceptionV3
-from dmgan_tf.models.model_card import default_model_card
-from dmgan_tf.models.stored_networks import Together, load_networks
+from dmgan_tf.models.model_card import model_card
+from dmgan_tf.models.model_config import FORMAT_VERSION, read_config, weights_name
+from dmgan_tf.models.presets import find_model_directory
+from dmgan_tf.models.stored_networks import Together, load_networks, save_weights
 from dmgan_tf.models.text_encoder import TextEncoder
 from dmgan_tf.text.vocabulary import Vocabulary
 
-FORMAT_VERSION = 1
-_HDF5_BYTES_A_WEIGHT = 4096  # more than it takes for names and places
+WEIGHTS_DTYPES = ("float32", "float16")
 _NETWORKS = {  # those of which there is one; the discriminators are several
     "text_encoder": TextEncoder,
     "generator": Generator,
@@ -59,6 +60,8 @@ def save_model_directory(
     inception=None,
     extra=None,
     readme=None,
+    about=None,
+    weights_dtype="float32",
 ):
     """Writes a model directory, whole or not at all; an older one at that place is replaced.
 
@@ -73,12 +76,19 @@ def save_model_directory(
         image_encoder: A built `ImageEncoder`, if there is one.
         inception: A built `InceptionV3`, if there is one.
         extra: Further entries for `config.json`, such as the training's settings; JSON values.
-        readme: The model card, Markdown; one with sizes and a first command if not given.
+        readme: The model card, Markdown, written as it is; `model_card`'s if not given.
+        about: An `About`: what `model_card` is to say beside what it knows.
+        weights_dtype: `"float32"`, or `"float16"` for files of half the size; see `save_weights`.
 
     Raises:
         InputError: If the vocabulary is not of the size that the text encoder expects, if something
-            else than a model stands at that place, or if the disk is full; what was there stays.
+            else than a model stands at that place, if `weights_dtype` is another, or if the disk is
+            full; what was there stays.
     """
+    if weights_dtype not in WEIGHTS_DTYPES:
+        raise InputError(
+            f"Expected weights_dtype, one of {WEIGHTS_DTYPES}. Received: {weights_dtype!r}."
+        )
     _check_vocabulary_size(vocabulary, text_encoder)
     if inception is not None and generator is not None:
         raise InputError(
@@ -91,6 +101,7 @@ def save_model_directory(
     config = {
         "format_version": FORMAT_VERSION,
         "tokenizer": tokenizer,
+        "weights_dtype": weights_dtype,
         "versions": {
             "dmgan_tf": _version("dmgan_tf"),
             "keras": keras.__version__,
@@ -111,11 +122,19 @@ def save_model_directory(
         for name, model in networks.items():
             if model is not None:
                 config[name] = _config_of(model)
-                _save_weights(model, temporary / f"{name}.weights.h5")
+                save_weights(model, temporary / weights_name(name), weights_dtype)
         if discriminators:
             config["discriminators"] = [_config_of(model) for model in discriminators]
-            _save_weights(Together(discriminators), temporary / "discriminators.weights.h5")
-        card = readme or default_model_card(vocabulary, discriminators, **networks)
+            together = Together(discriminators)
+            save_weights(together, temporary / weights_name("discriminators"), weights_dtype)
+        card = readme or model_card(
+            vocabulary,
+            discriminators,
+            **networks,
+            extra=extra,
+            weights_dtype=weights_dtype,
+            about=about,
+        )
         write_text(temporary / "README.md", card)
         write_text(temporary / "config.json", json.dumps(config, indent=2) + "\n")
 
@@ -124,7 +143,8 @@ def load_model_directory(directory, dtype=None):
     """Reads a model directory, or the `model/` of a run directory.
 
     Args:
-        directory: A directory that `save_model_directory` wrote, or a run directory.
+        directory: A directory that `save_model_directory` wrote, a run directory, or what else
+            `find_model_directory` finds.
         dtype: Keras dtype policy for all networks, such as `"mixed_bfloat16"`; float32 if `None`.
 
     Returns:
@@ -134,7 +154,7 @@ def load_model_directory(directory, dtype=None):
         InputError: If there is no model, or a part of it is missing, damaged or of another model.
     """
     directory = find_model_directory(directory)
-    config = _read_config(directory)
+    config = read_config(directory)
     components = ModelComponents()
     if config["tokenizer"] is not None:
         components.vocabulary = _load_vocabulary(directory, config)
@@ -142,7 +162,7 @@ def load_model_directory(directory, dtype=None):
         if name in config:
             (model,) = load_networks(directory, name, model_class, [config[name]], dtype)
             setattr(components, name, model)
-        elif (directory / f"{name}.weights.h5").exists():
+        elif (directory / weights_name(name)).exists():
             raise InputError(
                 f"Expected config.json of {directory} to describe its {name}, whose weights are "
                 "there. Received: no such entry. Copy the whole model directory again."
@@ -160,7 +180,7 @@ def load_model_directory(directory, dtype=None):
     components.extra = {
         key: value
         for key, value in config.items()
-        if key not in known | {"format_version", "tokenizer", "versions"}
+        if key not in known | {"format_version", "tokenizer", "versions", "weights_dtype"}
     }
     return components
 
@@ -169,7 +189,7 @@ def load_inception_directory(directory):
     """Reads the Inception-v3 of a model directory, or the one that its image encoder stands on.
 
     Args:
-        directory: A model directory, or a run directory.
+        directory: What `find_model_directory` finds: a model directory, a run directory, ...
 
     Returns:
         An `InceptionV3` with its weights; its variant is the one that the weights are of.
@@ -190,29 +210,6 @@ def load_inception_directory(directory):
     )
 
 
-def find_model_directory(directory):
-    """The model directory that `directory` is, or, if it is a run directory, the one it holds.
-
-    Raises:
-        InputError: If there is neither.
-    """
-    directory = pathlib.Path(directory)
-    for candidate in (directory, directory / "model"):
-        if (candidate / "config.json").is_file():
-            return candidate
-    raise InputError(
-        f"Expected a model directory (one with config.json) or a run directory at {directory}. "
-        f"Received: {'a directory without one' if directory.is_dir() else 'nothing there'}. "
-        "Train one with `python -m dmgan_tf.train`."
-    )
-
-
-def _save_weights(model, path):
-    values = sum(keras.ops.convert_to_numpy(weight).nbytes for weight in model.weights)
-    check_space(path.parent, values + _HDF5_BYTES_A_WEIGHT * (len(model.weights) + 4))
-    model.save_weights(path)
-
-
 def _config_of(model):
     config = model.get_config()
     for training_only in ("dtype", "name", "trainable"):
@@ -230,35 +227,6 @@ def _load_vocabulary(directory, config):
             f"({len(vocabulary)} ids). Restore the model's own vocabulary.txt."
         )
     return vocabulary
-
-
-def _read_config(directory):
-    path = directory / "config.json"
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-        version = int(config["format_version"])
-        if config["tokenizer"] is not None:
-            _check_is(str, config["tokenizer"]["vocabulary_sha256"])
-        if not any(name in config for name in (*_NETWORKS, "discriminators")):
-            raise KeyError("no network")
-        _check_is(list, config.get("discriminators", []))
-    except (OSError, ValueError, LookupError, TypeError, OverflowError, RecursionError) as error:
-        raise InputError(
-            f"Expected a model's config.json at {path}; it cannot be read as one "
-            f"({type(error).__name__}: {first_line(error)[:200]}). Copy the whole model directory "
-            "again."
-        ) from error
-    if version > FORMAT_VERSION:
-        raise InputError(
-            f"Expected a model of format {FORMAT_VERSION} or older at {path}. "
-            f"Received: format {version}. Update dmgan_tf."
-        )
-    return config
-
-
-def _check_is(kind, value):
-    if not isinstance(value, kind):
-        raise TypeError(f"a {type(value).__name__} in place of a {kind.__name__}")
 
 
 def _check_word_sizes(directory, components):

@@ -1,7 +1,6 @@
 """`DMGANTextToImage`: what a user loads and calls."""
 
 import numbers
-import pathlib
 from collections.abc import Iterable, Sequence
 
 import keras
@@ -81,45 +80,63 @@ class DMGANTextToImage:
         """Loads a model.
 
         Args:
-            preset: A model directory, a run directory, or the name of a model in `presets/`.
+            preset: A model directory, a run directory, the name of a model that ships with the
+                package, such as `"emoji_128"`, or the handle of one on a hub, `"hf://USER/MODEL"`
+                or `"kaggle://USER/MODEL/keras/VARIATION"`.
             dtype: Keras dtype policy, such as `"mixed_bfloat16"`; float32 if `None`.
 
         Returns:
             A `DMGANTextToImage`.
 
         Raises:
-            InputError: If there is no such model, or it is damaged, or has no generator.
+            InputError: If there is no such model, or it cannot be fetched, is damaged, or has no
+                generator.
         """
-        directory = find_preset(preset)
-        components = load_model_directory(directory, dtype=dtype)
+        components = load_model_directory(preset, dtype=dtype)
         if components.generator is None:
             raise InputError(
-                f"{directory} holds no generator (a DAMSM's model directory has encoders only). "
+                f"{preset} holds no generator (a DAMSM's model directory has encoders only). "
                 "Give a model directory that `python -m dmgan_tf.train` wrote."
             )
         parts = vars(components)
         del parts["inception"]  # a directory of its own, never beside a generator
         return cls(**parts)
 
-    def save_to_preset(self, directory, readme=None):
+    def save_to_preset(
+        self,
+        directory,
+        readme=None,
+        *,
+        about=None,
+        weights_dtype="float32",
+        keep_discriminators=True,
+    ):
         """Writes a model directory that `from_preset` reads; see `save_model_directory`.
 
         Args:
             directory: Where to write. A model that stands there is replaced, nothing else is.
-            readme: Another model card than the model's own.
+            readme: Another model card than the model's own, Markdown.
+            about: An `About` for a new card in place of the model's own: licence, language, data,
+                limits, which the model itself does not know.
+            weights_dtype: `"float32"`, or `"float16"` for half the size. Loading gives float32.
+            keep_discriminators: Whether to write the discriminators, if there are any. They serve
+                further training, not drawing.
 
         Raises:
-            InputError: If something else stands there, or the disk is full.
+            InputError: If something else stands there, the disk is full, or `weights_dtype` is
+                another.
         """
         save_model_directory(
             directory,
             vocabulary=self.vocabulary,
             text_encoder=self.text_encoder,
             generator=self.generator,
-            discriminators=self.discriminators,
+            discriminators=self.discriminators if keep_discriminators else None,
             image_encoder=self.image_encoder,
             extra=self.extra,
-            readme=readme or self.readme,
+            readme=readme or (None if about else self.readme),
+            about=about,
+            weights_dtype=weights_dtype,
         )
 
     def generate(
@@ -211,12 +228,6 @@ class DMGANTextToImage:
                 "padding_mask": token_ids != 0,
             }
         )
-
-
-def find_preset(preset):
-    """The directory of a shipped model, if `preset` is the name of one; else `preset` as a path."""
-    shipped = pathlib.Path(__file__).parents[1] / "presets" / str(preset)
-    return shipped if shipped.is_dir() else pathlib.Path(preset)
 
 
 def padded_token_ids(tokenizer, captions):

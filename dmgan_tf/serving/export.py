@@ -13,8 +13,8 @@ import tensorflow as tf
 
 from dmgan_tf.errors import InputError, first_line
 from dmgan_tf.files import is_disk_full, replacing_directory, write_text
-from dmgan_tf.models.model_directory import find_model_directory
-from dmgan_tf.models.text_to_image import DMGANTextToImage, find_preset
+from dmgan_tf.models.presets import find_model_directory
+from dmgan_tf.models.text_to_image import DMGANTextToImage
 from dmgan_tf.serving import server_files, warm_up
 from dmgan_tf.serving.fast import fast_model
 from dmgan_tf.serving.signatures import Signatures
@@ -60,7 +60,7 @@ def export_model(
     """
     _check_settings(precision, batch_sizes)
     directory = new_version_directory(output, version)
-    model_directory = find_model_directory(find_preset(preset))
+    model_directory = find_model_directory(preset)
     model = _load(model_directory, precision, fast)
     signatures = Signatures(model)
     record = {

@@ -222,6 +222,8 @@ def _load_encoders(damsm, info, data):
     try:
         find_model_directory(damsm)
     except InputError as error:
+        if "://" in str(damsm):
+            raise  # it says what the hub lacks
         raise InputError(
             f"Expected a DAMSM, the run or model directory of one, at {damsm}. Received: none "
             f"there. {how_to_get_one}"

@@ -11,6 +11,7 @@ from dmgan_tf.data.records import load_dataset_info, reading
 from dmgan_tf.data.scan import scan_split
 from dmgan_tf.errors import InputError
 from dmgan_tf.models.image_encoder import ImageEncoder
+from dmgan_tf.models.model_card import About
 from dmgan_tf.models.model_directory import load_inception_directory, save_model_directory
 from dmgan_tf.models.text_encoder import TextEncoder
 from dmgan_tf.text.tokenizer import Tokenizer
@@ -211,29 +212,10 @@ def _model_saver(directory, damsm, config, info, image_size, split):
             text_encoder=damsm.text_encoder,
             image_encoder=damsm.image_encoder,
             extra={"damsm": {**settings, **figures}},
-            readme=_model_card(config, info, vocabulary, figures),
+            about=About(
+                title="DAMSM: text and image encoder",
+                data=f"{info.name}, {info.split('train').num_images} training images.",
+            ),
         )
 
     return save
-
-
-def _model_card(config, info, vocabulary, figures):
-    retrieval = "not measured: no images are held out"
-    if figures:
-        retrieval = (
-            "{retrieval_accuracy:.1%} (chance {retrieval_chance:.1%}) "
-            "on the {retrieval_split} split"
-        ).format(**figures)
-    return f"""# DAMSM: text and image encoder
-
-A text-image matching model of [AttnGAN](https://arxiv.org/abs/1711.10485), made with `dmgan_tf`.
-
-- data: {info.name}, {info.split("train").num_images} training images
-- image backbone: {config.image_backbone}; shared space of {config.word_dim} dimensions
-- retrieval of the true caption: {retrieval}
-- vocabulary: {len(vocabulary) - 1} words
-
-```
-python -m dmgan_tf.train --data=DATA --damsm=DIRECTORY --run=RUN
-```
-"""

@@ -6,6 +6,7 @@ import dataclasses
 import keras
 
 from dmgan_tf.figures.contact_sheet import contact_sheet, save_png
+from dmgan_tf.models import model_card as cards
 from dmgan_tf.models.text_to_image import DMGANTextToImage
 
 
@@ -77,21 +78,23 @@ def model_card(current_model, info, evaluation=None):
             "real ones; R-precision by the DAMSM of training {r_precision:.1f} % (chance "
             "{r_precision_chance:.1f} %). These compare the epochs of a run, not papers.\n"
         ).format(**evaluation)
-    return f"""# DM-GAN, {config.image_sizes[-1]} pixels
-
-A text-to-image model of [DM-GAN](https://arxiv.org/abs/1904.01310), made with `dmgan_tf`.
-
-- data: {info.name}, {info.split("train").num_images} training images
-- stages: {", ".join(str(size) for size in config.image_sizes)} pixels
-- generator: {model.generator.count_params():,} parameters, moving average of {config.ema_decay}
-- objective: {config.objective}, DAMSM weight {config.damsm_weight}, KL weight {config.kl_weight}
-- steps so far: {current_model.step}, batch {config.batch_size}
-- vocabulary: {len(model.vocabulary) - 1} words
-{chosen}
-```
-python -m dmgan_tf.sample --model=DIRECTORY --caption="..." --output=samples
-```
-"""
+    about = cards.About(
+        data=f"{info.name}, {info.split('train').num_images} training images.",
+        training=(
+            f"- steps so far: {current_model.step}, batch {config.batch_size}\n"
+            f"- the generator's weights are their moving average of {config.ema_decay}"
+        ),
+        scores=chosen,
+    )
+    return cards.model_card(
+        model.vocabulary,
+        model.discriminators,
+        text_encoder=model.text_encoder,
+        generator=model.generator,
+        image_encoder=model.image_encoder,
+        extra=model.extra,
+        about=about,
+    )
 
 
 class SampleSheets(keras.callbacks.Callback):

@@ -102,7 +102,7 @@ def test_a_directory_may_hold_encoders_only(tmp_path):
     loaded = load_model_directory(tmp_path / "damsm")
     assert loaded.generator is None and loaded.image_encoder is None
     assert loaded.discriminators == [] and loaded.extra == {}
-    assert "Networks of" in loaded.readme and "- vocabulary: 4 words" in loaded.readme
+    assert "# Networks of" in loaded.readme and "| vocabulary | 4 words |" in loaded.readme
 
 
 def test_a_run_directory_leads_to_its_model(saved, tmp_path):

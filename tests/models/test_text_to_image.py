@@ -1,12 +1,16 @@
 """`DMGANTextToImage`: the same call draws the same images, and other noise draws others."""
 
+import json
 import logging
 
+import h5py
 import numpy as np
 import pytest
 
 from dmgan_tf.errors import InputError
+from dmgan_tf.models.discriminator import Discriminator
 from dmgan_tf.models.generator import Generator
+from dmgan_tf.models.model_card import About
 from dmgan_tf.models.model_directory import save_model_directory
 from dmgan_tf.models.text_encoder import TextEncoder
 from dmgan_tf.models.text_to_image import DMGANTextToImage, to_uint8
@@ -151,6 +155,45 @@ def test_saving_again_keeps_the_card(model, tmp_path):
     assert (tmp_path / "second/README.md").read_text(encoding="utf-8") == "# Äpfel\n"
     loaded.save_to_preset(tmp_path / "second", readme="# Other\n")
     assert (tmp_path / "second/README.md").read_text() == "# Other\n"
+    loaded.save_to_preset(tmp_path / "second", about=About(license="mit"))
+    assert "license: mit" in (tmp_path / "second/README.md").read_text()
+
+
+def test_float16_halves_a_model_and_keeps_the_images(model, tmp_path):
+    model.save_to_preset(tmp_path / "whole")
+    model.save_to_preset(tmp_path / "half", weights_dtype="float16")
+    config = json.loads((tmp_path / "half/config.json").read_text())
+    assert config["weights_dtype"] == "float16"
+    loaded = DMGANTextToImage.from_preset(tmp_path / "half")
+    assert {weight.dtype for weight in loaded.generator.weights} <= {"float32", "uint32"}
+    assert loaded.extra == {}  # the next saving says itself how it stores
+    with h5py.File(tmp_path / "half/generator.weights.h5") as file:
+        found = set()
+        file.visititems(
+            lambda _, item: found.add(
+                (getattr(item, "ndim", 0) > 1, str(getattr(item, "dtype", "")))
+            )
+        )
+    assert (True, "float16") in found and (False, "float16") not in found
+    for ours, whole in zip(loaded.generator.weights, model.generator.weights, strict=True):
+        ours, whole = ours.numpy(), whole.numpy()
+        assert np.abs(ours - whole).max() <= (2**-11 * np.abs(whole).max() if ours.ndim > 1 else 0)
+    # The kernels of this model are noise, which makes the most of a small difference.
+    difference = loaded.generate(CAPTIONS).astype(float) - model.generate(CAPTIONS)
+    assert 0 < np.abs(difference).mean() < 1
+    with pytest.raises(InputError, match="one of .*float16.*Received: 'int8'"):
+        model.save_to_preset(tmp_path / "other", weights_dtype="int8")
+    assert not (tmp_path / "other").exists()
+
+
+def test_discriminators_may_be_left_out(model, tmp_path):
+    discriminator = Discriminator(16, 2, 6)
+    discriminator.build()
+    parts = (model.vocabulary, model.text_encoder, model.generator, [discriminator])
+    DMGANTextToImage(*parts).save_to_preset(tmp_path / "model", keep_discriminators=False)
+    assert not (tmp_path / "model/discriminators.weights.h5").exists()
+    loaded = DMGANTextToImage.from_preset(tmp_path / "model")
+    assert loaded.discriminators == [] and "discriminator" not in loaded.readme
 
 
 def test_numpy_numbers_and_captions_are_as_good(model):

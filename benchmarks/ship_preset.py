@@ -1,0 +1,169 @@
+r"""Writes a trained model into `dmgan_tf/presets`, where it ships with the package.
+
+  python benchmarks/ship_preset.py --model=runs/emoji128 --name=emoji_128 \
+      --scores="this model=runs/test.json" --scores="real pictures=runs/real.json" \
+      --training="Nine hours on two processor cores."
+
+The preset has text encoder, generator and image encoder, in float16, and no discriminators; a model
+card made of the training's settings, of scores that `python -m dmgan_tf.evaluate --output=F.json`
+wrote, and of what is said below of data, licences and limits; and the licences of the drawings. A
+preset beyond 12 MB is refused: every clone and every wheel carries it.
+"""
+
+import json
+import pathlib
+import re
+
+from absl import flags
+
+import dmgan_tf
+from dmgan_tf import command
+from dmgan_tf.errors import InputError
+from dmgan_tf.files import replacing_directory, write_text
+
+MOST_BYTES = 12_000_000
+ATTRIBUTION = pathlib.Path(dmgan_tf.__file__).parent / "data" / "emoji" / "ATTRIBUTION.md"
+METRICS = {
+    "fid": "FID",
+    "is": "Inception Score",
+    "kid": "KID",
+    "r_precision": "R-precision",
+    "clip_score": "CLIP score",
+    "clip_r_precision": "CLIP R-precision",
+}
+DATA = """\
+5,094 drawings of 1,391 emoji, on white, from four openly licensed sets, each with five captions
+made of the emoji's Unicode name, its keywords and the set's style. 935 drawings of 253 other emoji
+were held out for the scores.
+
+| set | style in the captions | training drawings | copyright | licence |
+|---|---|---|---|---|
+| Noto Emoji | noto | 1,391 | Google Inc | Apache-2.0 |
+| Noto Emoji v1 | classic noto | 1,026 | Google Inc | Apache-2.0 |
+| Fluent Emoji | glossy fluent | 1,339 | Microsoft Corporation | MIT |
+| Fluent Emoji Flat | flat | 1,338 | Microsoft Corporation | MIT |
+
+Names and keywords are those of emojibase-data 17.0.0 (Miles Johnson, MIT), from Unicode CLDR
+(Unicode, Inc., Unicode licence). The licences stand in `ATTRIBUTION.md` beside this card, and go
+where the weights go."""
+LIMITS = """\
+- It draws single things on a white ground, in the four styles that it saw; no scenes, no text, no
+  counting, no left and right.
+- Simple shapes and colours follow the caption best. Things with parts (people, vehicles, tools)
+  stay blots more often than not, and faces lose their features.
+- It is a toy that shows a method. Pictures may resemble the drawings that it was trained on."""
+LICENCES = """\
+# Attribution
+
+The weights beside this file were trained on drawings of Noto Emoji and Noto Emoji v1 (Google Inc,
+Apache-2.0), Fluent Emoji and Fluent Emoji Flat (Microsoft Corporation, MIT), with names and
+keywords of emojibase-data 17.0.0 (Miles Johnson, MIT), from Unicode CLDR (Unicode, Inc., Unicode
+licence). The drawings were rendered on white and scaled; none of them is among the files here.
+"""
+
+
+def define_flags():
+    """Declares the flags of this script."""
+    flags.DEFINE_string("model", None, "Run directory or model directory.")
+    flags.DEFINE_string("name", None, "Name of the preset, such as emoji_128.")
+    flags.DEFINE_multi_string(
+        "scores", [], "LABEL=FILE.json, a report of `evaluate`; several stand below each other."
+    )
+    flags.DEFINE_string("training", None, "A sentence on the training, for the card.")
+    flags.DEFINE_string("example", "a flat drawing of a red apple", "A caption for the card.")
+    flags.DEFINE_string("presets", None, "Where presets are; default: those of the package.")
+
+
+def main():
+    """Writes the preset and prints the size of its files."""
+    options = flags.FLAGS
+    if not options.model:
+        raise InputError("Expected --model=MODEL, a run or model directory. Received: none.")
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", options.name or ""):
+        raise InputError(
+            "Expected --name=NAME of small letters, digits and underscores. Received: "
+            f"{options.name}."
+        )
+    scores = scores_table(options.scores)
+
+    from dmgan_tf.models.model_card import About
+    from dmgan_tf.models.presets import SHIPPED
+
+    about = About(
+        handle=options.name,
+        example=options.example,
+        license="apache-2.0",
+        language="en",
+        tags=["emoji"],
+        data=DATA,
+        training=options.training,
+        scores=scores,
+        limits=LIMITS,
+    )
+    directory = pathlib.Path(options.presets or SHIPPED) / options.name
+    ship(options.model, directory, about)
+    for path in sorted(directory.iterdir()):
+        print(f"{path.stat().st_size:>11,}  {path.name}")
+    print(directory)
+
+
+def ship(source, directory, about):
+    """Writes a preset, whole or not at all."""
+    from dmgan_tf.models.text_to_image import DMGANTextToImage
+
+    model = DMGANTextToImage.from_preset(source)
+    for part in ("vocabulary", "text_encoder", "image_encoder"):
+        if getattr(model, part) is None:
+            raise InputError(
+                f"Expected a model that draws captions and scores them. Received: {source}, "
+                f"without {part.replace('_', ' ')}."
+            )
+    # What else is there, such as where training started, may name places of one machine.
+    model.extra = {name: model.extra[name] for name in ("damsm", "training") if name in model.extra}
+    _, start, licences = ATTRIBUTION.read_text("utf-8").partition("\nThe Apache License 2.0")
+    with replacing_directory(directory) as temporary:
+        model.save_to_preset(
+            temporary, about=about, weights_dtype="float16", keep_discriminators=False
+        )
+        write_text(temporary / ATTRIBUTION.name, LICENCES + start + licences)
+        size = sum(path.stat().st_size for path in temporary.iterdir())
+        if size > MOST_BYTES:
+            raise InputError(
+                f"Expected a preset of at most {MOST_BYTES / 1e6:g} MB. Received: "
+                f"{size / 1e6:.1f} MB. Train a narrower generator (--channels)."
+            )
+
+
+def scores_table(reports):
+    """The scores of reports as a Markdown table; None if there are none."""
+    from dmgan_tf.evaluation.report import value_text
+    from dmgan_tf.evaluation.scoring import Score
+
+    rows, notes = [], {}
+    for given in reports:
+        label, separator, path = given.partition("=")
+        try:
+            report = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
+            scores = [Score(**score) for score in report["scores"]]
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            raise InputError(
+                "Expected --scores=LABEL=FILE.json, a report that `evaluate` wrote. Received: "
+                f"{given} ({type(error).__name__})."
+            ) from error
+        for score in scores:
+            marks = "".join(f" [{notes.setdefault(n, len(notes) + 1)}]" for n in score.warnings)
+            chance = "" if score.chance is None else f"{score.chance:g} %"
+            rows.append(
+                f"| {label} | {METRICS[score.metric]}{marks} | {score.protocol} | "
+                f"{value_text(score)} | {score.num_images:,} | {chance} |"
+            )
+    if not rows:
+        return None
+    head = ["| pictures | metric | by | value | images | chance |", "|---|---|---|---|---|---|"]
+    text = "\n".join(head + rows)
+    return "\n\n".join([text, *(f"[{number}] {note}." for note, number in notes.items())])
+
+
+if __name__ == "__main__":
+    define_flags()
+    command.run(main)

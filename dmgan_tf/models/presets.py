@@ -1,0 +1,47 @@
+"""Where a model is: at a path, among those that ship with the package, or on a hub."""
+
+import os
+import pathlib
+
+from dmgan_tf.errors import InputError
+from dmgan_tf.model_hubs import download_model, is_handle
+from dmgan_tf.models.model_config import files_of
+
+SHIPPED = pathlib.Path(__file__).parents[1] / "presets"
+
+
+def shipped_presets():
+    """The names of the models that ship with the package, a sorted list."""
+    return sorted(path.parent.name for path in SHIPPED.glob("*/config.json"))
+
+
+def find_model_directory(model):
+    """The model directory that `model` stands for; a hub's is fetched first.
+
+    Args:
+        model: A model directory, a run directory (whose `model/` it is then), the name of a shipped
+            model, or a handle, `hf://USER/MODEL` or `kaggle://USER/MODEL/FRAMEWORK/VARIATION`. A
+            path in the working directory that is called as a shipped model is given as `./NAME`.
+
+    Returns:
+        A `pathlib.Path` to a directory with a `config.json`.
+
+    Raises:
+        InputError: If there is no such model, or it cannot be fetched.
+    """
+    if is_handle(model):
+        return download_model(model, files_of)
+    if isinstance(model, str) and model in shipped_presets():
+        return SHIPPED / model
+    directory = pathlib.Path(model)
+    for candidate in (directory, directory / "model"):
+        if (candidate / "config.json").is_file():
+            return candidate
+    shipped = ""
+    if os.fspath(model) == directory.name:  # it may have been meant as a name
+        shipped = f", or the name of a shipped model ({', '.join(shipped_presets()) or 'none'})"
+    raise InputError(
+        f"Expected a model directory (one with config.json) or a run directory at {model}{shipped}."
+        f" Received: {'a directory without one' if directory.is_dir() else 'nothing there'}. "
+        "Train one with `python -m dmgan_tf.train`."
+    )
