@@ -9,11 +9,14 @@ python -m dmgan_tf.visualize --model=runs/birds --figure=memory --figure=attenti
 python -m dmgan_tf.visualize --model=runs/birds --figure=interpolation --num_frames=12 \
     --caption="a small yellow bird" --to_caption="a large black bird" --output=figures/walk
 
+python -m dmgan_tf.visualize --model=runs/birds --figure=architecture
+
 The figures: stages, every stage of each caption's picture side by side (Figure 4 of the paper);
 diversity, each caption under many noises (Figure 5); attention, where in the picture each word is
 read; memory, the most relevant words by memory writing and by key addressing, or by word attention
 in a model that has that instead, and the response gate (Figure 6); interpolation, walks from one
-noise to the next, and from each caption to --to_caption. Without --figure, all that the model has.
+noise to the next, and from each caption to --to_caption; architecture, the model's networks and
+their sizes (Figure 2), which needs no caption. Without --figure, all that the model has.
 
 A model is a shipped name, a model directory, or a run directory. The same model, captions and seed
 give the same files. To look inside a picture that `sample` drew, give its seed, and as --first_row
@@ -40,7 +43,7 @@ from dmgan_tf.figures.relevance import BY, relevance_table, response_table
 from dmgan_tf.figures.stages import stages_figure, stages_table
 from dmgan_tf.figures.tables import text_table, write_csv
 
-FIGURES = ("stages", "diversity", "attention", "memory", "interpolation")
+FIGURES = ("stages", "diversity", "attention", "memory", "interpolation", "architecture")
 
 
 def define_flags() -> None:
@@ -88,6 +91,10 @@ def main() -> None:
 def _outputs(models, options):
     """Draws what was asked for, one `_Output` after another."""
     model = models[options.model]
+    if "architecture" in (options.figure or FIGURES):
+        yield architecture_output(model)
+    if set(options.figure) == {"architecture"}:
+        return
     drawn_with = {name: options[name].value for name in ("seed", "first_row", "batch_size")}
     drawings = {name: draw(other, options.caption, **drawn_with) for name, other in models.items()}
     ours = drawings[options.model]
@@ -117,7 +124,7 @@ def _check(options):
         raise InputError(
             "Expected --model=MODEL: a shipped name, a model directory or a run directory."
         )
-    if not options.caption:
+    if not options.caption and set(options.figure) != {"architecture"}:
         raise InputError('Expected a caption: --caption="..." (repeatable).')
     for caption in [*options.caption, *([options.to_caption] * (options.to_caption is not None))]:
         if not caption.strip():
@@ -170,13 +177,32 @@ def _write(output, options):
     """Writes a figure and its tables, and prints the figure's path and its table."""
     directory = pathlib.Path(options.output)
     metadata = {"seed": str(options.seed), "row": str(options.first_row)}
-    caption = output.caption or "\n".join(options.caption)
+    if output.name == "architecture":  # it shows no picture
+        metadata = {}
+    else:
+        metadata["caption"] = output.caption or "\n".join(options.caption)
     path = directory / f"{output.name}.png"
-    save_png(path, output.figure, {"caption": caption, **metadata, "model": options.model})
+    save_png(path, output.figure, {**metadata, "model": options.model})
     write_csv(directory / f"{output.name}.csv", output.rows)
     for addition, rows in output.more_tables.items():
         write_csv(directory / f"{output.name}_{addition}.csv", rows)
     print(f"{path}\n{text_table(output.rows, output.printed)}\n")
+
+
+def architecture_output(model):
+    """The model's networks and the functions that they are trained by: a figure and a table."""
+    from dmgan_tf import losses
+    from dmgan_tf.figures.architecture import architecture_figure
+    from dmgan_tf.figures.network_parts import architecture_table, read_architecture
+
+    architecture = read_architecture(model)
+    named = ("discriminator_loss", "generator_loss", "conditioning_divergence", "matching_losses")
+    return _Output(
+        "architecture",
+        architecture_figure(architecture, [getattr(losses, name) for name in named]),
+        architecture_table(architecture),
+        ("class", "parameters", "outputs"),
+    )
 
 
 def _diversity(model, options, title, drawn_with):

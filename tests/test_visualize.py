@@ -74,7 +74,7 @@ def flags_of(*captions):
 
 def test_all_figures_of_a_model_are_drawn_by_default(visualize):
     output, stdout = visualize(*flags_of(*CAPTIONS), "--num_samples=2", "--num_frames=3")
-    names = ("stages", "diversity", "interpolation")
+    names = ("stages", "diversity", "interpolation", "architecture")
     names += tuple(f"{name}_{i:03d}" for name in ("attention", "memory") for i in (0, 1))
     files = {f"{name}.{ending}" for name in names for ending in ("png", "csv")}
     files |= {"memory_000_response.csv", "memory_001_response.csv"}
@@ -195,10 +195,25 @@ def test_the_same_flags_write_the_same_bytes(visualize):
 def test_a_model_of_one_stage_gets_the_figures_that_it_has(visualize, one_stage):
     output, _ = visualize(*flags_of("a red disc"), "--num_frames=2", model=one_stage)
     assert sorted(path.name for path in output.glob("*.png")) == [
+        "architecture.png",
         "diversity.png",
         "interpolation.png",
         "stages.png",
     ]
+
+
+def test_the_architecture_needs_no_caption(visualize, vivid_model):
+    output, stdout = visualize("--figure=architecture")
+    assert {path.name for path in output.iterdir()} == {"architecture.png", "architecture.csv"}
+    rows = table(output / "architecture.csv")
+    model = DMGANTextToImage.from_preset(vivid_model)
+    stage = model.generator.refinement_stages[0]
+    counts = {row["part"]: int(row["parameters"]) for row in rows}
+    trained = sum(np.prod(weight.shape) for weight in stage.trainable_weights)
+    assert counts["generator.refinement_stages[0]"] == trained
+    assert "GatedResponse" in stdout
+    with Image.open(output / "architecture.png") as figure:
+        assert figure.text == {"model": str(vivid_model)}
 
 
 def test_captions_of_any_script_are_written(visualize):
@@ -214,6 +229,7 @@ def test_captions_of_any_script_are_written(visualize):
     ("arguments", "message"),
     [
         ([], "--caption="),
+        (["--figure=architecture", "--figure=stages"], "--caption="),
         (["--caption= "], "Expected words in each caption"),
         (["--caption=red", "--to_caption="], "Expected words in each caption"),
         (["--caption=zeppelin"], "zeppelin"),

@@ -109,6 +109,11 @@ def text_lines(text, width, size=BODY, bold=False):
     return wrap_text(drawable(text), _Type(size, bold), width) if text else []
 
 
+def text_width(text, size=BODY, bold=False):
+    """How wide one line of text is."""
+    return _Type(size, bold).getlength(drawable(text))
+
+
 def fitting(text, width, size=BODY, bold=False):
     """`text` on one line no wider than `width`, cut with an ellipsis if it is longer."""
     face, text = _Type(size, bold), " ".join(drawable(text).split())

@@ -1,0 +1,91 @@
+"""A page of pictures to be looked at first: one a caption, the captions centred under them."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from dmgan_tf.figures.canvas import (
+    BODY,
+    INK,
+    MARGIN,
+    PALE_INK,
+    SMALL,
+    Canvas,
+    line_height,
+    text_lines,
+)
+from dmgan_tf.figures.contact_sheet import resized
+from dmgan_tf.figures.picture_grid import cell_size
+
+_PAGE_WIDTH = 1000  # about what GitHub shows of a README
+_SMALLEST_CELL = 120
+_NARROWEST_GAP = 20
+_LINE_GAP = 26  # from a caption to the pictures below it
+
+
+def gallery_figure(
+    pictures: Sequence[np.ndarray],
+    captions: Sequence[str],
+    *,
+    columns: int = 6,
+    stages: Sequence[np.ndarray] = (),
+    stages_caption: str = "",
+):
+    """Lays pictures out in lines across the page, and the stages of one more below them.
+
+    Args:
+        pictures: uint8 `(size, size, 3)`, one or more.
+        captions: One a picture.
+        columns: Pictures side by side.
+        stages: If given, the stages of a picture, smallest first, all drawn at one size.
+        stages_caption: Its caption.
+
+    Returns:
+        A `PIL.Image.Image`.
+    """
+    cell = cell_size([*pictures, *stages], _SMALLEST_CELL)
+    columns = max(1, min(columns, len(pictures)))
+    gap = _NARROWEST_GAP
+    if columns > 1:
+        gap = max(gap, (_PAGE_WIDTH - 2 * MARGIN - columns * cell) // (columns - 1))
+    width = max(_PAGE_WIDTH, columns * (cell + gap) - gap + 2 * MARGIN)
+    lines = [
+        (pictures[i : i + columns], captions[i : i + columns])
+        for i in range(0, len(pictures), columns)
+    ]
+    texts = [[text_lines(text, cell + gap - 12, BODY) for text in line] for _, line in lines]
+    heights = [cell + 8 + max(map(len, line)) * line_height(BODY) + _LINE_GAP for line in texts]
+    stages_height = cell + 3 * line_height(BODY) + _LINE_GAP if len(stages) else 0
+    canvas = Canvas(width, MARGIN + sum(heights) + stages_height - _LINE_GAP + MARGIN)
+    top = MARGIN
+    for (line, _), text, height in zip(lines, texts, heights, strict=True):
+        for picture, words, centre in zip(
+            line, text, _centres(width, line, cell, gap), strict=True
+        ):
+            canvas.picture(resized(picture, cell), centre - cell // 2, top)
+            canvas.write_lines(words, centre, top + cell + 8, BODY, INK, align="center")
+        top += height
+    if len(stages):
+        _draw_stages(canvas, stages, stages_caption, cell, top)
+    return canvas.image()
+
+
+def _draw_stages(canvas, stages, caption, cell, top):
+    """The stages of a picture in a line, an arrow from each to the next, the caption above."""
+    canvas.write(caption, canvas.width // 2, top, BODY, INK, align="center")
+    top += line_height(BODY) + 6
+    gap = max(_NARROWEST_GAP + 20, cell // 3)
+    centres = _centres(canvas.width, stages, cell, gap)
+    for i, (stage, centre) in enumerate(zip(stages, centres, strict=True)):
+        canvas.picture(resized(stage, cell), centre - cell // 2, top)
+        label = f"{stage.shape[0]}×{stage.shape[0]}"
+        canvas.write(label, centre, top + cell + 6, SMALL, PALE_INK, align="center")
+        if i:
+            middle = (centre + centres[i - 1]) // 2
+            canvas.write("→", middle, top + cell // 2 - 12, 22, PALE_INK, align="center")
+
+
+def _centres(width, line, cell, gap):
+    """The middles of the pictures of a line that stands in the middle of the page."""
+    left = (width - len(line) * (cell + gap) + gap) // 2
+    return [left + i * (cell + gap) + cell // 2 for i in range(len(line))]
