@@ -105,7 +105,8 @@ def doubling_kernel(kernel):
     Returns:
         Float tensor `(4, 4, filters, channels)`, as `keras.ops.conv_transpose` takes it.
     """
-    kernel = ops.flip(ops.transpose(kernel, (0, 1, 3, 2)), axis=(0, 1))
+    kernel = ops.transpose(kernel, (0, 1, 3, 2))
+    kernel = ops.flip(ops.flip(kernel, axis=0), axis=1)  # Keras 3.10 flips one axis at a time
     for axis in (0, 1):
         before, after = ([(0, 0)] * 4 for _ in range(2))
         before[axis], after[axis] = (1, 0), (0, 1)
