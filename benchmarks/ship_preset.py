@@ -109,8 +109,10 @@ def main():
 
 def ship(source, directory, about):
     """Writes a preset, whole or not at all."""
+    from dmgan_tf.models.model_directory import check_replaceable
     from dmgan_tf.models.text_to_image import DMGANTextToImage
 
+    check_replaceable(directory)
     model = DMGANTextToImage.from_preset(source)
     for part in ("vocabulary", "text_encoder", "image_encoder"):
         if getattr(model, part) is None:
@@ -141,22 +143,21 @@ def scores_table(reports):
 
     rows, notes = [], {}
     for given in reports:
-        label, separator, path = given.partition("=")
+        label, _, path = given.partition("=")
         try:
             report = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
-            scores = [Score(**score) for score in report["scores"]]
+            for score in (Score(**score) for score in report["scores"]):
+                marks = "".join(f" [{notes.setdefault(n, len(notes) + 1)}]" for n in score.warnings)
+                chance = "" if score.chance is None else f"{score.chance:g} %"
+                rows.append(
+                    f"| {label} | {METRICS[score.metric]}{marks} | {score.protocol} | "
+                    f"{value_text(score)} | {score.num_images:,} | {chance} |"
+                )
         except (OSError, ValueError, LookupError, TypeError) as error:
             raise InputError(
                 "Expected --scores=LABEL=FILE.json, a report that `evaluate` wrote. Received: "
                 f"{given} ({type(error).__name__})."
             ) from error
-        for score in scores:
-            marks = "".join(f" [{notes.setdefault(n, len(notes) + 1)}]" for n in score.warnings)
-            chance = "" if score.chance is None else f"{score.chance:g} %"
-            rows.append(
-                f"| {label} | {METRICS[score.metric]}{marks} | {score.protocol} | "
-                f"{value_text(score)} | {score.num_images:,} | {chance} |"
-            )
     if not rows:
         return None
     head = ["| pictures | metric | by | value | images | chance |", "|---|---|---|---|---|---|"]

@@ -28,6 +28,8 @@ def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
         The path to write to.
     """
     path = pathlib.Path(path)
+    if not path.name:  # "", "." and "/", beside which no file could be named
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
     try:

@@ -74,6 +74,12 @@ def test_a_full_disk_names_the_file(tmp_path):
     assert raised.value.filename == str(tmp_path / "a.png")
 
 
+@pytest.mark.parametrize("path", ["", ".", "/"])
+def test_a_path_without_a_name_is_no_file(path):
+    with pytest.raises(IsADirectoryError, match="Is a directory"), replacing(path):
+        pass
+
+
 def test_what_killed_processes_left_of_a_file(tmp_path):
     ended, running = 2**22 + 1, os.getppid()  # beyond the largest number that Linux gives
     for name in ("a", "b"):

@@ -2,7 +2,6 @@
 
 import dataclasses
 import itertools
-import math
 from collections.abc import Sequence
 
 from dmgan_tf.errors import InputError
@@ -141,8 +140,8 @@ def checked_number(value, name: str, lowest: int, highest: int) -> int:
         InputError: If it is none, is not whole, or is out of range.
     """
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    whole = is_number and math.isfinite(value) and value == int(value)
-    if not whole or not lowest <= value <= highest:
+    # The range goes first: neither NaN nor what no float can hold gets past it.
+    if not is_number or not lowest <= value <= highest or value != int(value):
         received = "nothing" if value is None else shortened(str(value))
         raise InputError(
             f"Expected {name}, a whole number from {lowest} to {highest}. Received: {received}."

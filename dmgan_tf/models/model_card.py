@@ -133,7 +133,11 @@ def _head(about, draws):
 def _yaml(text):
     """A string of YAML, in quotes where it could be read as something else."""
     plain = _PLAIN.fullmatch(text) and text.lower() not in _YAML_WORDS
-    return text if plain else json.dumps(text)
+    if plain:
+        return text
+    # JSON's escapes are YAML's but for an emoji, of which JSON makes two halves of a character.
+    escaped = (c if ord(c) > 0xFFFF else json.dumps(c)[1:-1] for c in text)
+    return f'"{"".join(escaped)}"'
 
 
 def _title(networks, generator):

@@ -33,15 +33,23 @@ def find_model_directory(model):
         return download_model(model, files_of)
     if isinstance(model, str) and model in shipped_presets():
         return SHIPPED / model
+    if not os.fspath(model):  # to `pathlib` it is the working directory, which nobody named
+        raise InputError(
+            "Expected a model directory, a run directory or the name of a shipped model. "
+            "Received: an empty name."
+        )
     directory = pathlib.Path(model)
     for candidate in (directory, directory / "model"):
         if (candidate / "config.json").is_file():
             return candidate
-    shipped = ""
+    shipped, found = "", "nothing there"
+    if directory.is_dir():
+        found = "a directory without one"
+    elif directory.is_file():
+        found = "a file"
     if os.fspath(model) == directory.name:  # it may have been meant as a name
         shipped = f", or the name of a shipped model ({', '.join(shipped_presets()) or 'none'})"
     raise InputError(
         f"Expected a model directory (one with config.json) or a run directory at {model}{shipped}."
-        f" Received: {'a directory without one' if directory.is_dir() else 'nothing there'}. "
-        "Train one with `python -m dmgan_tf.train`."
+        f" Received: {found}. Train one with `python -m dmgan_tf.train`."
     )

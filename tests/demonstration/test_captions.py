@@ -102,6 +102,12 @@ def test_other_numbers_are_refused(value):
     )
 
 
+@pytest.mark.parametrize("value", [10**400, -(10**400)])
+def test_a_number_beyond_all_floats_is_refused(value):
+    with pytest.raises(InputError, match="from 0 to 10. Received: -?1000"):
+        checked_number(value, "the seed", 0, 10)
+
+
 @pytest.mark.parametrize(
     ("captions", "example"),
     [

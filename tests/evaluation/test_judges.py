@@ -72,6 +72,12 @@ def test_the_generators_own_damsm_is_known_by_its_weights(damsm_directory, plan)
         assert not judge.description["is_the_generators_own"] and judge.warnings == ()
 
 
+def test_a_shipped_model_judges_by_its_name(plan):
+    judge = damsm_judge("emoji_128", plan)
+    assert judge.retrieval.sentence_codes.shape[0] == len(plan.captions)
+    assert not judge.description["is_the_generators_own"]
+
+
 def test_half_a_damsm_is_no_judge(prepared_data, plan, tmp_path):
     vocabulary = Vocabulary.load(prepared_data / "vocabulary.txt")
     save_damsm(tmp_path / "half", vocabulary, with_image_encoder=False)

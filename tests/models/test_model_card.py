@@ -29,7 +29,7 @@ FULL = About(
     license="apache-2.0",
     language=["en", "no"],
     datasets=["user/birds"],
-    tags=["birds", "gan", "1: 2"],
+    tags=["birds", "gan", "1: 2", "Vögel 🐦"],
     data="Ten birds.",
     training="One night.",
     scores="| a | b |",
@@ -95,7 +95,7 @@ def test_all_that_is_known(networks):
         "license": "apache-2.0",
         "language": ["en", "no"],
         "datasets": ["user/birds"],
-        "tags": ["dm-gan", "dmgan_tf", "gan", "text-to-image", "birds", "1: 2"],
+        "tags": ["dm-gan", "dmgan_tf", "gan", "text-to-image", "birds", "1: 2", "Vögel 🐦"],
     }
     assert sections_of(card) == [
         *("How to use it", "Sizes", "Training data", "Training", "Scores", "Limits")

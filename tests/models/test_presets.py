@@ -58,6 +58,13 @@ def test_an_unknown_name_is_told_those_there_are(error_line):
     assert "shipped" not in str(caught.value)
 
 
+def test_a_file_is_said_to_be_one(tmp_path):
+    file = tmp_path / "emoji.h5"
+    file.write_text("")
+    with pytest.raises(InputError, match=r"Received: a file\."):
+        find_model_directory(file)
+
+
 def test_a_path_is_none_of_the_names(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for model in (".", "..", "./emoji_128", pathlib.Path("emoji_128"), "", "emoji_128/"):
@@ -68,6 +75,10 @@ def test_a_path_is_none_of_the_names(tmp_path, monkeypatch):
     (own / "config.json").write_text("{}")
     assert find_model_directory("./emoji_128").resolve() == own
     assert find_model_directory("emoji_128") == SHIPPED / "emoji_128"
+    monkeypatch.chdir(own)
+    assert find_model_directory(".").resolve() == own
+    with pytest.raises(InputError, match="an empty name"):
+        find_model_directory("")
 
 
 def test_a_checkout_without_models(tmp_path, monkeypatch):
@@ -195,7 +206,21 @@ def test_what_cannot_be_shipped(script, tmp_path):
     for given in ("a=nowhere.json", str(report), f"a={report}"):
         with pytest.raises(InputError, match="Expected --scores=LABEL=FILE.json"):
             script.scores_table([given])
+    for values in ({"metric": "zoom", "value": 1.5}, {"metric": "fid", "value": "1.5"}):
+        score = {"protocol": "lite0", "deviation": None, "num_images": 3, **values}
+        report.write_text(json.dumps({"scores": [score]}))
+        with pytest.raises(InputError, match="Expected --scores=LABEL=FILE.json"):
+            script.scores_table([f"a={report}"])
     assert list(tmp_path.iterdir()) == [report]
+
+
+def test_nothing_but_a_preset_is_replaced(script, vivid_model, tmp_path):
+    checkpoint = tmp_path / "birds" / "checkpoints" / "1.ckpt"
+    checkpoint.parent.mkdir(parents=True)
+    checkpoint.write_text("hours of work")
+    with pytest.raises(InputError, match="which saving would erase"):
+        script.ship(vivid_model, tmp_path / "birds", None)
+    assert checkpoint.read_text() == "hours of work"
 
 
 def test_a_preset_that_is_too_large_is_not_written(script, vivid_model, tmp_path, monkeypatch):
