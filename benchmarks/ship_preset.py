@@ -23,14 +23,6 @@ from dmgan_tf.files import replacing_directory, write_text
 
 MOST_BYTES = 12_000_000
 ATTRIBUTION = pathlib.Path(dmgan_tf.__file__).parent / "data" / "emoji" / "ATTRIBUTION.md"
-METRICS = {
-    "fid": "FID",
-    "is": "Inception Score",
-    "kid": "KID",
-    "r_precision": "R-precision",
-    "clip_score": "CLIP score",
-    "clip_r_precision": "CLIP R-precision",
-}
 DATA = """\
 5,094 drawings of 1,391 emoji, on white, from four openly licensed sets, each with five captions
 made of the emoji's Unicode name, its keywords and the set's style. 935 drawings of 253 other emoji
@@ -138,7 +130,7 @@ def ship(source, directory, about):
 
 def scores_table(reports):
     """The scores of reports as a Markdown table; None if there are none."""
-    from dmgan_tf.evaluation.report import value_text
+    from dmgan_tf.evaluation.report import METRIC_NAMES, value_text
     from dmgan_tf.evaluation.scoring import Score
 
     rows, notes = [], {}
@@ -150,7 +142,7 @@ def scores_table(reports):
                 marks = "".join(f" [{notes.setdefault(n, len(notes) + 1)}]" for n in score.warnings)
                 chance = "" if score.chance is None else f"{score.chance:g} %"
                 rows.append(
-                    f"| {label} | {METRICS[score.metric]}{marks} | {score.protocol} | "
+                    f"| {label} | {METRIC_NAMES[score.metric]}{marks} | {score.protocol} | "
                     f"{value_text(score)} | {score.num_images:,} | {chance} |"
                 )
         except (OSError, ValueError, LookupError, TypeError) as error:

@@ -13,7 +13,7 @@ from dmgan_tf.evaluation.scoring import Score
 from dmgan_tf.files import write_text
 
 FORMAT_VERSION = 1
-_NAMES = {
+METRIC_NAMES = {
     "fid": "FID",
     "is": "Inception Score",
     "kid": "KID",
@@ -41,7 +41,7 @@ def table(scores: list[Score]) -> str:
         mark = f" [{', '.join(marks)}]" if marks else ""
         rows.append(
             (
-                _NAMES[score.metric] + mark,
+                METRIC_NAMES[score.metric] + mark,
                 score.protocol,
                 value_text(score),
                 f"{score.num_images:,}",
