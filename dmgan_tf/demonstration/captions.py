@@ -15,12 +15,12 @@ _SHORTEST_WORD = 4  # letters of an example of one word: "the" and "of" show not
 # One family of captions for each kind of data; a model that knows two of a family gets that one.
 _EXAMPLES = (
     (
-        "a flat drawing of a red apple",
-        "a glossy fluent drawing of a green heart",
-        "a noto drawing of a cat face",
-        "a flat drawing of a blue circle",
-        "a glossy fluent drawing of a yellow star",
-        "a classic noto drawing of a smiling face",
+        "a noto drawing of a princess",
+        "a glossy fluent drawing of a purple heart",
+        "a flat drawing of a pouting face",
+        "a flat drawing of a red square",
+        "a flat drawing of a police officer",
+        "a glossy fluent drawing of an evergreen tree",
     ),
     (
         "this bird is blue with white and has a very short beak",

@@ -112,8 +112,8 @@ def test_a_number_beyond_all_floats_is_refused(value):
     ("captions", "example"),
     [
         (
-            ["a flat drawing of a red apple", "a noto drawing of a cat face", "bowl table"],
-            "a flat drawing of a red apple",
+            ["a flat drawing of a red square", "a noto drawing of a princess", "bowl table"],
+            "a noto drawing of a princess",
         ),
         (
             [
