@@ -41,8 +41,8 @@ where the weights go."""
 LIMITS = """\
 - It draws single things on a white ground, in the four styles that it saw; no scenes, no text, no
   counting, no left and right.
-- Simple shapes and colours follow the caption best. Things with parts (people, vehicles, tools)
-  stay blots more often than not, and faces lose their features.
+- Simple shapes and colours follow the caption best. Faces and busts are recognised, features out
+  of place; other things with parts (animals, vehicles, tools) stay blots more often than not.
 - It is a toy that shows a method. Pictures may resemble the drawings that it was trained on."""
 LICENCES = """\
 # Attribution
