@@ -167,7 +167,8 @@ def _usage(networks, vocabulary, about):
             "--output=samples\n```\n\n"
             "```python\nfrom dmgan_tf import DMGANTextToImage\n\n"
             f'model = DMGANTextToImage.from_preset("{about.handle}")\n'
-            f"images = model.generate([{caption}], seed=0)  # uint8 (captions, height, width, 3)\n"
+            "# uint8 (captions, height, width, 3)\n"
+            f"images = model.generate([{caption}], seed=0)\n"
             "```",
             about,
         )
