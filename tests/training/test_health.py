@@ -168,6 +168,7 @@ def flags_of_a_run_that_diverges(data, damsm, run, **changes):
     return [f"--{name}={value}" for name, value in flags.items() if value is not None]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("on_nan", ["rollback", "stop"])
 def test_the_command_ends_with_one_line(
     run_command, prepared_data, damsm_directory, tmp_path, on_nan

@@ -50,7 +50,7 @@ def test_pretraining_is_watched_on_the_validation_split(data, tmp_path, run_comm
     assert result.retrieval_split == "validation" and 0 <= result.retrieval_accuracy <= 1
     model = load_model_directory(tmp_path / "run")
     assert model.extra["damsm"]["retrieval_split"] == "validation"
-    assert "on the validation split" in model.readme
+    assert "of the validation split" in model.readme
     arguments = (f"--data={data}", f"--run={tmp_path}/run", "--resume", "--epochs=1")
     sizes = ("--backbone_channels=4", "--encoder_input_size=16", "--word_dim=8")
     status, stdout, stderr = run_command(

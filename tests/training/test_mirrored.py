@@ -137,6 +137,7 @@ def test_what_a_pair_is_told_apart_from(two_replicas, negatives):
         np.testing.assert_allclose(np.concatenate(values), wanted, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_whole_runs(two_replicas, prepared_data, tmp_path, monkeypatch, capsys):
     """Pretraining, training, sheets, models and checkpoints, all under the strategy."""
     monkeypatch.setattr(session, "get_strategy", lambda name: two_replicas)

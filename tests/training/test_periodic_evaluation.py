@@ -189,6 +189,7 @@ def test_an_end_between_the_best_model_and_its_line(
     assert result.best_evaluation == evaluated[1].best_evaluation
 
 
+@pytest.mark.slow
 def test_over_two_replicas(data, damsm, settings, tmp_path, two_replicas, monkeypatch):
     monkeypatch.setattr(session, "get_strategy", lambda name: two_replicas)
     config = dataclasses.replace(CONFIG, epochs=1, strategy="mirrored")
