@@ -8,19 +8,17 @@ brackets is one that the model has no embedding for, since no training caption h
   python benchmarks/held_out_sheet.py --model=emoji_128 --data=data/emoji --real  # beside real ones
 """
 
-import itertools
-
 import numpy as np
 from absl import flags
 from chosen_images import ChosenImages
 
 from dmgan_tf import command
 from dmgan_tf.data.evaluation import list_captions
+from dmgan_tf.demonstration.captions import pieces_of
 from dmgan_tf.errors import InputError
 from dmgan_tf.evaluation.images import StoredImages
 from dmgan_tf.figures.contact_sheet import contact_sheet, save_picture
 from dmgan_tf.models.text_to_image import DMGANTextToImage
-from dmgan_tf.text.tokenizer import split_words
 
 CELL = 128  # pixels a side
 COLUMNS = {False: 8, True: 4}  # without the real pictures and with them
@@ -97,13 +95,10 @@ def real_pictures(data, split, records, size):
 
 def mark_unknown(caption, vocabulary):
     """The caption with brackets around each word that the vocabulary lacks."""
-
-    pieces = []
-    for in_word, characters in itertools.groupby(caption, lambda c: bool(split_words(c))):
-        piece = "".join(characters)
-        unknown = in_word and vocabulary.id_of(split_words(piece)[0]) is None
-        pieces.append(f"[{piece}]" if unknown else piece)
-    return "".join(pieces)
+    return "".join(
+        f"[{piece.text}]" if piece.is_word and piece.place is None else piece.text
+        for piece in pieces_of(caption, vocabulary)
+    )
 
 
 def title(options, num_marked):
