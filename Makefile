@@ -53,7 +53,7 @@ test-slow: $(VENV)/.installed-test $(VENV)/.installed-notebooks  ## the tests th
 	$(IN_VENV) -m pytest -m slow $(PYTEST_FLAGS)
 
 test-browser: $(VENV)/.installed-browser  ## the web demo in a headless Chromium (apt install chromium)
-	$(IN_VENV) -m pytest -m "slow or not slow" -rs tests/test_demo.py tests/demonstration tests/browser $(PYTEST_FLAGS)
+	$(IN_VENV) -m pytest -m "slow or not slow" -rs tests/demo tests/browser $(PYTEST_FLAGS)
 
 notebooks: $(VENV)/.installed-notebooks  ## run the notebooks and time them; NOTEBOOK_FLAGS=--keep renews kept outputs
 	$(IN_VENV) tests/executed_notebooks.py $(NOTEBOOK_FLAGS)

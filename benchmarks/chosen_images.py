@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from dmgan_tf.evaluation.images import ImageSource
+from dmgan_tf.evaluate.images import ImageSource
 
 
 class ChosenImages(ImageSource):

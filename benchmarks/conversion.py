@@ -21,9 +21,9 @@ import numpy as np
 from absl import flags
 
 from dmgan_tf import command
-from dmgan_tf.conversion import release_layout
-from dmgan_tf.conversion.caption_pickle import write_vocabulary
-from dmgan_tf.conversion.pytorch_writer import write_pytorch_file
+from dmgan_tf.convert import release_layout
+from dmgan_tf.convert.caption_pickle import write_vocabulary
+from dmgan_tf.convert.pytorch_writer import write_pytorch_file
 from dmgan_tf.layers.initialization import without_initial_values
 from dmgan_tf.models import model_directory
 from dmgan_tf.models.discriminator import Discriminator

@@ -13,10 +13,10 @@ from absl import flags
 from chosen_images import ChosenImages
 
 from dmgan_tf import command
-from dmgan_tf.data.evaluation import list_captions
-from dmgan_tf.demonstration.captions import pieces_of
+from dmgan_tf.data.stored import list_captions
+from dmgan_tf.demo.captions import pieces_of
 from dmgan_tf.errors import InputError
-from dmgan_tf.evaluation.images import StoredImages
+from dmgan_tf.evaluate.images import StoredImages
 from dmgan_tf.figures.contact_sheet import contact_sheet, save_picture
 from dmgan_tf.models.text_to_image import DMGANTextToImage
 

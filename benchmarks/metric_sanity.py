@@ -17,15 +17,15 @@ from absl import flags
 from PIL import Image, ImageFilter
 
 from dmgan_tf import command
-from dmgan_tf.data.evaluation import list_captions
 from dmgan_tf.data.records import load_dataset_info
+from dmgan_tf.data.stored import list_captions
 from dmgan_tf.errors import InputError
-from dmgan_tf.evaluation.captions import first_captions
-from dmgan_tf.evaluation.images import GeneratedImages, ImageSource, StoredImages
-from dmgan_tf.evaluation.judges import damsm_judge
-from dmgan_tf.evaluation.networks import load_networks
-from dmgan_tf.evaluation.report import value_text
-from dmgan_tf.evaluation.scoring import Settings, measure_reference, score_images
+from dmgan_tf.evaluate.captions import first_captions
+from dmgan_tf.evaluate.images import GeneratedImages, ImageSource, StoredImages
+from dmgan_tf.evaluate.judges import damsm_judge
+from dmgan_tf.evaluate.networks import load_networks
+from dmgan_tf.evaluate.report import value_text
+from dmgan_tf.evaluate.scoring import Settings, measure_reference, score_images
 from dmgan_tf.models.text_to_image import DMGANTextToImage
 
 BLUR_RADII = (0.5, 1, 2, 4)  # pixels

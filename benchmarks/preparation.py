@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw
 
 from dmgan_tf import command
 from dmgan_tf.data import preparation, records, stored_image
-from dmgan_tf.data.image_folder import CaptionedImage
+from dmgan_tf.data.sources.image_folder import CaptionedImage
 
 FLAGS = flags.FLAGS
 

@@ -22,14 +22,14 @@ from absl import flags
 from chosen_images import ChosenImages
 
 from dmgan_tf import command
-from dmgan_tf.data.evaluation import list_captions
+from dmgan_tf.data.stored import list_captions
 from dmgan_tf.errors import InputError
-from dmgan_tf.evaluation import report
-from dmgan_tf.evaluation.captions import first_captions
-from dmgan_tf.evaluation.images import StoredImages
-from dmgan_tf.evaluation.scoring import Settings, measure_reference, score_images
-from dmgan_tf.evaluation.setup import choose_judges, choose_networks, find_images
-from dmgan_tf.files import write_text
+from dmgan_tf.evaluate import report
+from dmgan_tf.evaluate.captions import first_captions
+from dmgan_tf.evaluate.images import StoredImages
+from dmgan_tf.evaluate.scoring import Settings, measure_reference, score_images
+from dmgan_tf.evaluate.setup import choose_judges, choose_networks, find_images
+from dmgan_tf.files.atomic import write_text
 
 FLAGS = ("model", "damsm", "data", "protocol", "inception", "features", "num_images", "seed")
 OWN, ANOTHER = "its own DAMSM", "another DAMSM"

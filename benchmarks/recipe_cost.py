@@ -23,15 +23,15 @@ from absl import flags
 from made_up_batch import made_up_batch
 
 from dmgan_tf import command, pretrain_damsm, train
-from dmgan_tf.data import coco, cub
+from dmgan_tf.data.sources import coco, cub
 from dmgan_tf.errors import InputError
 from dmgan_tf.models.image_encoder import ImageEncoder
 from dmgan_tf.models.model_directory import ModelComponents
 from dmgan_tf.models.text_encoder import TextEncoder
 from dmgan_tf.training.config import DMGANConfig, PretrainingConfig
 from dmgan_tf.training.damsm import create_optimizer
-from dmgan_tf.training.gan_training import build_dmgan
-from dmgan_tf.training.pretraining import build_damsm
+from dmgan_tf.training.damsm_run import build_damsm
+from dmgan_tf.training.dmgan_run import build_dmgan
 
 CONFIGS = pathlib.Path(__file__).parents[1] / "configs"
 PUBLISHED = {"cub": cub.PUBLISHED_COUNTS, "coco": coco.PUBLISHED_COUNTS}

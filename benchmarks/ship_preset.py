@@ -19,7 +19,7 @@ from absl import flags
 import dmgan_tf
 from dmgan_tf import command
 from dmgan_tf.errors import InputError
-from dmgan_tf.files import replacing_directory, write_text
+from dmgan_tf.files.atomic import replacing_directory, write_text
 
 MOST_BYTES = 12_000_000
 ATTRIBUTION = pathlib.Path(dmgan_tf.__file__).parent / "data" / "emoji" / "ATTRIBUTION.md"
@@ -130,8 +130,8 @@ def ship(source, directory, about):
 
 def scores_table(reports):
     """The scores of reports as a Markdown table; None if there are none."""
-    from dmgan_tf.evaluation.report import METRIC_NAMES, value_text
-    from dmgan_tf.evaluation.scoring import Score
+    from dmgan_tf.evaluate.report import METRIC_NAMES, value_text
+    from dmgan_tf.evaluate.scoring import Score
 
     rows, notes = [], {}
     for given in reports:

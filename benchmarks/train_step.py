@@ -41,7 +41,7 @@ from dmgan_tf.models.image_encoder import BACKBONES, ImageEncoder
 from dmgan_tf.models.model_directory import ModelComponents
 from dmgan_tf.models.text_encoder import TextEncoder
 from dmgan_tf.training.config import DMGANConfig
-from dmgan_tf.training.gan_training import build_dmgan
+from dmgan_tf.training.dmgan_run import build_dmgan
 
 PRECISIONS, SUFFIXES = ("float32", "bfloat16"), ("", "_unfused", "_large")
 VARIANTS = tuple(f"{precision}{suffix}" for precision in PRECISIONS for suffix in SUFFIXES)

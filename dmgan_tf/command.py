@@ -20,7 +20,7 @@ from collections.abc import Callable
 from absl import app, flags, logging
 
 from dmgan_tf.errors import InputError, Interrupted, TrainingDiverged, WorkerLost, first_line
-from dmgan_tf.files import is_disk_full
+from dmgan_tf.files.atomic import is_disk_full
 
 
 def run(main: Callable[[], None], sigterm_status: int = 143) -> None:

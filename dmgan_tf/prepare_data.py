@@ -49,8 +49,10 @@ import pathlib
 from absl import flags
 
 from dmgan_tf import command
-from dmgan_tf.conversion import caption_pickle
-from dmgan_tf.data import coco, cub, image_folder, release_metadata, validation, vocabulary_check
+from dmgan_tf.convert import caption_pickle
+from dmgan_tf.data import vocabulary_check
+from dmgan_tf.data.sources import coco, cub, image_folder, release_metadata
+from dmgan_tf.data.splits import MAX_FRACTION, hold_out_validation
 from dmgan_tf.errors import InputError
 from dmgan_tf.text.vocabulary import Vocabulary
 
@@ -88,7 +90,7 @@ def define_flags() -> None:
         "The fraction of the training classes (of images, if there are no classes) held out for "
         "validation; 0 for none, as in the paper.",
         lower_bound=0.0,
-        upper_bound=validation.MAX_FRACTION,
+        upper_bound=MAX_FRACTION,
     )
     flags.DEFINE_string(
         "vocabulary",
@@ -131,7 +133,7 @@ def main() -> None:
         splits = source.splits
     else:
         name, splits, vocabulary = _read_image_folder()
-    splits = validation.hold_out_validation(splits, options.validation_fraction, options.source)
+    splits = hold_out_validation(splits, options.validation_fraction, options.source)
     max_skipped_fraction = options.max_skipped_fraction
     if max_skipped_fraction is None:
         max_skipped_fraction = 0.0 if published else 0.1

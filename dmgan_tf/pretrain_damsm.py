@@ -73,7 +73,7 @@ def main():
         if not options[name].value:
             raise InputError(f"Expected --{name}=DIR. Received: nothing. See --help.")
     from dmgan_tf.training.config import PretrainingConfig, RunSettings  # slow; flags first
-    from dmgan_tf.training.pretraining import pretrain_damsm
+    from dmgan_tf.training.damsm_run import pretrain_damsm
 
     settings = [field.name for field in dataclasses.fields(PretrainingConfig)]
     run_settings = [field.name for field in dataclasses.fields(RunSettings)]

@@ -152,7 +152,7 @@ def main():
             raise InputError(f"Expected --{name}=DIR. Received: nothing. See --help.")
     _check_evaluation_flags(options)
     from dmgan_tf.training.config import DMGANConfig, RunSettings  # slow to import; flags first
-    from dmgan_tf.training.gan_training import train_dmgan
+    from dmgan_tf.training.dmgan_run import train_dmgan
     from dmgan_tf.training.periodic_evaluation import EvaluationSettings
 
     evaluation, evaluation_flags = None, []

@@ -87,8 +87,8 @@ def image_folder(tmp_path_factory):
 @pytest.fixture(scope="session")
 def prepared_data(image_folder, tmp_path_factory):
     """The data directory of `image_folder`, for images of up to 32 pixels."""
-    from dmgan_tf.data.image_folder import read_image_folder
     from dmgan_tf.data.preparation import prepare
+    from dmgan_tf.data.sources.image_folder import read_image_folder
 
     output = tmp_path_factory.mktemp("prepared") / "data"
     prepare(read_image_folder(image_folder), output, name="shapes", image_size=32)
@@ -98,9 +98,9 @@ def prepared_data(image_folder, tmp_path_factory):
 @pytest.fixture(scope="session")
 def validated_data(image_folder, tmp_path_factory):
     """Two of six classes held out for validation; the records of the test split are gone."""
-    from dmgan_tf.data.image_folder import read_image_folder
     from dmgan_tf.data.preparation import prepare
-    from dmgan_tf.data.validation import hold_out_validation
+    from dmgan_tf.data.sources.image_folder import read_image_folder
+    from dmgan_tf.data.splits import hold_out_validation
 
     directory = tmp_path_factory.mktemp("validated") / "data"
     splits = hold_out_validation(read_image_folder(image_folder), 1 / 3, image_folder)
@@ -127,7 +127,7 @@ def finished_run(prepared_data, damsm_directory, tmp_path_factory):
     """The run directory of two epochs, of three steps each, of `tiny_training.CONFIG`."""
     from tiny_training import CONFIG
 
-    from dmgan_tf.training.gan_training import train_dmgan
+    from dmgan_tf.training.dmgan_run import train_dmgan
 
     run = tmp_path_factory.mktemp("finished") / "run"
     train_dmgan(CONFIG, prepared_data, damsm_directory, run, flags_text="--epochs=2")
@@ -148,6 +148,14 @@ def vivid_model(finished_run, tmp_path_factory):
     return directory
 
 
+def command_module(name):
+    """The module that `python -m dmgan_tf.NAME` runs: a package's is its `__main__`."""
+    module = importlib.import_module(f"dmgan_tf.{name}")
+    if hasattr(module, "__path__"):
+        module = importlib.import_module(f"dmgan_tf.{name}.__main__")
+    return module
+
+
 @pytest.fixture
 def run_command(monkeypatch, capsys):
     """Runs `python -m dmgan_tf.NAME` in this process: `(exit status, stdout, stderr)`.
@@ -161,7 +169,7 @@ def run_command(monkeypatch, capsys):
     from dmgan_tf import command
 
     def run(name, *arguments):
-        module = importlib.import_module(f"dmgan_tf.{name}") if isinstance(name, str) else name
+        module = command_module(name) if isinstance(name, str) else name
         app.define_help_flags()
         handlers, others = logging.root.handlers[:], set(flags.FLAGS)
         module.define_flags()

@@ -50,7 +50,13 @@ def _die_at(moment, number, die):
     """Puts `die` in front of what happens at a moment."""
     import keras
 
-    from dmgan_tf.training import callbacks, checkpoints, interruption, run_directory, session
+    from dmgan_tf.training.session import (
+        callbacks,
+        checkpoints,
+        interruption,
+        run_directory,
+        session,
+    )
 
     def is_step(self, *_, **__):
         return self.interruption.step + 1 == number
@@ -89,8 +95,8 @@ def main(specification):
     from tiny_training import CONFIG, PRETRAINING
 
     from dmgan_tf.training.config import RunSettings
-    from dmgan_tf.training.gan_training import train_dmgan
-    from dmgan_tf.training.pretraining import pretrain_damsm
+    from dmgan_tf.training.damsm_run import pretrain_damsm
+    from dmgan_tf.training.dmgan_run import train_dmgan
 
     def die(*_, **__):
         os.kill(os.getpid(), getattr(signal, specification["signal"]))

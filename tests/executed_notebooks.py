@@ -22,7 +22,7 @@ from PIL import Image
 
 from dmgan_tf import command
 from dmgan_tf.errors import InputError
-from dmgan_tf.files import write_text
+from dmgan_tf.files.atomic import write_text
 
 NOTEBOOKS = pathlib.Path(__file__).parents[1] / "notebooks"
 WITH_OUTPUTS = ("1_quickstart", "3_inside_the_memory")

@@ -1,6 +1,6 @@
 """Weights of Inception-v3 made from a recipe, so that no file needs to be stored.
 
-The numbers of published implementations in `tests/conversion/parity/*.npz` are those of these
+The numbers of published implementations in `tests/convert/parity/*.npz` are those of these
 weights. Each tensor comes from a generator seeded with the checksum of its name.
 """
 
@@ -8,7 +8,7 @@ import zlib
 
 import numpy as np
 
-from dmgan_tf.conversion.release_layout import inception_entries
+from dmgan_tf.convert.release_layout import inception_entries
 from dmgan_tf.models.inception import InceptionV3
 
 

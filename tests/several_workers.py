@@ -106,8 +106,8 @@ def train(data, damsm, output, strategy, checkpoint_every=5):
     from tiny_training import CONFIG, PRETRAINING
 
     from dmgan_tf.training.config import RunSettings
-    from dmgan_tf.training.gan_training import train_dmgan
-    from dmgan_tf.training.pretraining import pretrain_damsm
+    from dmgan_tf.training.damsm_run import pretrain_damsm
+    from dmgan_tf.training.dmgan_run import train_dmgan
 
     settings = RunSettings(checkpoint_every=checkpoint_every)
     pretraining = dataclasses.replace(PRETRAINING, strategy=strategy)

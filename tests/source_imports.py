@@ -87,7 +87,11 @@ def _absolute(node: ast.ImportFrom, path: str) -> str:
 
 
 def is_command(path: str) -> bool:
-    """Whether the file runs as `python -m dmgan_tf.NAME`."""
-    if pathlib.PurePosixPath(path).parent.as_posix() != PACKAGE or not (ROOT / path).is_file():
+    """Whether the file is what `python -m dmgan_tf.NAME` runs."""
+    *package, name = pathlib.PurePosixPath(path).parts
+    if not (ROOT / path).is_file() or package[:1] != [PACKAGE]:
         return False
-    return 'if __name__ == "__main__":' in (ROOT / path).read_text(encoding="utf-8")
+    if name == "__main__.py":
+        return len(package) == 2
+    is_program = 'if __name__ == "__main__":' in (ROOT / path).read_text(encoding="utf-8")
+    return package == [PACKAGE] and is_program

@@ -12,7 +12,7 @@ from PIL import Image
 from tiny_training import save_damsm
 
 from dmgan_tf.text.vocabulary import Vocabulary
-from dmgan_tf.training import checkpoints
+from dmgan_tf.training.session import checkpoints
 
 COMMANDS = (
     *("prepare_data", "pretrain_damsm", "train", "sample"),

@@ -14,7 +14,7 @@ from source_imports import ROOT
 
 from dmgan_tf import command
 from dmgan_tf.errors import InputError, Interrupted, TrainingDiverged, WorkerLost
-from dmgan_tf.files import replacing_directory
+from dmgan_tf.files.atomic import replacing_directory
 
 
 @pytest.fixture

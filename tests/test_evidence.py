@@ -10,12 +10,12 @@ from source_imports import ROOT
 from tiny_drawings import enlarged, position_of
 
 from dmgan_tf import DMGANTextToImage
-from dmgan_tf.data.evaluation import list_captions, stored_images
+from dmgan_tf.data.stored import list_captions, stored_images
 from dmgan_tf.errors import InputError
-from dmgan_tf.evaluation.captions import first_captions
-from dmgan_tf.evaluation.images import StoredImages
-from dmgan_tf.evaluation.judges import damsm_judge
-from dmgan_tf.evaluation.scoring import score_images
+from dmgan_tf.evaluate.captions import first_captions
+from dmgan_tf.evaluate.images import StoredImages
+from dmgan_tf.evaluate.judges import damsm_judge
+from dmgan_tf.evaluate.scoring import score_images
 from dmgan_tf.figures.network_parts import architecture_table, read_architecture
 from dmgan_tf.models.model_directory import load_model_directory, save_model_directory
 from dmgan_tf.text.vocabulary import Vocabulary

@@ -5,7 +5,7 @@ import sys
 import pytest
 from PIL import Image
 
-from dmgan_tf.data import evaluation, records
+from dmgan_tf.data import records, stored
 
 
 def run(*arguments):
@@ -49,7 +49,7 @@ def test_command_prepares_and_says_what(source, tmp_path):
 
 
 def validation_names(output):
-    listed = evaluation.list_captions(output, "validation")
+    listed = stored.list_captions(output, "validation")
     return set(listed.file_names)
 
 
@@ -66,7 +66,7 @@ def test_validation_images_are_held_out_of_training(source, tmp_path, run_comman
 
     assert prepare()[0] == 0
     words = records.load_dataset_info(tmp_path / "out").vocabulary()
-    test = evaluation.list_captions(tmp_path / "out", "test").file_names
+    test = stored.list_captions(tmp_path / "out", "test").file_names
     status, _, stderr = prepare("--validation_fraction=0.34")
     assert status == 2 and "--overwrite" in stderr
     status, stdout, stderr = prepare("--validation_fraction=0.34", "--overwrite")
@@ -75,7 +75,7 @@ def test_validation_images_are_held_out_of_training(source, tmp_path, run_comman
     info = records.load_dataset_info(tmp_path / "out")
     assert list(info.splits) == ["train", "validation", "test"]
     assert [split.num_images for split in info.splits.values()] == [4, 2, 2]
-    assert evaluation.list_captions(tmp_path / "out", "test").file_names == test
+    assert stored.list_captions(tmp_path / "out", "test").file_names == test
     held_out = validation_names(tmp_path / "out")
     for name in held_out:  # each has a word of its own: "red 5"
         number = name.removesuffix(".jpg")

@@ -21,9 +21,9 @@ from miniature_trees import (
 )
 from PIL import Image
 
-from dmgan_tf.conversion.caption_pickle import read_vocabulary
+from dmgan_tf.convert.caption_pickle import read_vocabulary
 from dmgan_tf.data import preparation, records
-from dmgan_tf.data.release_metadata import split_as_released
+from dmgan_tf.data.sources.release_metadata import split_as_released
 from dmgan_tf.text.tokenizer import Tokenizer
 from dmgan_tf.text.vocabulary import Vocabulary
 

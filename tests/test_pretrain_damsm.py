@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dmgan_tf.data.image_folder import read_image_folder
 from dmgan_tf.data.preparation import prepare
+from dmgan_tf.data.sources.image_folder import read_image_folder
 from dmgan_tf.errors import InputError
 from dmgan_tf.models.model_directory import load_model_directory
 from dmgan_tf.training.config import PretrainingConfig
-from dmgan_tf.training.pretraining import pretrain_damsm
+from dmgan_tf.training.damsm_run import pretrain_damsm
 
 COLOURS = {"red": (220, 20, 20), "green": (20, 200, 20), "blue": (20, 20, 220)}
 TINY = PretrainingConfig(

@@ -170,7 +170,8 @@ def test_a_machine_path_is_told_from_a_web_address(line, caught):
 def test_a_command_shows_an_example_of_itself(path):
     # `--help` prints the module's docstring: reading it here spares a start of TensorFlow each.
     help_text = ast.get_docstring(ast.parse((ROOT / path).read_text(encoding="utf-8"))) or ""
-    assert f"python -m {PACKAGE}.{pathlib.Path(path).stem} --" in help_text
+    name = path.removesuffix(".py").removesuffix("/__main__").rpartition("/")[2]
+    assert f"python -m {PACKAGE}.{name} --" in help_text
 
 
 def test_help_prints_the_docstring_and_the_flags():

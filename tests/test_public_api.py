@@ -16,9 +16,9 @@ COMMANDS = (
 )
 IMPORTS_WITHOUT_A_FRAMEWORK = """
 import sys
-import dmgan_tf, dmgan_tf.{command}
+import dmgan_tf, dmgan_tf.{module} as command
 assert "DMGANTextToImage" in dir(dmgan_tf)
-dmgan_tf.{command}.define_flags()
+command.define_flags()
 heavy = set(["tensorflow", "keras", "jax", "torch"]) & set(sys.modules)
 assert not heavy, heavy
 """
@@ -46,11 +46,16 @@ def test_an_unknown_name_is_an_attribute_error():
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_package_and_the_flags_of_a_command_import_no_framework(command):
     """So that `--help` answers at once."""
-    program = IMPORTS_WITHOUT_A_FRAMEWORK.format(command=command)
+    is_package = (pathlib.Path(dmgan_tf.__file__).parent / command).is_dir()
+    module = f"{command}.__main__" if is_package else command
+    program = IMPORTS_WITHOUT_A_FRAMEWORK.format(module=module)
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
 def test_these_are_all_commands():
-    modules = pathlib.Path(dmgan_tf.__file__).parent.glob("*.py")
-    commands = [path.stem for path in modules if "define_flags()" in path.read_text("utf-8")]
+    package = pathlib.Path(dmgan_tf.__file__).parent
+    commands = [path.parent.name for path in package.glob("*/__main__.py")]
+    for path in package.glob("*.py"):
+        if "define_flags()" in path.read_text("utf-8"):
+            commands.append(path.stem)
     assert sorted(commands) == sorted(COMMANDS)

@@ -11,9 +11,9 @@ from absl import flags
 from source_imports import ROOT
 from tiny_training import save_damsm
 
-from dmgan_tf.data.image_folder import read_image_folder
 from dmgan_tf.data.preparation import prepare
-from dmgan_tf.data.validation import hold_out_validation
+from dmgan_tf.data.sources.image_folder import read_image_folder
+from dmgan_tf.data.splits import hold_out_validation
 from dmgan_tf.training.config import DMGANConfig, PretrainingConfig, RunSettings
 
 TINY_FLAGS = (

@@ -11,7 +11,7 @@ from dmgan_tf.models.model_directory import ModelComponents, save_model_director
 from dmgan_tf.models.text_encoder import TextEncoder
 from dmgan_tf.text.vocabulary import Vocabulary
 from dmgan_tf.training.config import DMGANConfig, PretrainingConfig
-from dmgan_tf.training.gan_training import build_dmgan
+from dmgan_tf.training.dmgan_run import build_dmgan
 from dmgan_tf.training.optimizer import Guarded
 
 CONFIG = DMGANConfig(

@@ -5,8 +5,8 @@ import os
 import tensorflow as tf
 
 from dmgan_tf.data import records
+from dmgan_tf.data.readable import ReadableRecords
 from dmgan_tf.data.records import DatasetInfo
-from dmgan_tf.data.scan import ReadableRecords
 
 _SHUFFLE_BUFFER = 4096  # encoded records: some 200 MB of photographs
 _OPEN_SHARDS = 8

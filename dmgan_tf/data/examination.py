@@ -10,7 +10,7 @@ import tensorflow as tf
 from dmgan_tf.data import record_file, records
 from dmgan_tf.data.augmentation import checked_jpeg, decode_jpeg
 from dmgan_tf.data.record_file import RecordSpan
-from dmgan_tf.text.tokenizer import split_words
+from dmgan_tf.text.words import split_words
 
 # Why a record cannot be used.
 NO_FILE = "no file"

@@ -14,15 +14,10 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from dmgan_tf.data import record_file, records
-from dmgan_tf.data.augmentation import (
-    checked_jpeg,
-    crop_and_resize,
-    decode_jpeg,
-    random_words,
-)
+from dmgan_tf.data.augmentation import checked_jpeg, crop_and_resize, decode_jpeg, random_words
 from dmgan_tf.data.epochs import shuffled_epochs
+from dmgan_tf.data.readable import ReadableRecords
 from dmgan_tf.data.records import DatasetInfo, load_dataset_info
-from dmgan_tf.data.scan import ReadableRecords
 from dmgan_tf.errors import InputError
 from dmgan_tf.text.tokenizer import Tokenizer
 from dmgan_tf.text.vocabulary import check_same_vocabulary
@@ -119,7 +114,7 @@ def training_dataset(
     Raises:
         InputError: If the directory holds no such data, or not for these sizes or this vocabulary,
             or the replicas cannot share a batch evenly, or a shard to hold in memory is damaged.
-            For one that is read later, iterate within `records.reading(info, readable)`.
+            For one that is read later, iterate within `readable.reading(info, readable)`.
     """
     info = load_dataset_info(directory)
     check_tokenizer(info, tokenizer)
@@ -213,7 +208,7 @@ def evaluation_dataset(
 
     Raises:
         InputError: If the directory holds no such data, or not for these sizes or this vocabulary.
-            For one that names a shard damaged later, iterate within `records.reading(info)`.
+            For one that names a shard damaged later, iterate within `readable.reading(info)`.
     """
     info = load_dataset_info(directory)
     check_tokenizer(info, tokenizer)

@@ -20,13 +20,13 @@ import tensorflow as tf
 import tqdm
 from PIL import Image
 
-from dmgan_tf import files
 from dmgan_tf.data import records
-from dmgan_tf.data.image_folder import SMALL_IMAGE_CHOICES, CaptionedImage
+from dmgan_tf.data.sources.image_folder import SMALL_IMAGE_CHOICES, CaptionedImage
 from dmgan_tf.data.stored_image import Unusable, encode_image
 from dmgan_tf.errors import InputError
-from dmgan_tf.text.tokenizer import split_words
+from dmgan_tf.files import atomic
 from dmgan_tf.text.vocabulary import Vocabulary
+from dmgan_tf.text.words import split_words
 
 SKIPPED_FILE = "skipped.txt"
 
@@ -131,7 +131,7 @@ def prepare(
         skipped=dict(sorted(collections.Counter(reason for _, reason, _ in skipped).items())),
         fingerprint=fingerprint,
     )
-    files.write_text(output / records.INFO_FILE, info.to_json())
+    atomic.write_text(output / records.INFO_FILE, info.to_json())
     shutil.rmtree(output / _PROGRESS_DIRECTORY)
     return info
 
@@ -252,7 +252,7 @@ def _open_output(output: pathlib.Path, fingerprint: str) -> records.DatasetInfo 
         if all((output / shard.file).exists() for shard in shards):
             return finished
         (output / records.INFO_FILE).unlink()
-    files.write_text(claim, fingerprint)
+    atomic.write_text(claim, fingerprint)
     for leftover in output.glob(".*.tmp.tfrecord"):
         leftover.unlink()  # of a process that was killed
     return None
@@ -282,7 +282,7 @@ def _write_shards(
                 else:
                     encoded = _in_order(pool, encode, plan.images, window=4 * num_workers)
                     result = _write_shard(plan, encoded, path, vocabulary, progress)
-                    files.write_text(report, json.dumps(dataclasses.asdict(result)))
+                    atomic.write_text(report, json.dumps(dataclasses.asdict(result)))
                 results.append(result)
     finally:
         pool.shutdown(cancel_futures=True)
@@ -317,7 +317,7 @@ def _first(items: Iterator, count: int) -> Iterator:
 
 def _write_shard(plan, encoded, path, vocabulary, progress) -> _ShardResult:
     num_images, num_captions, class_ids, skipped = 0, 0, set(), []
-    with files.replacing(path) as temporary, _record_writer(temporary) as writer:
+    with atomic.replacing(path) as temporary, _record_writer(temporary) as writer:
         for image, jpeg in zip(plan.images, encoded, strict=True):
             progress.update()
             captions, dropped = _usable_captions(image, vocabulary)
@@ -367,7 +367,7 @@ def _check_skipped(skipped, total, max_fraction, output) -> None:
     lines = ["\t".join(entry) for entry in skipped]
     path = output / SKIPPED_FILE
     if lines:
-        files.write_text(path, "".join(f"{line}\n" for line in lines))
+        atomic.write_text(path, "".join(f"{line}\n" for line in lines))
     else:
         path.unlink(missing_ok=True)  # of a run before the source was mended
     for entry in skipped[:_SKIPPED_SHOWN]:

@@ -1,12 +1,11 @@
 """The prepared data set on disk: TFRecord shards and the file that describes them."""
 
-import contextlib
 import dataclasses
 import json
 import os
 import pathlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import tensorflow as tf
 
@@ -27,7 +26,7 @@ MAX_PIXELS = 89_478_485  # of one image; where Pillow begins to warn of decompre
 
 # What TensorFlow raises for a damaged record, for too few of them, and for a file that is gone or
 # cannot be read.
-_UNREADABLE = (
+UNREADABLE = (
     tf.errors.DataLossError,
     tf.errors.FailedPreconditionError,
     tf.errors.NotFoundError,
@@ -36,7 +35,6 @@ _UNREADABLE = (
     tf.errors.UnknownError,
 )
 # And for what records hold; the last where its message quotes their bytes.
-_READING_FAILED = (*_UNREADABLE, tf.errors.InvalidArgumentError, UnicodeDecodeError)
 
 
 def stored_size(image_size: int) -> int:
@@ -304,7 +302,7 @@ def read_shard(info: DatasetInfo, shard: Shard) -> list[bytes]:
     try:
         path = str(info.directory / shard.file)
         return list(open_records(path, shard.num_images).as_numpy_iterator())
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise damaged_shard(info, shard, shard.num_images, "a damaged file") from error
 
 
@@ -320,38 +318,3 @@ def open_records(paths: str | Sequence[str] | tf.Tensor, count: int | tf.Tensor)
     """
     dataset = tf.data.TFRecordDataset(paths)
     return dataset.apply(tf.data.experimental.assert_cardinality(count))
-
-
-@contextlib.contextmanager
-def reading(info: DatasetInfo, readable=None, split: str | None = None) -> Iterator[None]:
-    """Turns the failure to read a damaged shard into an `InputError` that names it.
-
-    A shard is read long after its data set was built, where the error of TensorFlow names neither
-    file nor remedy. Put the loop over the batches, or the `fit`, into this context.
-
-    Args:
-        info: The data set whose shards are read.
-        readable: The `scan.ReadableRecords` that are read; None if every record is.
-        split: The one split that is read; None if it may be any.
-
-    Raises:
-        InputError: If reading failed and a shard is damaged.
-    """
-    try:
-        yield
-    except _READING_FAILED as error:
-        if isinstance(error, tf.errors.InvalidArgumentError) and not _is_of_data(error):
-            raise
-        from dmgan_tf.data import scan  # which builds on this module; needed once in a run's life
-
-        first = readable.split if readable else None
-        splits = [split] if split else sorted(info.splits, key=lambda name: name != first)
-        damage = scan.find_damage(info, splits, readable)
-        if damage is not None:
-            raise damage from error
-        raise
-
-
-def _is_of_data(error: tf.errors.OpError) -> bool:
-    """Whether an error comes out of a data set, and not of a network."""
-    return "IteratorGetNext" in error.message

@@ -10,9 +10,8 @@ import os
 import pathlib
 from collections.abc import Mapping, Sequence
 
-from dmgan_tf import restricted_pickle
-from dmgan_tf.data.image_folder import CaptionedImage
-from dmgan_tf.data.release_metadata import (
+from dmgan_tf.data.sources.image_folder import CaptionedImage
+from dmgan_tf.data.sources.release_metadata import (
     CAPTIONS_PICKLE,
     SPLITS,
     PublishedSource,
@@ -20,8 +19,9 @@ from dmgan_tf.data.release_metadata import (
     load_pickle,
 )
 from dmgan_tf.errors import InputError
-from dmgan_tf.text.tokenizer import split_words
+from dmgan_tf.files import restricted_pickle
 from dmgan_tf.text.vocabulary import Vocabulary
+from dmgan_tf.text.words import split_words
 
 _logger = logging.getLogger(__name__)
 _DIFFERING_CAPTIONS = 0.01  # the fraction that may be due to another version of Unicode, or an edit

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 
-from dmgan_tf.files import replacing
+from dmgan_tf.files.atomic import replacing
 
 _INK = (30, 30, 30)
 _PALE_INK = (110, 110, 110)

@@ -3,14 +3,7 @@
 import dataclasses
 import functools
 
-from dmgan_tf.figures.canvas import (
-    INK,
-    PALE_INK,
-    Canvas,
-    import_matplotlib,
-    text_lines,
-    text_width,
-)
+from dmgan_tf.figures.canvas import INK, PALE_INK, Canvas, import_matplotlib, text_lines, text_width
 
 _SCALE = 2  # pixels a unit, so that a diagram stays sharp where a page shows it smaller
 _PADDING = 10

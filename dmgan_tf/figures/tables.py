@@ -6,7 +6,7 @@ import os
 import unicodedata
 from collections.abc import Sequence
 
-from dmgan_tf.files import write_text
+from dmgan_tf.files.atomic import write_text
 
 _WIDEST_COLUMN = 40
 

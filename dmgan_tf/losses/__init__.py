@@ -6,11 +6,7 @@ the global batch when several devices share it.
 
 from dmgan_tf.losses.adversarial import discriminator_loss, generator_loss
 from dmgan_tf.losses.divergence import conditioning_divergence
-from dmgan_tf.losses.matching import (
-    matching_losses,
-    sentence_matching_scores,
-    word_matching_scores,
-)
+from dmgan_tf.losses.matching import matching_losses, sentence_matching_scores, word_matching_scores
 
 __all__ = [
     "conditioning_divergence",

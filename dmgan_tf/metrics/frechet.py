@@ -11,7 +11,7 @@ import zipfile
 import numpy as np
 
 from dmgan_tf.errors import InputError, first_line
-from dmgan_tf.files import replacing
+from dmgan_tf.files.atomic import replacing
 
 # Vectors that are merged at a time: a pass over the covariance for each, 16 MiB at 2,048 features.
 BLOCK_SIZE = 1024

@@ -10,7 +10,7 @@ import pathlib
 import keras
 
 from dmgan_tf.errors import InputError
-from dmgan_tf.files import is_disk_full, replacing_directory, write_text
+from dmgan_tf.files.atomic import is_disk_full, replacing_directory, write_text
 from dmgan_tf.models.discriminator import Discriminator
 from dmgan_tf.models.generator import Generator
 from dmgan_tf.models.image_encoder import ImageEncoder

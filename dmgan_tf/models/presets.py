@@ -4,7 +4,7 @@ import os
 import pathlib
 
 from dmgan_tf.errors import InputError
-from dmgan_tf.model_hubs import download_model, is_handle
+from dmgan_tf.models.hubs import download_model, is_handle
 from dmgan_tf.models.model_config import files_of
 
 SHIPPED = pathlib.Path(__file__).parents[1] / "presets"

@@ -7,11 +7,11 @@ import keras
 import numpy as np
 
 from dmgan_tf.errors import InputError, first_line
-from dmgan_tf.files import check_space
+from dmgan_tf.files.atomic import check_space
 from dmgan_tf.layers.initialization import without_initial_values
 from dmgan_tf.models.claimed_size import least_values
 from dmgan_tf.models.model_config import weights_name
-from dmgan_tf.weights_file import check_weights_file, halve_weights_file
+from dmgan_tf.models.weights_file import check_weights_file, halve_weights_file
 
 _HDF5_BYTES_A_WEIGHT = 4096  # more than it takes for names and places
 _LONGEST_REASON = 400  # characters of another library's error that a message repeats

@@ -12,14 +12,14 @@ import numpy as np
 import tensorflow as tf
 
 from dmgan_tf.errors import InputError, first_line
-from dmgan_tf.files import is_disk_full, replacing_directory, write_text
+from dmgan_tf.files.atomic import is_disk_full, replacing_directory, write_text
 from dmgan_tf.models.presets import find_model_directory
 from dmgan_tf.models.text_to_image import DMGANTextToImage
 from dmgan_tf.serving import server_files, warm_up
 from dmgan_tf.serving.fast import fast_model
 from dmgan_tf.serving.signatures import Signatures
 from dmgan_tf.serving.version_directory import MODELS_CONFIG, new_version_directory
-from dmgan_tf.text.tokenizer import split_words
+from dmgan_tf.text.words import split_words
 
 PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 RECORD_NAME = "dmgan_export.json"

@@ -6,9 +6,9 @@ import os
 import pathlib
 from collections.abc import Iterable
 
-from dmgan_tf import files
 from dmgan_tf.errors import InputError
-from dmgan_tf.text import tokenizer
+from dmgan_tf.files import atomic
+from dmgan_tf.text.words import split_words
 
 PADDING_WORD = "<pad>"
 
@@ -72,7 +72,7 @@ class Vocabulary:
         """
         counts = collections.Counter()
         for caption in captions:
-            counts.update(tokenizer.split_words(caption))
+            counts.update(split_words(caption))
         kept = [word for word, count in counts.items() if count >= min_count]
         if not kept:
             raise InputError(
@@ -101,7 +101,7 @@ class Vocabulary:
 
     def save(self, path: str | os.PathLike) -> None:
         """Writes one word a line in UTF-8; the first line, of id 0, is the padding word."""
-        files.write_text(path, self._file_text())
+        atomic.write_text(path, self._file_text())
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "Vocabulary":

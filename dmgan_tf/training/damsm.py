@@ -6,10 +6,10 @@ import tensorflow as tf
 
 from dmgan_tf.losses import matching_losses
 from dmgan_tf.metrics.r_precision import retrieval_accuracy
-from dmgan_tf.training import distribution
+from dmgan_tf.training.distribution import replicas
+from dmgan_tf.training.distribution.replicated_model import ReplicatedModel
+from dmgan_tf.training.guarded_step import Statistics, judge, sum_over_replicas
 from dmgan_tf.training.optimizer import GuardedAdam, GuardedLossScaleOptimizer
-from dmgan_tf.training.replicated_model import ReplicatedModel
-from dmgan_tf.training.step_guard import Statistics, judge, sum_over_replicas
 
 GAMMAS = ("gamma1", "gamma2", "gamma3")  # they travel in the configuration of a DAMSM's model
 LOSS_NAMES = (
@@ -137,12 +137,12 @@ class DAMSM(ReplicatedModel):
             Dict of scalars: the four losses and their sum, the norm of each encoder's gradient, the
             text encoder's before it is clipped, and 1 for a bad step.
         """
-        global_size = tf.shape(batch["token_ids"])[0] * distribution.num_replicas()
+        global_size = tf.shape(batch["token_ids"])[0] * replicas.num_replicas()
         statistics = Statistics([self.text_encoder, self.image_encoder])
         with tf.GradientTape() as tape:
             losses = self.matching_losses(batch, training=True)
             per_example = tf.add_n([losses[name] for name in LOSS_NAMES])
-            loss = distribution.global_batch_mean(per_example, global_size)
+            loss = replicas.global_batch_mean(per_example, global_size)
             scaled_loss = self.optimizer.scale_loss(loss)
         text, image = (
             self.text_encoder.trainable_variables,
@@ -191,13 +191,13 @@ def gathered_matching_losses(image_features, text_features, token_ids, class_ids
         Dict of the names in `LOSS_NAMES`, each float32 of shape `(batch,)`.
     """
     local_size = tf.shape(token_ids)[0]
-    several = distribution.num_replicas() > 1
+    several = replicas.num_replicas() > 1
     return matching_losses(
-        {name: distribution.gather(value) for name, value in image_features.items()},
-        {name: distribution.gather(value) for name, value in text_features.items()},
-        distribution.gather(tf.cast(token_ids != 0, tf.int32)),
-        distribution.gather(class_ids),
-        row_offset=distribution.replica_index() * local_size if several else 0,
+        {name: replicas.gather(value) for name, value in image_features.items()},
+        {name: replicas.gather(value) for name, value in text_features.items()},
+        replicas.gather(tf.cast(token_ids != 0, tf.int32)),
+        replicas.gather(class_ids),
+        row_offset=replicas.replica_index() * local_size if several else 0,
         num_rows=local_size if several else None,
         **gammas,
     )

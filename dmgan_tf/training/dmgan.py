@@ -3,12 +3,12 @@
 import tensorflow as tf
 
 from dmgan_tf.losses import conditioning_divergence, discriminator_loss, generator_loss
-from dmgan_tf.training import distribution
 from dmgan_tf.training.damsm import gathered_matching_losses
 from dmgan_tf.training.differentiable_augmentation import augment
+from dmgan_tf.training.distribution import replicas
+from dmgan_tf.training.distribution.replicated_model import ReplicatedModel
 from dmgan_tf.training.ema import ExponentialMovingAverage
-from dmgan_tf.training.replicated_model import ReplicatedModel
-from dmgan_tf.training.step_guard import Statistics, judge, sum_over_replicas
+from dmgan_tf.training.guarded_step import Statistics, judge, sum_over_replicas
 
 
 class DMGAN(ReplicatedModel):
@@ -138,7 +138,7 @@ class DMGAN(ReplicatedModel):
             images, text["sentence_embedding"]
         )
         matching_gradient, losses["damsm_loss"] = self._matching_gradient(images[-1], text, batch)
-        losses["conditioning_divergence"] = divergence * distribution.num_replicas()
+        losses["conditioning_divergence"] = divergence * replicas.num_replicas()
         is_good, generator_logs = self._train_generator(
             tape, images, divergence, losses, adversarial_gradients, matching_gradient
         )
@@ -298,29 +298,29 @@ class DMGAN(ReplicatedModel):
     def _draw_noise(self, local_batch_size):
         sizes = [self.generator.noise_dim, self.generator.condition_dim]
         noise = tf.random.stateless_normal(
-            [local_batch_size * distribution.num_replicas(), sum(sizes)],
+            [local_batch_size * replicas.num_replicas(), sum(sizes)],
             seed=tf.stack([tf.constant(self.seed, tf.int64), self.steps_done.value]),
         )
-        return tf.split(distribution.replica_rows(noise), sizes, axis=1)
+        return tf.split(replicas.replica_rows(noise), sizes, axis=1)
 
     def _seen(self, images, discriminator, kind):
         """What a discriminator sees of images; `kind` tells apart the draws of one step."""
         if not self.augmentation:
             return images
-        rows = tf.shape(images)[0] * distribution.num_replicas()
+        rows = tf.shape(images)[0] * replicas.num_replicas()
         seed = tf.stack([tf.constant(self.seed, tf.int64), self.steps_done.value])
         # The noise is drawn from the seed as it is; none of these numbers comes twice in a step.
         number = 1 + 3 * self.discriminators.index(discriminator) + kind
         seed = tf.random.fold_in(seed, tf.constant(number, tf.int64))
         draws = tf.random.stateless_uniform([rows, 4], seed)
-        return augment(images, distribution.replica_rows(draws))
+        return augment(images, replicas.replica_rows(draws))
 
     def _discriminator_variables(self):
         return [v for network in self.discriminators for v in network.trainable_variables]
 
     def _batch_mean(self, per_example):
-        global_batch_size = tf.shape(per_example)[0] * distribution.num_replicas()
-        return distribution.global_batch_mean(per_example, global_batch_size)
+        global_batch_size = tf.shape(per_example)[0] * replicas.num_replicas()
+        return replicas.global_batch_mean(per_example, global_batch_size)
 
 
 def _squares(gradient):
@@ -333,9 +333,9 @@ def _mismatched_sentences(sentences):
     The last image of the batch has no such sentence; the others share its weight, so that the mean
     over examples is the release's mean over pairs.
     """
-    everyones = distribution.gather(sentences)
+    everyones = replicas.gather(sentences)
     batch_size = tf.shape(everyones)[0]
     weight = tf.cast(batch_size, tf.float32) / tf.cast(tf.maximum(batch_size - 1, 1), tf.float32)
     weights = tf.where(tf.range(batch_size) < batch_size - 1, weight, 0.0)
     shifted = tf.roll(everyones, shift=-1, axis=0)
-    return distribution.replica_rows(shifted), distribution.replica_rows(weights)
+    return replicas.replica_rows(shifted), replicas.replica_rows(weights)

@@ -5,7 +5,7 @@ import logging
 import pathlib
 
 from dmgan_tf.errors import InputError
-from dmgan_tf.files import write_text
+from dmgan_tf.files.atomic import write_text
 
 MODEL_ENTRY = "evaluation"  # where the config.json of the best model keeps its evaluation
 

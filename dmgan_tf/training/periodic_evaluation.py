@@ -7,14 +7,14 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
-from dmgan_tf.data.evaluation import list_captions
+from dmgan_tf.data.stored import list_captions
 from dmgan_tf.errors import InputError
-from dmgan_tf.evaluation.captions import choose_captions
-from dmgan_tf.evaluation.images import GeneratedImages, StoredImages
-from dmgan_tf.evaluation.judges import judge_by_encoders
-from dmgan_tf.evaluation.replicas import OverReplicas
-from dmgan_tf.evaluation.scoring import Settings, measure_reference, score_images
-from dmgan_tf.evaluation.setup import choose_networks
+from dmgan_tf.evaluate.captions import choose_captions
+from dmgan_tf.evaluate.images import GeneratedImages, StoredImages
+from dmgan_tf.evaluate.judges import judge_by_encoders
+from dmgan_tf.evaluate.replicas import OverReplicas
+from dmgan_tf.evaluate.scoring import Settings, measure_reference, score_images
+from dmgan_tf.evaluate.setup import choose_networks
 from dmgan_tf.models.model_directory import check_replaceable
 from dmgan_tf.training.evaluation_history import MODEL_ENTRY, EvaluationHistory
 

@@ -11,9 +11,9 @@ import damaged_records as damaged
 import pytest
 from PIL import Image
 
-from dmgan_tf.data import evaluation, pipeline, preparation, records
-from dmgan_tf.data.image_folder import read_image_folder
-from dmgan_tf.data.scan import scan_split
+from dmgan_tf.data import pipeline, preparation, records, stored
+from dmgan_tf.data.readable import scan_split
+from dmgan_tf.data.sources.image_folder import read_image_folder
 from dmgan_tf.text.tokenizer import Tokenizer
 
 MOST_MEGABYTES = 250  # beyond those of TensorFlow itself; one decoded image takes 450 or 2,700
@@ -68,7 +68,7 @@ def test_captions_of_any_script_and_of_odd_characters(tmp_path):
     batch, words = first_batch(tmp_path / "out", len(CAPTIONS) + 1, max_words=6)
     seen = {" ".join(words[token] for token in row if token) for row in batch["token_ids"]}
     assert seen == {expected for _, expected in CAPTIONS.values()} | {"plain"}
-    assert len(evaluation.list_captions(tmp_path / "out", "train").captions) == len(CAPTIONS) + 1
+    assert len(stored.list_captions(tmp_path / "out", "train").captions) == len(CAPTIONS) + 1
 
 
 def test_ten_thousand_words(tmp_path):
@@ -199,7 +199,7 @@ else:
     tokenizer = pipeline.Tokenizer(info.vocabulary())
     dataset = pipeline.training_dataset(sys.argv[1], tokenizer=tokenizer, **settings)
     try:
-        with records.reading(info):
+        with reading(info):
             list(dataset)
     except records.InputError as error:
         assert "image of another size" in str(error), error

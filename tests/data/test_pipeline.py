@@ -8,7 +8,8 @@ import tensorflow as tf
 from PIL import Image
 
 from dmgan_tf.data import pipeline, preparation, records
-from dmgan_tf.data.image_folder import CaptionedImage
+from dmgan_tf.data.readable import reading
+from dmgan_tf.data.sources.image_folder import CaptionedImage
 from dmgan_tf.errors import InputError
 from dmgan_tf.text.tokenizer import Tokenizer
 from dmgan_tf.text.vocabulary import Vocabulary
@@ -292,7 +293,7 @@ def test_a_damaged_shard_that_is_read_on_the_way(damaged, tokenizer, read):
     copy, message = damaged
     settings = {"tokenizer": tokenizer, "image_sizes": (20,), "batch_size": 2}
     with pytest.raises(InputError, match=message.format(f"{read}-")) as caught:
-        with records.reading(records.load_dataset_info(copy), split=read):
+        with reading(records.load_dataset_info(copy), split=read):
             if read == "train":
                 train_batches(copy, tokenizer, cache=False)
             else:
@@ -307,7 +308,7 @@ def test_other_errors_pass_through_reading(directory):
         KeyboardInterrupt(),
     ):
         with pytest.raises(type(error)) as caught:
-            with records.reading(info):
+            with reading(info):
                 raise error
         assert caught.value is error
 
@@ -316,7 +317,7 @@ def test_a_shard_that_disappears(directory, tokenizer, tmp_path):
     copy = shutil.copytree(directory, tmp_path / "data")
     info = records.load_dataset_info(copy)
     with pytest.raises(InputError, match="train-00001.*Received: no file"):
-        with records.reading(info):
+        with reading(info):
             dataset = pipeline.evaluation_dataset(
                 copy, tokenizer=tokenizer, image_sizes=(20,), batch_size=2, split="train"
             )

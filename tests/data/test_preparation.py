@@ -10,7 +10,11 @@ import tensorflow as tf
 from PIL import Image
 
 from dmgan_tf.data import preparation, records
-from dmgan_tf.data.image_folder import CaptionedImage, embedded_dataset_path, read_image_folder
+from dmgan_tf.data.sources.image_folder import (
+    CaptionedImage,
+    embedded_dataset_path,
+    read_image_folder,
+)
 from dmgan_tf.errors import InputError
 from dmgan_tf.text.vocabulary import Vocabulary
 

@@ -5,8 +5,8 @@ import pytest
 from miniature_trees import write_captions_pickle, write_pickle
 
 from dmgan_tf.data import vocabulary_check
-from dmgan_tf.data.image_folder import CaptionedImage
-from dmgan_tf.data.release_metadata import PublishedSource
+from dmgan_tf.data.sources.image_folder import CaptionedImage
+from dmgan_tf.data.sources.release_metadata import PublishedSource
 from dmgan_tf.errors import InputError
 from dmgan_tf.text.tokenizer import Tokenizer
 from dmgan_tf.text.vocabulary import Vocabulary

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from dmgan_tf.data import augmentation, pipeline, records
-from dmgan_tf.data.scan import scan_split
+from dmgan_tf.data.readable import scan_split
 from dmgan_tf.errors import InputError
 from dmgan_tf.text.tokenizer import Tokenizer
 

@@ -104,8 +104,8 @@ def content_of(data: bytes) -> bytes:
 
 def make_check():
     """The function of one input."""
-    from dmgan_tf.conversion.pytorch_file import StoredTensor, read_pytorch_file
-    from dmgan_tf.conversion.state_dict import GENERATOR, StateDict
+    from dmgan_tf.convert.pytorch_file import StoredTensor, read_pytorch_file
+    from dmgan_tf.convert.state_dict import GENERATOR, StateDict
     from dmgan_tf.errors import InputError
 
     memory = "/dev/shm" if os.path.isdir("/dev/shm") else None

@@ -44,8 +44,8 @@ def seeds():
 
 def make_check():
     """The function of one input."""
-    from dmgan_tf import restricted_pickle
     from dmgan_tf.errors import InputError
+    from dmgan_tf.files import restricted_pickle
 
     constructors = {("collections", "OrderedDict"): restricted_pickle.ordered_dict}
 

@@ -24,8 +24,8 @@ if __name__ == "__main__":
 from faults import tiny_run
 from faults.watched_process import SECONDS_BETWEEN_LOOKS, WRITING, Process, being_written, watch
 
-from dmgan_tf.training.checkpoints import CheckpointStore
-from dmgan_tf.training.run_directory import RunDirectory
+from dmgan_tf.training.session.checkpoints import CheckpointStore
+from dmgan_tf.training.session.run_directory import RunDirectory
 
 EPOCHS = {"train": 12, "pretrain_damsm": 6}
 AIMS = {  # how many of ten kills are to fall where

@@ -18,24 +18,24 @@ from faults.originals import checkpoint_variables
 from PIL import Image
 
 from dmgan_tf import command
-from dmgan_tf.conversion import slim_checkpoint
-from dmgan_tf.conversion.caption_pickle import read_vocabulary
-from dmgan_tf.conversion.inception_weights import load_inception
-from dmgan_tf.conversion.release import read_release
-from dmgan_tf.data import scan
-from dmgan_tf.data.evaluation import list_captions, stored_images
+from dmgan_tf.convert import slim_checkpoint
+from dmgan_tf.convert.caption_pickle import read_vocabulary
+from dmgan_tf.convert.inception_weights import load_inception
+from dmgan_tf.convert.release import read_release
 from dmgan_tf.data.pipeline import training_dataset
-from dmgan_tf.data.records import load_dataset_info, reading
+from dmgan_tf.data.readable import reading, scan_split
+from dmgan_tf.data.records import load_dataset_info
+from dmgan_tf.data.stored import list_captions, stored_images
 from dmgan_tf.errors import InputError
-from dmgan_tf.evaluation.images import FolderImages
-from dmgan_tf.evaluation.partial import PartialResult
+from dmgan_tf.evaluate.images import FolderImages
+from dmgan_tf.evaluate.partial import PartialResult
 from dmgan_tf.metrics.frechet import FeatureStatistics, load_notes, load_statistics
 from dmgan_tf.models.model_directory import load_model_directory
 from dmgan_tf.models.text_to_image import DMGANTextToImage
 from dmgan_tf.sample import gather_captions, write_samples
 from dmgan_tf.text.tokenizer import Tokenizer
 from dmgan_tf.text.vocabulary import Vocabulary
-from dmgan_tf.training.checkpoints import CheckpointStore
+from dmgan_tf.training.session.checkpoints import CheckpointStore
 
 _MOST_SKIPPED = 0.7
 
@@ -82,7 +82,7 @@ def read_data(place: pathlib.Path, random_state: random.Random) -> None:
             ).as_numpy_iterator():
                 pass
         return
-    readable = scan.scan_split(info, "train", _MOST_SKIPPED)
+    readable = scan_split(info, "train", _MOST_SKIPPED)
     dataset = training_dataset(
         place / "data",
         tokenizer=Tokenizer(vocabulary),

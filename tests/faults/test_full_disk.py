@@ -9,10 +9,10 @@ from faults.full_disk import Result, SmallDisk, can_mount, run_cases, table
 from tiny_training import make_encoders
 
 from dmgan_tf.errors import InputError
-from dmgan_tf.files import check_space
+from dmgan_tf.files.atomic import check_space
 from dmgan_tf.models.model_directory import save_model_directory
 from dmgan_tf.text.vocabulary import Vocabulary
-from dmgan_tf.training.callbacks import ScalarLogger
+from dmgan_tf.training.session.callbacks import ScalarLogger
 
 
 @pytest.fixture

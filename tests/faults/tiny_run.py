@@ -12,8 +12,8 @@ import numpy as np
 from PIL import Image, ImageDraw
 from tiny_training import CONFIG, PRETRAINING, save_damsm
 
-from dmgan_tf.data.image_folder import read_image_folder
 from dmgan_tf.data.preparation import prepare
+from dmgan_tf.data.sources.image_folder import read_image_folder
 from dmgan_tf.text.vocabulary import Vocabulary
 from dmgan_tf.training.config import DMGANConfig, PretrainingConfig
 

@@ -21,8 +21,8 @@ from differences import check_difference
 from inception_recipe import recipe_images, recipe_state, state_shapes
 from PIL import Image
 
-from dmgan_tf.conversion.inception_weights import load_inception
-from dmgan_tf.conversion.pytorch_writer import write_pytorch_file
+from dmgan_tf.convert.inception_weights import load_inception
+from dmgan_tf.convert.pytorch_writer import write_pytorch_file
 from dmgan_tf.errors import InputError
 from dmgan_tf.metrics.features import (
     PROTOCOLS,
@@ -35,7 +35,7 @@ from dmgan_tf.models.efficientnet_lite import EfficientNetLite0
 from dmgan_tf.models.inception import InceptionV3
 
 ROOT = pathlib.Path(__file__).parents[2]
-PARITY = ROOT / "tests/conversion/parity/fid_inception_outputs.npz"
+PARITY = ROOT / "tests/convert/parity/fid_inception_outputs.npz"
 GOLDEN_FEATURES = {
     "pytorch_fid": [
         [0.01948, 0.13986, 0.86995, 0.79837, 4.23914, 2.76083, 0.36094],

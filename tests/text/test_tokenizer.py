@@ -13,8 +13,9 @@ import tensorflow as tf
 from hypothesis import strategies
 
 from dmgan_tf.errors import InputError
-from dmgan_tf.text.tokenizer import Tokenizer, split_words
+from dmgan_tf.text.tokenizer import Tokenizer
 from dmgan_tf.text.vocabulary import Vocabulary
+from dmgan_tf.text.words import split_words
 
 HERE = pathlib.Path(__file__).parent
 DIFFICULT_CAPTIONS = [

@@ -5,12 +5,7 @@ import tensorflow as tf
 
 from dmgan_tf.models.image_encoder import ImageEncoder
 from dmgan_tf.models.text_encoder import TextEncoder
-from dmgan_tf.training.damsm import (
-    DAMSM,
-    EpochDecay,
-    RetrievalValidation,
-    create_optimizer,
-)
+from dmgan_tf.training.damsm import DAMSM, EpochDecay, RetrievalValidation, create_optimizer
 
 COLOURS = np.array(
     [[1, -1, -1], [-1, 1, -1], [-1, -1, 1], [1, 1, -1], [1, -1, 1], [-1, 1, 1]], "float32"

@@ -4,10 +4,10 @@ import pytest
 from tiny_training import PRETRAINING
 
 from dmgan_tf.data.records import load_dataset_info
+from dmgan_tf.data.splits import held_out_split
 from dmgan_tf.models.model_directory import load_model_directory
-from dmgan_tf.training import gan_training
-from dmgan_tf.training.held_out import held_out_split
-from dmgan_tf.training.pretraining import pretrain_damsm
+from dmgan_tf.training import dmgan_run
+from dmgan_tf.training.damsm_run import pretrain_damsm
 
 
 def with_counts(info, **counts):
@@ -39,7 +39,7 @@ def data(validated_data):
 
 def test_the_sheets_show_captions_of_the_validation_split(data):
     info = load_dataset_info(data)
-    captions = gan_training._held_out_captions(data, info)
+    captions = dmgan_run._held_out_captions(data, info)
     assert len(captions) == info.split("validation").num_images
     assert len(set(captions)) == 2  # of two classes
 

@@ -22,8 +22,10 @@ from tiny_training import (
 
 from dmgan_tf.models.text_to_image import DMGANTextToImage
 from dmgan_tf.text.vocabulary import Vocabulary
-from dmgan_tf.training import distribution, gan_training, pretraining, session
+from dmgan_tf.training import damsm_run, dmgan_run
 from dmgan_tf.training.damsm import DAMSM
+from dmgan_tf.training.distribution import replicas
+from dmgan_tf.training.session import session
 
 RATE = 0.002
 STEPS = 4
@@ -142,10 +144,10 @@ def test_whole_runs(two_replicas, prepared_data, tmp_path, monkeypatch, capsys):
     """Pretraining, training, sheets, models and checkpoints, all under the strategy."""
     monkeypatch.setattr(session, "get_strategy", lambda name: two_replicas)
     pretrain = dataclasses.replace(PRETRAINING, epochs=1, strategy="mirrored")
-    pretraining.pretrain_damsm(pretrain, prepared_data, tmp_path / "damsm")
+    damsm_run.pretrain_damsm(pretrain, prepared_data, tmp_path / "damsm")
     arguments = prepared_data, tmp_path / "damsm", tmp_path / "run"
     config = dataclasses.replace(CONFIG, epochs=1, strategy="mirrored")
-    result = gan_training.train_dmgan(config, *arguments)
+    result = dmgan_run.train_dmgan(config, *arguments)
     assert "epoch 1/1: discriminator_32_loss=" in capsys.readouterr().err
     model = DMGANTextToImage.from_preset(result.model)
     assert model.generate(["a red disc"]).shape == (1, 32, 32, 3)
@@ -155,6 +157,4 @@ def test_whole_runs(two_replicas, prepared_data, tmp_path, monkeypatch, capsys):
 
 def test_a_strategy_is_made_once():
     devices = ["CPU:0", "CPU:1"]
-    assert distribution.get_strategy("mirrored", devices) is distribution.get_strategy(
-        "mirrored", devices
-    )
+    assert replicas.get_strategy("mirrored", devices) is replicas.get_strategy("mirrored", devices)

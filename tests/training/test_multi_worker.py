@@ -10,7 +10,7 @@ import pytest
 import several_workers
 from several_workers import Workers
 
-from dmgan_tf.training import session
+from dmgan_tf.training.session import session
 
 TINY_DAMSM = (
     *("--epochs=2000", "--batch_size=4", "--backbone_channels=4", "--encoder_input_size=16"),

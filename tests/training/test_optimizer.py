@@ -6,9 +6,9 @@ import pytest
 import tensorflow as tf
 from tiny_training import values_of
 
-from dmgan_tf.training.checkpoints import named_variables
 from dmgan_tf.training.damsm import EpochDecay
 from dmgan_tf.training.optimizer import GuardedAdam, GuardedLossScaleOptimizer
+from dmgan_tf.training.session.checkpoints import named_variables
 
 SETTINGS = {"learning_rate": 2e-3, "beta_1": 0.5, "beta_2": 0.999, "epsilon": 1e-8}
 SHAPES = [(3, 3, 4, 8), (8,), (), (50, 6)]

@@ -11,23 +11,23 @@ import tensorflow as tf
 from tensorflow.python.summary.summary_iterator import summary_iterator
 from tiny_training import CONFIG, save_damsm, values_of
 
-from dmgan_tf.conversion import efficientnet_weights
-from dmgan_tf.data.evaluation import list_captions
+from dmgan_tf.convert import efficientnet_weights
+from dmgan_tf.data.stored import list_captions
 from dmgan_tf.errors import InputError
-from dmgan_tf.evaluation.captions import choose_captions
-from dmgan_tf.evaluation.images import GeneratedImages, StoredImages
-from dmgan_tf.evaluation.judges import damsm_judge
-from dmgan_tf.evaluation.networks import load_networks
-from dmgan_tf.evaluation.scoring import measure_reference, score_images
+from dmgan_tf.evaluate.captions import choose_captions
+from dmgan_tf.evaluate.images import GeneratedImages, StoredImages
+from dmgan_tf.evaluate.judges import damsm_judge
+from dmgan_tf.evaluate.networks import load_networks
+from dmgan_tf.evaluate.scoring import measure_reference, score_images
 from dmgan_tf.models.model_directory import load_model_directory
 from dmgan_tf.models.text_to_image import DMGANTextToImage
 from dmgan_tf.text.vocabulary import Vocabulary
-from dmgan_tf.training import session
-from dmgan_tf.training.callbacks import CheckpointSaver
 from dmgan_tf.training.config import RunSettings
+from dmgan_tf.training.dmgan_run import train_dmgan
 from dmgan_tf.training.evaluation_history import EvaluationHistory
-from dmgan_tf.training.gan_training import train_dmgan
 from dmgan_tf.training.periodic_evaluation import EvaluationSettings, PeriodicEvaluation
+from dmgan_tf.training.session import session
+from dmgan_tf.training.session.callbacks import CheckpointSaver
 
 THREE_EPOCHS = dataclasses.replace(CONFIG, epochs=3)  # of two steps each
 

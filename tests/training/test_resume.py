@@ -10,11 +10,11 @@ from tensorflow.python.summary.summary_iterator import summary_iterator
 from tiny_training import CONFIG, PRETRAINING
 
 from dmgan_tf.models.model_directory import load_model_directory, save_model_directory
-from dmgan_tf.training import gan_training
-from dmgan_tf.training.callbacks import CheckpointSaver
+from dmgan_tf.training import dmgan_run
 from dmgan_tf.training.config import RunSettings
-from dmgan_tf.training.gan_training import train_dmgan
-from dmgan_tf.training.pretraining import pretrain_damsm
+from dmgan_tf.training.damsm_run import pretrain_damsm
+from dmgan_tf.training.dmgan_run import train_dmgan
+from dmgan_tf.training.session.callbacks import CheckpointSaver
 
 
 def assert_same_checkpoints(one, other):
@@ -86,13 +86,13 @@ def test_dmgan_within_an_epoch(
 def test_the_learning_rates_of_today_count(
     prepared_data, damsm_directory, finished_run, tmp_path, monkeypatch
 ):
-    made, build = [], gan_training.build_dmgan
+    made, build = [], dmgan_run.build_dmgan
 
     def remember(*arguments):
         made.append(build(*arguments))
         return made[-1]
 
-    monkeypatch.setattr(gan_training, "build_dmgan", remember)
+    monkeypatch.setattr(dmgan_run, "build_dmgan", remember)
     slower = dataclasses.replace(CONFIG, generator_learning_rate=1e-5)
     run = shutil.copytree(finished_run, tmp_path / "run")
     train_dmgan(slower, prepared_data, damsm_directory, run, resume=True)

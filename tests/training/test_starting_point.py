@@ -10,7 +10,7 @@ from tiny_training import CONFIG, make_dmgan, values_of
 from dmgan_tf.errors import InputError
 from dmgan_tf.models.model_directory import load_model_directory
 from dmgan_tf.text.vocabulary import Vocabulary
-from dmgan_tf.training.gan_training import train_dmgan
+from dmgan_tf.training.dmgan_run import train_dmgan
 from dmgan_tf.training.starting_point import start_from
 
 

@@ -12,11 +12,11 @@ from faults.tiny_run import differences, results
 from tiny_training import CONFIG, PRETRAINING
 
 from dmgan_tf.errors import Interrupted
-from dmgan_tf.training.callbacks import CheckpointSaver
-from dmgan_tf.training.checkpoints import CheckpointStore
 from dmgan_tf.training.config import RunSettings
-from dmgan_tf.training.gan_training import train_dmgan
-from dmgan_tf.training.pretraining import pretrain_damsm
+from dmgan_tf.training.damsm_run import pretrain_damsm
+from dmgan_tf.training.dmgan_run import train_dmgan
+from dmgan_tf.training.session.callbacks import CheckpointSaver
+from dmgan_tf.training.session.checkpoints import CheckpointStore
 
 EVERY_STEP = RunSettings(checkpoint_every=1)
 KILLED = -signal.SIGKILL

@@ -10,20 +10,20 @@ import pytest
 import tensorflow as tf
 from tiny_training import PRETRAINING, make_batch, make_dmgan
 
-from dmgan_tf.training import gan_training, pretraining
+from dmgan_tf.training import damsm_run, dmgan_run
 from dmgan_tf.training.damsm import EpochDecay, create_optimizer
 
 
 def make_damsm(precision="float32"):
     config = dataclasses.replace(PRETRAINING, precision=precision)
-    damsm = pretraining.build_damsm(config, vocabulary_size=7, image_size=32)
+    damsm = damsm_run.build_damsm(config, vocabulary_size=7, image_size=32)
     damsm.compile(create_optimizer(damsm, EpochDecay(0.01, steps_per_epoch=2)), jit_compile=False)
     return damsm
 
 
 MODELS = {
-    "dmgan": (make_dmgan, gan_training.training_state),
-    "damsm": (make_damsm, pretraining.training_state),
+    "dmgan": (make_dmgan, dmgan_run.training_state),
+    "damsm": (make_damsm, damsm_run.training_state),
 }
 
 

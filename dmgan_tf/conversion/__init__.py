@@ -1,1 +1,0 @@
-"""Published weights of other frameworks, read into our networks and written back."""

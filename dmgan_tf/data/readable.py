@@ -1,0 +1,248 @@
+"""Which records of a prepared data set can be trained on, found out before training begins.
+
+A disk, a copy or a download damages a few records in millions, and a run of days must not end for
+that. So every record is read once: those that fail their checksum, or that training could not use,
+are counted, named and left out. Nothing else changes: an epoch keeps its length.
+"""
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import logging
+from collections.abc import Iterable, Iterator
+
+import tensorflow as tf
+import tqdm
+
+from dmgan_tf.data import records
+from dmgan_tf.data.examination import MISSING, NO_FILE, Examiner, ReadableShard, ShardResult
+from dmgan_tf.errors import InputError
+
+_logger = logging.getLogger(__name__)
+_FILES_SHOWN = 4
+_QUIET_SECONDS = 3  # a scan as short as that needs no progress bar
+
+_READING_FAILED = (*records.UNREADABLE, tf.errors.InvalidArgumentError, UnicodeDecodeError)
+
+
+@dataclasses.dataclass(frozen=True)
+class ReadableRecords:
+    """The records of a split that can be used.
+
+    Args:
+        split: `train`, `validation` or `test`.
+        num_listed: How many `dataset.json` lists.
+        shards: Every shard, in stored order.
+        unreadable: How many records of a file cannot be used, by file name and reason.
+    """
+
+    split: str
+    num_listed: int
+    shards: tuple[ReadableShard, ...]
+    unreadable: dict[tuple[str, str], int]
+
+    @property
+    def num_records(self) -> int:
+        """How many can be used."""
+        return sum(shard.num_records for shard in self.shards)
+
+    @property
+    def num_skipped(self) -> int:
+        """How many cannot."""
+        return self.num_listed - self.num_records
+
+    @property
+    def digest(self) -> str:
+        """A hash of which ones can be used: equal where batches are, on two machines say."""
+        content = [self.split, self.num_listed, [dataclasses.astuple(s) for s in self.shards]]
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+    def summary(self) -> str:
+        """One line for a log: how many there are, and what became of the others."""
+        if not self.num_skipped:
+            return f"all {self.num_listed} records of {self.split!r} are readable"
+        return (
+            f"{self.num_skipped} of {self.num_listed} records of {self.split!r} are unreadable and "
+            f"left out: {_listed(self.unreadable)}"
+        )
+
+
+def scan_split(
+    info: records.DatasetInfo, split: str, max_skipped_fraction: float = 0.01
+) -> ReadableRecords:
+    """Reads every record of a split and finds those that training can use.
+
+    That is one whose checksum is right, whose JPEG can be decoded and has a size that
+    `prepare_data` writes (claimed ones are looked at first, so none takes the memory), and whose
+    captions each have a known word. Records that a shard holds beyond those listed are left out,
+    too. What is left out is logged in one warning.
+
+    Args:
+        info: The data set.
+        split: `train`, `validation` or `test`.
+        max_skipped_fraction: More records left out than this fraction of those listed are an error,
+            in [0, 1]; 0 for a split that is scored, where each counts.
+
+    Returns:
+        What `pipeline.training_dataset` takes as `readable`.
+
+    Raises:
+        InputError: If more records cannot be used, or none can, or if they are not those that
+            `dataset.json` describes: a shard may be another's copy, or of another data set.
+    """
+    if not 0 <= max_skipped_fraction <= 1:
+        raise InputError(
+            f"Expected a fraction of skipped records in [0, 1]. Received: {max_skipped_fraction}."
+        )
+    listed = info.split(split)
+    examiner, results = Examiner(info), []
+    bar = tqdm.tqdm(
+        total=listed.num_images,
+        desc=f"Checking {split}",
+        unit=" records",
+        delay=_QUIET_SECONDS,
+        leave=False,
+        disable=None,  # where nobody watches a terminal
+    )
+    with bar:
+        for shard in listed.shards:
+            results.append(examiner.examine(shard, bar.update))
+    readable = _collect(info, split, results)
+    skipped = readable.num_skipped
+    if skipped == listed.num_images or skipped > max_skipped_fraction * listed.num_images:
+        raise InputError(
+            f"Expected at most {max_skipped_fraction:.3%} of the records of {split!r} in "
+            f"{info.directory} to be unreadable. Received: {skipped} of {listed.num_images}: "
+            f"{_listed(readable.unreadable)}. Restore the files, or prepare the data set again "
+            "with --overwrite; for a few in a training split, raise --max_skipped_fraction."
+        )
+    _check_described(info, split, results, skipped)
+    if skipped:
+        _logger.warning("%s: %s", info.directory, readable.summary())
+    return readable
+
+
+def find_damage(
+    info: records.DatasetInfo, splits: Iterable[str], readable: ReadableRecords | None = None
+) -> InputError | None:
+    """Looks for what made reading fail.
+
+    Args:
+        info: The data set.
+        splits: Which splits to look at, in this order.
+        readable: What could be used of one of them when the run began; all had to be of the others.
+
+    Returns:
+        An error that names a shard of which some record cannot be used that should be, or else one
+        that was exchanged; None if there is none.
+    """
+    examiner, exchanged = Examiner(info), None
+    expected = {shard.file: shard for shard in readable.shards} if readable else {}
+    for name in splits:
+        for shard in info.splits[name].shards:
+            before = expected.get(shard.file, ReadableShard(shard.file, shard.num_images))
+            result = examiner.examine(shard)
+            surplus = 0 if shard.file in expected else result.surplus
+            if result.readable.num_records < before.num_records or surplus:
+                problem = _problem(result, shard.num_images, surplus)
+                return records.damaged_shard(info, shard, before.num_records, problem)
+            if result.readable != before and exchanged is None:
+                problem = "other ones than when the run began"
+                exchanged = records.damaged_shard(info, shard, before.num_records, problem)
+    return exchanged
+
+
+def _collect(info, split, results) -> ReadableRecords:
+    unreadable = {
+        (result.readable.file, reason): count
+        for result in results
+        for reason, count in result.reasons.items()
+    }
+    for result in results:
+        if result.surplus:
+            _logger.warning(
+                "%s holds %d records more than %s lists; they are left out.",
+                *(info.directory / result.readable.file, result.surplus, records.INFO_FILE),
+            )
+    shards = tuple(result.readable for result in results)
+    return ReadableRecords(split, info.split(split).num_images, shards, unreadable)
+
+
+def _check_described(info, split, results, skipped) -> None:
+    """Refuses records that are readable, but not those of this data set."""
+    listed, holder = info.split(split), {}
+    remedy = "Restore it, or prepare the data set again with --overwrite."
+    for result in results:
+        for facts in result.facts:
+            other = holder.setdefault(facts.file_name, result.readable.file)
+            if other != result.readable.file:
+                raise InputError(
+                    f"Expected every image of {split!r} in {info.directory} once. Received: "
+                    f"{facts.file_name.decode('utf-8', 'replace')[:80]!r} in both {other} and "
+                    f"{result.readable.file}; one is a copy of the other. {remedy}"
+                )
+    facts = [facts for result in results for facts in result.facts]
+    captions = sum(one.num_captions for one in facts)
+    classes = len({one.class_id for one in facts})
+    too_many = captions > listed.num_captions - skipped or classes > listed.num_classes
+    too_few = not skipped and (captions, classes) != (listed.num_captions, listed.num_classes)
+    if too_many or too_few:
+        raise InputError(
+            f"Expected {listed.num_captions} captions of {listed.num_classes} classes in {split!r} "
+            f"of {info.directory}, as {records.INFO_FILE} says. Received: {captions} of {classes}. "
+            f"A shard is of another data set. {remedy}"
+        )
+
+
+def _problem(result: ShardResult, num_listed: int, surplus: int) -> str:
+    """Says in a few words what became of a shard."""
+    if surplus:
+        return f"{num_listed + surplus} of them"
+    if result.reasons.keys() == {MISSING}:
+        return f"{num_listed - result.reasons[MISSING]} of them"
+    if result.reasons.keys() == {NO_FILE}:
+        return NO_FILE
+    reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(result.reasons.items()))
+    return f"a damaged file ({reasons})"
+
+
+def _listed(unreadable: dict[tuple[str, str], int]) -> str:
+    parts = [f"{count} in {file} ({reason})" for (file, reason), count in unreadable.items()]
+    others = len(parts) - _FILES_SHOWN
+    return ", ".join(parts[:_FILES_SHOWN]) + (f" and {others} more" if others > 0 else "")
+
+
+@contextlib.contextmanager
+def reading(
+    info: records.DatasetInfo, readable: ReadableRecords | None = None, split: str | None = None
+) -> Iterator[None]:
+    """Turns the failure to read a damaged shard into an `InputError` that names it.
+
+    A shard is read long after its data set was built, where the error of TensorFlow names neither
+    file nor remedy. Put the loop over the batches, or the `fit`, into this context.
+
+    Args:
+        info: The data set whose shards are read.
+        readable: The `ReadableRecords` that are read; None if every record is.
+        split: The one split that is read; None if it may be any.
+
+    Raises:
+        InputError: If reading failed and a shard is damaged.
+    """
+    try:
+        yield
+    except _READING_FAILED as error:
+        if isinstance(error, tf.errors.InvalidArgumentError) and not _is_of_data(error):
+            raise
+        first = readable.split if readable else None
+        splits = [split] if split else sorted(info.splits, key=lambda name: name != first)
+        damage = find_damage(info, splits, readable)
+        if damage is not None:
+            raise damage from error
+        raise
+
+
+def _is_of_data(error: tf.errors.OpError) -> bool:
+    """Whether an error comes out of a data set, and not of a network."""
+    return "IteratorGetNext" in error.message

@@ -1,0 +1,206 @@
+"""MS-COCO 2014 with five captions an image, in the layouts people have."""
+
+import json
+import os
+import pathlib
+import re
+
+from dmgan_tf.data.sources import release_metadata
+from dmgan_tf.data.sources.image_folder import IMAGE_SUFFIXES, CaptionedImage
+from dmgan_tf.data.sources.release_metadata import PublishedSource
+from dmgan_tf.errors import InputError
+
+CAPTIONS_PER_IMAGE = 5
+PUBLISHED_COUNTS = {"train": (82_783, None), "test": (40_504, None)}  # images; no classes
+
+_PART_OF = {"train": "train2014", "test": "val2014"}
+_RELEASED_NAME = re.compile(r"COCO_(train2014|val2014)_[^/]+")
+# What is read of each entry.
+_KINDS = {
+    "images": {"id": int, "file_name": str},
+    "annotations": {"image_id": int, "caption": str},
+}
+
+
+def read_coco(source: str | os.PathLike) -> PublishedSource:
+    """Lists the images with their first five captions, each image a class of its own.
+
+    Args:
+        source: A folder with either `annotations/captions_train2014.json` and
+            `captions_val2014.json`, or the metadata archive of AttnGAN and DM-GAN:
+            `train/filenames.pickle`, `test/filenames.pickle` and the texts, NAME.txt, in `text/`,
+            `text/train2014/` and `text/val2014/`, or, as they are unpacked, `train2014/` and
+            `val2014/`. The latter go first if both are there. The images lie in `train2014/` and
+            `val2014/`, in the folder itself or in its `images/`, or all of them in `images/`.
+
+    Returns:
+        `train` and, of val2014, `test`, in the order of the lists.
+
+    Raises:
+        InputError: If a part is missing, or two do not fit together.
+    """
+    source = pathlib.Path(source)
+    if not source.is_dir():
+        raise InputError(f"Expected the folder of COCO 2014 at {source}. Received: no folder.")
+    lists = {
+        split: source / split / release_metadata.FILE_NAMES for split in release_metadata.SPLITS
+    }
+    as_released = any(path.is_file() for path in lists.values())
+    if as_released:
+        listed = _read_lists(lists, source)
+    else:
+        lists = {
+            split: source / f"annotations/captions_{part}.json" for split, part in _PART_OF.items()
+        }
+        listed = {split: _read_json(path) for split, path in lists.items()}
+    splits, first_class = {}, 0
+    for split, images in listed.items():
+        folders = _image_folders(source, _PART_OF[split])
+        splits[split] = [
+            CaptionedImage(_path_of(name, folders), name, captions, class_id)
+            for class_id, (name, captions) in enumerate(images, start=first_class)
+        ]
+        first_class += len(images)
+    release_metadata.check_disjoint(splits, str(source))
+    pickle = source / release_metadata.CAPTIONS_PICKLE
+    return PublishedSource(
+        splits=splits,
+        captions_pickle=pickle if pickle.is_file() else None,
+        in_release_order=as_released,
+        origin=str(source if as_released else source / "annotations"),
+        lists=lists,
+    )
+
+
+def _names_in(candidates: tuple[pathlib.Path, ...]) -> dict[pathlib.Path, frozenset[str]]:
+    return {path: frozenset(os.listdir(path)) for path in candidates if path.is_dir()}
+
+
+def _image_folders(source: pathlib.Path, part: str) -> dict[pathlib.Path, frozenset[str]]:
+    """The folders that may hold the images, with the names in them."""
+    candidates = (source / part, source / "images" / part, source / "images")
+    folders = {
+        path: names
+        for path, names in _names_in(candidates).items()  # one may hold texts alone
+        if any(pathlib.PurePath(name).suffix.lower() in IMAGE_SUFFIXES for name in names)
+    }
+    if not folders:
+        raise InputError(
+            f"Expected the images in {', '.join(map(str, candidates[:-1]))} or {candidates[-1]}. "
+            f"Received: no images there. Unpack {part}.zip of COCO 2014 in {source}."
+        )
+    return folders
+
+
+def _path_of(file_name: str, folders: dict[pathlib.Path, frozenset[str]]) -> pathlib.Path:
+    holding = (folder for folder, names in folders.items() if file_name in names)
+    return next(holding, next(iter(folders))) / file_name
+
+
+def _read_lists(lists, source) -> dict[str, list[tuple[str, tuple[str, ...]]]]:
+    """Returns the name and the captions of each image of each split."""
+    names_of = {split: _read_list(path) for split, path in lists.items()}
+    text = source / "text"
+    folders = {part: _names_in((text, text / part, source / part)) for part in _PART_OF.values()}
+
+    def captions_of(name):
+        part = _RELEASED_NAME.fullmatch(name)[1]
+        file_name = f"{name}.txt"
+        if not any(file_name in names for names in folders[part].values()):
+            raise InputError(
+                f"Expected the captions {file_name} in {text}, {text / part} or {source / part}. "
+                "Received: no such file. Unpack train2014-text.zip and val2014-text.zip of the "
+                f"metadata archive for COCO in {source}."
+            )
+        path = _path_of(file_name, folders[part])
+        return release_metadata.read_caption_file(path, CAPTIONS_PER_IMAGE)
+
+    return {
+        split: [(f"{name}.jpg", captions_of(name)) for name in names]
+        for split, names in names_of.items()
+    }
+
+
+def _read_list(path: pathlib.Path) -> list[str]:
+    if not path.is_file():
+        raise InputError(
+            f"Expected {path}, the list of the images. Received: no such file. It is part of "
+            "the metadata archive for COCO of AttnGAN and DM-GAN."
+        )
+    names = release_metadata.read_file_names(path)
+    for name in names:
+        if not _RELEASED_NAME.fullmatch(name):
+            raise InputError(
+                f"Expected names such as COCO_train2014_000000000009 in {path}. Received: "
+                f"{name[:80]!r}. Take the metadata archive for COCO of AttnGAN and DM-GAN; birds "
+                "are prepared with --dataset=cub."
+            )
+    return names
+
+
+def _read_json(path: pathlib.Path) -> list[tuple[str, tuple[str, ...]]]:
+    """Returns the name and the captions of each image."""
+    content = _load_json(path)
+    if type(content) is not dict:
+        raise _unexpected(path, f"a value of type {type(content).__name__}")
+    for key, kinds in _KINDS.items():
+        _check_entries(path, content, key, kinds)
+    texts = {}
+    for annotation in content["annotations"]:
+        texts.setdefault(annotation["image_id"], []).append(annotation["caption"])
+    names = [image["file_name"] for image in content["images"]]
+    if not names or any("/" in name for name in names):
+        raise _unexpected(path, "no images, or other names than those of files")
+    release_metadata.check_names(names, path)
+    return [
+        (
+            image["file_name"],
+            release_metadata.usable_captions(
+                texts.get(image["id"], []),
+                CAPTIONS_PER_IMAGE,
+                f"{path} for {image['file_name']}",
+            ),
+        )
+        for image in content["images"]
+    ]
+
+
+def _check_entries(path: pathlib.Path, content: dict, key: str, kinds: dict[str, type]) -> None:
+    entries = content.get(key)
+    if type(entries) is not list:
+        raise _unexpected(path, f'no list of "{key}"')
+    for number, entry in enumerate(entries, start=1):
+        if type(entry) is not dict:
+            raise _unexpected(
+                path, f'a value of type {type(entry).__name__} as number {number} of "{key}"'
+            )
+        for name, kind in kinds.items():
+            if type(entry.get(name)) is not kind:
+                raise _unexpected(
+                    path, f'no "{name}" of type {kind.__name__} in number {number} of "{key}"'
+                )
+
+
+def _load_json(path: pathlib.Path) -> object:
+    try:
+        return json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise InputError(
+            f"Expected {path}, or the lists train/{release_metadata.FILE_NAMES} and "
+            f"test/{release_metadata.FILE_NAMES} of AttnGAN and DM-GAN. Received: neither. Unpack "
+            f"annotations_trainval2014.zip of COCO 2014 in {path.parent.parent}."
+        ) from None
+    except OSError as error:
+        raise InputError(
+            f"Cannot read {path}: {error}. Unpack annotations_trainval2014.zip again."
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise _unexpected(path, f"no JSON ({error})") from error
+
+
+def _unexpected(path: pathlib.Path, what: str) -> InputError:
+    return InputError(
+        f'Expected COCO\'s captions in {path}: "images" with "id" and "file_name", "annotations" '
+        f'with "image_id" and "caption". Received: {what}. Get the file again: it is in '
+        "annotations_trainval2014.zip of COCO 2014."
+    )

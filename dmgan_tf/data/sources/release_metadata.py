@@ -1,0 +1,279 @@
+r"""The files that AttnGAN and DM-GAN keep beside the images of CUB and COCO.
+
+Their archives hold, for each split, the names of its images and their classes as pickles of
+Python 2, and the captions as one text file an image. `captions.pickle` holds the vocabulary and the
+same captions again as ids. Words there are runs of `\w`, of which only ASCII is kept.
+"""
+
+import collections
+import dataclasses
+import pathlib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from dmgan_tf.data.sources.image_folder import CaptionedImage
+from dmgan_tf.errors import InputError
+from dmgan_tf.files import restricted_pickle
+from dmgan_tf.files.failed_download import failed_download
+from dmgan_tf.text.words import split_words
+
+SPLITS = ("train", "test")
+FILE_NAMES = "filenames.pickle"
+CLASS_IDS = "class_info.pickle"
+CAPTIONS_PICKLE = "captions.pickle"
+
+_UNREADABLE_BYTES = "\ufffd\ufffd"  # what some editor left of a character in the captions of birds
+_GET_THE_LIST = "Get the list again, from the metadata archive of AttnGAN and DM-GAN."
+
+
+class PublishedSource(NamedTuple):
+    """One of the paper's data sets on disk.
+
+    Args:
+        splits: The images of `train` and of `test`, in the order of their lists.
+        captions_pickle: The release's vocabulary, if it lies there.
+        in_release_order: Whether images and captions come in the order of `captions_pickle`.
+        origin: What the lists were read from, for messages.
+        lists: The file that lists the images of each split.
+    """
+
+    splits: dict[str, list[CaptionedImage]]
+    captions_pickle: pathlib.Path | None
+    in_release_order: bool
+    origin: str
+    lists: dict[str, pathlib.Path]
+
+
+def split_as_released(caption: str) -> list[str]:
+    r"""Splits a caption into the words that AttnGAN's and DM-GAN's code makes of it.
+
+    Lower case; runs of `\w` in the Unicode sense; other characters than ASCII are then dropped.
+    Joined by spaces, these words are what our tokenizer makes of them again.
+
+    Args:
+        caption: Any text.
+
+    Returns:
+        The words in order; empty if there is none.
+
+    Example:
+
+    >>> split_as_released("A fa\u00e7ade\ufffd\ufffds BIRD.")
+    ['a', 'faade', 's', 'bird']
+    """
+    words = re.findall(r"\w+", caption.replace(_UNREADABLE_BYTES, " ").lower())
+    kept = (word.encode("ascii", "ignore").decode("ascii") for word in words)
+    return [word for word in kept if word]
+
+
+def with_released_words(
+    splits: Mapping[str, Sequence[CaptionedImage]],
+) -> dict[str, list[CaptionedImage]]:
+    """Replaces captions by their released words, joined by spaces, where ours are others.
+
+    A caption in which our tokenizer finds the released words stays as it was written, for people
+    and for other models to read.
+
+    Args:
+        splits: The images of each split.
+
+    Returns:
+        The same images, with captions that our tokenizer splits into the released words.
+    """
+    return {
+        split: [
+            dataclasses.replace(
+                image, captions=tuple(_with_released_words(text) for text in image.captions)
+            )
+            for image in images
+        ]
+        for split, images in splits.items()
+    }
+
+
+def _with_released_words(caption: str) -> str:
+    words = split_as_released(caption)
+    return caption if split_words(caption) == words else " ".join(words)
+
+
+def usable_captions(texts: Iterable[str], count: int, where: str) -> tuple[str, ...]:
+    """Returns the first `count` captions that have a word, as the release chooses them.
+
+    Args:
+        texts: The captions in order.
+        count: How many an image has.
+        where: The file or the image, for the message.
+
+    Raises:
+        InputError: If there are fewer.
+    """
+    # JSON may hold halves of surrogate pairs, which no UTF-8 can.
+    texts = (text.encode("utf-8", "replace").decode("utf-8") for text in texts)
+    texts = (text.replace(_UNREADABLE_BYTES, " ").strip() for text in texts)
+    captions = tuple(text for text in texts if re.search(r"\w", text))[:count]
+    if len(captions) < count:
+        raise InputError(
+            f"Expected {count} captions in {where}. Received: {len(captions)}. Get the captions "
+            "again: the published ones are complete."
+        )
+    return captions
+
+
+def read_caption_file(path: pathlib.Path, count: int) -> tuple[str, ...]:
+    """Reads the captions of one image, one a line.
+
+    Args:
+        path: The text file.
+        count: How many to return; the release leaves further ones unused.
+
+    Raises:
+        InputError: If there is no such file, it is not UTF-8, or it has fewer captions.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except FileNotFoundError:
+        raise InputError(
+            f"Expected the captions of an image in {path}. Received: no such file. Unpack the "
+            "archive's texts, whole, into the folder text/."
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"Expected captions in UTF-8 in {path}: {error}. Get the file again."
+        ) from error
+    return usable_captions(text.split("\n"), count, str(path))
+
+
+def read_file_names(path: pathlib.Path) -> list[str]:
+    """Reads the names of a split's images, without `.jpg`, in the release's order.
+
+    Args:
+        path: A `filenames.pickle`. Nothing in it is run.
+
+    Raises:
+        InputError: If there is no such file, or it holds something else.
+    """
+    names = load_pickle(path)
+    if type(names) is not list or not names or not all(type(name) is str for name in names):
+        raise InputError(
+            f"Expected a list of image names in {path}. Received: {kind_of(names)}. {_GET_THE_LIST}"
+        )
+    check_names(names, path)
+    return names
+
+
+def check_names(names: Sequence[str], path: pathlib.Path) -> None:
+    """Raises an `InputError` if a file lists an image twice, or one outside of the images' folder.
+
+    Args:
+        names: The names that the file lists.
+        path: The file, for the message.
+    """
+    for name in names:
+        outside = pathlib.PurePosixPath(name).is_absolute() or ".." in name.split("/")
+        if outside or not name.isprintable():  # as neither zeros nor half a surrogate pair are
+            raise InputError(
+                f"Expected names of images, relative to their folder, in {path}. Received: "
+                f"{name[:80]!r}. Get the file again."
+            )
+    twice = next((name for name, count in collections.Counter(names).items() if count > 1), None)
+    if twice is not None:
+        raise InputError(
+            f"Expected every image once in {path}. Received: {twice[:80]!r} twice. Get the file "
+            "again: the published one lists no image twice."
+        )
+
+
+def read_class_ids(path: pathlib.Path, count: int) -> list[int]:
+    """Reads the classes of a split's images, in the order of its `filenames.pickle`.
+
+    Args:
+        path: A `class_info.pickle`: integers, or NumPy's as the published file has them.
+        count: The number of images.
+
+    Raises:
+        InputError: If it holds something else, or another number of classes.
+    """
+    remedy = f"Remove the file: {CLASS_IDS} is not needed."
+    try:
+        ids = load_pickle(path, _NUMPY_CONSTRUCTORS)
+    except restricted_pickle.RefusedError as error:  # its advice is for models
+        raise InputError(
+            f"Expected a list of class ids in {path}. Received: other than plain numbers, an "
+            f"array say. {remedy}"
+        ) from error
+    valid = type(ids) is list and all(type(item) is int and 0 <= item < 2**31 for item in ids)
+    if not valid:
+        raise InputError(
+            f"Expected a list of class ids in {path}. Received: {kind_of(ids)}. {remedy}"
+        )
+    if len(ids) != count:
+        raise InputError(
+            f"Expected a class for each of the {count} images of {path.with_name(FILE_NAMES)} in "
+            f"{path}. Received: {len(ids)} classes. Take both files from one archive, or remove "
+            f"{CLASS_IDS}, which is not needed."
+        )
+    return ids
+
+
+def check_disjoint(splits: Mapping[str, Sequence[CaptionedImage]], origin: str) -> None:
+    """Raises an `InputError` if an image is both for training and for testing."""
+    train = {image.file_name for image in splits["train"]}
+    both = [image.file_name for image in splits["test"] if image.file_name in train]
+    if both:
+        raise InputError(
+            f"Expected no image in both splits of {origin}. Received: {both[0]} and "
+            f"{len(both) - 1} more in both. Take both lists from one archive."
+        )
+
+
+def load_pickle(path: pathlib.Path, constructors: Mapping = {}) -> object:  # noqa: B006 (only read)
+    """Reads a pickle of plain values, and of what `constructors` make; nothing in it is run.
+
+    Raises:
+        InputError: If it cannot be read, is damaged, or asks for anything else.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise InputError(
+            f"Cannot read {path}: {error}. Unpack it again from the metadata archive of AttnGAN "
+            "and DM-GAN."
+        ) from error
+    problem = failed_download(data[:512])
+    if problem is not None:
+        raise InputError(f"Expected a pickle of AttnGAN and DM-GAN in {path}. Received: {problem}.")
+    return restricted_pickle.load(data, name=str(path), constructors=constructors)[0]
+
+
+def kind_of(value) -> str:
+    """Names a value by its type alone; what a file gave may be too deep to print."""
+    if type(value) is list:
+        kinds = sorted({type(item).__name__ for item in value})
+        return f"a list of {len(value)} ({' and '.join(kinds) or 'nothing'})"
+    return f"a value of type {type(value).__name__}"
+
+
+def _numpy_dtype(code, *_) -> collections.OrderedDict:
+    # The one type whose state, here the byte order, a pickle may set. It is little-endian.
+    if type(code) is not str or not re.fullmatch("[iu][1248]", code):
+        raise TypeError("expected the type of an integer")
+    return collections.OrderedDict(code=code)
+
+
+def _numpy_integer(dtype, data) -> int:
+    if type(dtype) is not collections.OrderedDict or type(data) not in (str, bytes):
+        raise TypeError("expected an integer of NumPy")
+    length = int(dtype["code"][1])
+    if type(data) is str:  # bytes of Python 2, read as Latin-1 if they were no UTF-8
+        data = data.encode("latin-1" if len(data) == length else "utf-8")
+    if len(data) != length:
+        raise ValueError("expected as many bytes as the type has")
+    return int.from_bytes(data, "little", signed=dtype["code"][0] == "i")
+
+
+_NUMPY_CONSTRUCTORS = {
+    ("numpy", "dtype"): _numpy_dtype,
+    ("numpy.core.multiarray", "scalar"): _numpy_integer,
+    ("numpy._core.multiarray", "scalar"): _numpy_integer,  # as NumPy 2 writes it
+}

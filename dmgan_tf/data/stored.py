@@ -1,0 +1,145 @@
+"""A split of a prepared data set in stored order: every caption, and uint8 images.
+
+Nothing is left out here: a score of fewer images than the data set has is not its score. A record
+that cannot be read is an error.
+"""
+
+import dataclasses
+import os
+
+import numpy as np
+import tensorflow as tf
+
+from dmgan_tf.data import records
+from dmgan_tf.data.augmentation import checked_jpeg, crop_and_resize, decode_jpeg
+from dmgan_tf.data.readable import reading
+from dmgan_tf.errors import InputError
+
+_PARSED_TOGETHER = 256  # records: some 10 MB of photographs
+
+
+@dataclasses.dataclass(frozen=True)
+class CaptionList:
+    """The captions of a split's images, in stored order.
+
+    Args:
+        captions: All captions of each image, one or more.
+        class_ids: int64 (images,), what each image shows.
+        file_names: The name of each image in the source.
+    """
+
+    captions: list[list[str]]
+    class_ids: np.ndarray
+    file_names: list[str]
+
+
+def list_captions(directory: str | os.PathLike, split: str) -> CaptionList:
+    """Returns the captions of every image of a split, without decoding an image.
+
+    Args:
+        directory: What `prepare_data` wrote.
+        split: `train`, `validation` or `test`.
+
+    Returns:
+        A `CaptionList`.
+
+    Raises:
+        InputError: If the directory holds no such data, or a shard is damaged.
+    """
+    info = records.load_dataset_info(directory)
+    records.check_headers(info, info.split(split).shards)
+    dataset = records.open_records(info.shard_paths(split), info.split(split).num_images)
+    features = {  # all of `records.parse_example` but the image
+        "captions": tf.io.RaggedFeature(tf.string),
+        "class_id": tf.io.FixedLenFeature([], tf.int64),
+        "file_name": tf.io.FixedLenFeature([], tf.string),
+    }
+    dataset = dataset.batch(_PARSED_TOGETHER)
+    dataset = dataset.map(
+        lambda serialized: tf.io.parse_example(serialized, features),
+        num_parallel_calls=tf.data.AUTOTUNE,
+        deterministic=True,
+    )
+    captions, class_ids, file_names = [], [], []
+    with reading(info, split=split):
+        for batch in dataset.prefetch(tf.data.AUTOTUNE):
+            captions += [_decoded(texts, info) for texts in batch["captions"].to_list()]
+            class_ids.append(batch["class_id"].numpy())
+            file_names += _decoded(batch["file_name"].numpy(), info)
+    return CaptionList(captions, np.concatenate(class_ids), file_names)
+
+
+def stored_images(
+    directory: str | os.PathLike,
+    *,
+    split: str,
+    size: int,
+    crop: bool,
+    batch_size: int,
+    start: int = 0,
+) -> tf.data.Dataset:
+    """Returns the images of a split as uint8, in stored order, beginning with any of them.
+
+    They are cropped and resized as by `evaluation_dataset` and rounded as a saved picture is, so
+    that real and generated images are scored alike.
+
+    Args:
+        directory: What `prepare_data` wrote.
+        split: `train`, `validation` or `test`.
+        size: Height and width wanted, in pixels.
+        crop: Whether to take the middle 64/76 of the shorter side, on the scale of training's
+            crops; if not, the largest square in the middle.
+        batch_size: Images in a batch; the last may be smaller.
+        start: The number of the first image, from 0 to the number of images; shards before its
+            own are not read.
+
+    Returns:
+        A dataset of uint8 (batch, size, size, 3), RGB.
+
+    Raises:
+        InputError: If the directory holds no such data, or not for this size, or fewer images than
+            `start`. For one that names a damaged shard, iterate within
+            `reading(info, split=split)`.
+    """
+    info = records.load_dataset_info(directory)
+    if size < 1 or batch_size < 1:
+        raise InputError(
+            f"Expected a size and a batch size of 1 or more. Received: {size} and {batch_size}."
+        )
+    info.check_image_size(size)
+    serialized = _records_from(info, split, start)
+    middle = tf.constant([0.5, 0.5]) if crop else None
+
+    def load(record):
+        image = decode_jpeg(checked_jpeg(records.parse_example(record)["image"]))
+        (pixels,) = crop_and_resize(image, (size,), middle)
+        return tf.saturate_cast(tf.round(pixels), tf.uint8)
+
+    dataset = serialized.map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    return dataset.batch(batch_size).prefetch(tf.data.AUTOTUNE)
+
+
+def _records_from(info: records.DatasetInfo, split: str, start: int) -> tf.data.Dataset:
+    """Opens the shards from that of image `start` on, and skips the images before it."""
+    held = info.split(split)
+    if not 0 <= start <= held.num_images:
+        raise InputError(
+            f"Expected a first image from 0 to {held.num_images}, the number of images of "
+            f"{split!r} in {info.directory}. Received: {start}."
+        )
+    paths, shards, first = info.shard_paths(split), list(held.shards), 0
+    while shards and first + shards[0].num_images <= start:
+        first += shards.pop(0).num_images
+    records.check_headers(info, shards)
+    paths = paths[len(paths) - len(shards) :]
+    return records.open_records(paths, held.num_images - first).skip(start - first)
+
+
+def _decoded(texts, info: records.DatasetInfo) -> list[str]:
+    try:
+        return [text.decode("utf-8") for text in texts]
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"Expected captions and names in UTF-8 in {info.directory}. Received: {error}. Prepare "
+            "the data set again with --overwrite."
+        ) from error

@@ -1,0 +1,1 @@
+"""The web demo: a caption in, all stages of its picture out."""

@@ -1,0 +1,57 @@
+"""From what a visitor asks to what the page shows, errors included."""
+
+import threading
+
+from dmgan_tf.demo.captions import (
+    MOST_SAMPLES,
+    checked_caption,
+    checked_number,
+    known_words,
+    pieces_of,
+)
+from dmgan_tf.demo.markup import message_markup, result_markup
+from dmgan_tf.errors import InputError
+from dmgan_tf.figures.drawing import draw
+
+LARGEST_SEED = 2**32 - 1
+
+
+class Answerer:
+    """Draws for any number of visitors, one after another, each as if alone.
+
+    It keeps nothing of what it was asked. A picture depends on the model, the known words, the seed
+    and its place among the samples, and is the one that `python -m dmgan_tf.sample` draws.
+
+    Args:
+        model: A `DMGANTextToImage` with a text encoder and a vocabulary.
+        examples: Captions that the model knows, to offer in errors.
+
+    Call arguments:
+        caption: Text.
+        seed: From 0 to 2**32 - 1.
+        num_samples: From 1 to 8.
+
+    Returns:
+        HTML: the pictures with all that is known of them, or one message that says what to change.
+    """
+
+    def __init__(self, model, examples):
+        self._model = model
+        self._examples = examples
+        self._lock = threading.Lock()
+
+    def __call__(self, caption, seed, num_samples) -> str:
+        pieces = []
+        try:
+            caption = checked_caption(caption)
+            pieces = pieces_of(caption, self._model.vocabulary)
+            words = known_words(pieces, self._examples)
+            seed = checked_number(seed, "the seed", 0, LARGEST_SEED)
+            num_samples = checked_number(num_samples, "the number of samples", 1, MOST_SAMPLES)
+            with self._lock:
+                drawings = draw(
+                    self._model, [words] * num_samples, seed=seed, batch_size=num_samples
+                )
+        except InputError as error:
+            return message_markup(pieces, str(error))
+        return result_markup(pieces, drawings, seed)

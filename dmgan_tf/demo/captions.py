@@ -1,0 +1,174 @@
+"""What a visitor may ask for: captions, of which some words may be unknown, and two numbers."""
+
+import dataclasses
+import itertools
+from collections.abc import Sequence
+
+from dmgan_tf.errors import InputError
+from dmgan_tf.text.tokenizer import shortened
+from dmgan_tf.text.words import split_words
+
+MOST_SAMPLES = 8
+_LONGEST_CAPTION = 400  # characters
+_MOST_WORDS = 40  # the encoders learned from sentences of some ten
+_MOST_EXAMPLES = 6
+_SHORTEST_WORD = 4  # letters of an example of one word: "the" and "of" show nothing
+# One family of captions for each kind of data; a model that knows two of a family gets that one.
+_EXAMPLES = (
+    (
+        "a noto drawing of a princess",
+        "a glossy fluent drawing of a purple heart",
+        "a flat drawing of a pouting face",
+        "a flat drawing of a red square",
+        "a flat drawing of a police officer",
+        "a glossy fluent drawing of an evergreen tree",
+    ),
+    (
+        "this bird is blue with white and has a very short beak",
+        "a small yellow bird with black wings",
+        "a small bird with a red breast and a pointed beak",
+        "this bird has a long neck and brown feathers",
+    ),
+    (
+        "a man riding a wave on top of a surfboard",
+        "a herd of sheep standing on a green field",
+        "a bowl of fruit on a wooden table",
+        "a street at night with cars and lights",
+    ),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Piece:
+    """A part of a caption: a word, or what stands between two.
+
+    Attributes:
+        text: As it was typed.
+        is_word: Whether it is a word.
+        place: A known word's place among the known words, from 0; `None` of anything else.
+    """
+
+    text: str
+    is_word: bool
+    place: int | None = None
+
+
+def pieces_of(caption: str, vocabulary) -> list[Piece]:
+    """Takes a caption apart by the tokenizer's rule; the texts, joined, are the caption.
+
+    Args:
+        caption: Any text.
+        vocabulary: The model's `Vocabulary`.
+
+    Returns:
+        The pieces, in order.
+    """
+    pieces, places = [], itertools.count()
+    for is_word, characters in itertools.groupby(caption, lambda c: bool(split_words(c))):
+        text = "".join(characters)
+        known = is_word and vocabulary.id_of(split_words(text)[0]) is not None
+        pieces.append(Piece(text, is_word, next(places) if known else None))
+    return pieces
+
+
+def checked_caption(caption) -> str:
+    """A caption that can be read, whether or not the model knows its words.
+
+    Args:
+        caption: What came from the page, or from a program in its place.
+
+    Returns:
+        The caption as one line of Unicode text.
+
+    Raises:
+        InputError: If it is no text, holds no word, or is far longer than a caption.
+    """
+    if not isinstance(caption, str) or not caption.strip():
+        raise InputError("The caption is empty. Type what the picture shall show.")
+    if len(caption) > _LONGEST_CAPTION:
+        raise InputError(
+            f"Expected a caption of at most {_LONGEST_CAPTION} characters. Received: "
+            f"{len(caption):,}. Say in one sentence what the picture shall show."
+        )
+    # A lone surrogate, as JSON may bring, has no UTF-8.
+    caption = " ".join(caption.encode("utf-8", "replace").decode("utf-8").split())
+    words = split_words(caption)
+    if len(words) > _MOST_WORDS:
+        raise InputError(
+            f"Expected a caption of at most {_MOST_WORDS} words. Received: {len(words)}. Say in "
+            "one sentence what the picture shall show."
+        )
+    if not words:
+        raise InputError(
+            f"Expected words in the caption. Received: {shortened(caption)}. Letters and digits "
+            "make words; emoji and punctuation do not."
+        )
+    return caption
+
+
+def known_words(pieces: Sequence[Piece], examples: Sequence[str]) -> str:
+    """The known words of a caption, as a caption of their own.
+
+    Args:
+        pieces: Of `pieces_of`.
+        examples: Captions that the model knows, to offer in an error.
+
+    Returns:
+        The words with spaces between them; their places in it are those of the pieces.
+
+    Raises:
+        InputError: If none is known.
+    """
+    known = [piece.text for piece in pieces if piece.place is not None]
+    if not known:
+        raise InputError(f"This model knows none of these words. Try: {examples[0]}.")
+    return " ".join(known)
+
+
+def checked_number(value, name: str, lowest: int, highest: int) -> int:
+    """A whole number from the page.
+
+    Args:
+        value: What came; an emptied field gives `None`.
+        name: What the page calls it.
+        lowest: The least that may be.
+        highest: The most.
+
+    Returns:
+        The number as an `int`.
+
+    Raises:
+        InputError: If it is none, is not whole, or is out of range.
+    """
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    # The range goes first: neither NaN nor what no float can hold gets past it.
+    if not is_number or not lowest <= value <= highest or value != int(value):
+        received = "nothing" if value is None else shortened(str(value))
+        raise InputError(
+            f"Expected {name}, a whole number from {lowest} to {highest}. Received: {received}."
+        )
+    return int(value)
+
+
+def examples_for(vocabulary) -> list[str]:
+    """Captions that a model knows every word of, to start from.
+
+    Args:
+        vocabulary: The model's `Vocabulary`.
+
+    Returns:
+        One caption or more: of the first kind of data of which it knows two, or else single words,
+        which stand in the vocabulary by how often they were met in training.
+    """
+    for family in _EXAMPLES:
+        known = [caption for caption in family if _all_known(caption, vocabulary)]
+        if len(known) >= 2:
+            return known
+    # A vocabulary made elsewhere may hold entries that no caption can give.
+    words = [word for word in vocabulary.words[1:] if split_words(word) == [word]]
+    telling = [word for word in words if len(word) >= _SHORTEST_WORD]
+    return (telling or words or [vocabulary.words[1]])[:_MOST_EXAMPLES]
+
+
+def _all_known(caption, vocabulary):
+    return all(vocabulary.id_of(word) is not None for word in split_words(caption))

@@ -1,1 +1,0 @@
-"""The web page of `python -m dmgan_tf.demo`."""

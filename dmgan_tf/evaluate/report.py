@@ -1,0 +1,142 @@
+"""What an evaluation says: a table for the screen, and JSON with all that repeats it."""
+
+import dataclasses
+import importlib.metadata
+import json
+import pathlib
+import platform
+import sys
+import tempfile
+
+from dmgan_tf.errors import InputError
+from dmgan_tf.evaluate.scoring import Score
+from dmgan_tf.files.atomic import write_text
+
+FORMAT_VERSION = 1
+METRIC_NAMES = {
+    "fid": "FID",
+    "is": "Inception Score",
+    "kid": "KID",
+    "r_precision": "R-precision",
+    "clip_score": "CLIP score",
+    "clip_r_precision": "CLIP R-precision",
+}
+_PERCENT = {"r_precision", "clip_r_precision"}
+_PACKAGES = ("dmgan_tf", "keras", "tensorflow", "numpy", "keras-hub", "pillow")
+
+
+def table(scores: list[Score]) -> str:
+    """The scores as lines of text, with their warnings below.
+
+    Args:
+        scores: What `score_images` returned.
+
+    Returns:
+        Lines, each column as wide as its widest cell.
+    """
+    rows = [("metric", "protocol", "value", "images", "against")]
+    notes = {}
+    for score in scores:
+        marks = [str(notes.setdefault(text, len(notes) + 1)) for text in score.warnings]
+        mark = f" [{', '.join(marks)}]" if marks else ""
+        rows.append(
+            (
+                METRIC_NAMES[score.metric] + mark,
+                score.protocol,
+                value_text(score),
+                f"{score.num_images:,}",
+                _against(score),
+            )
+        )
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    rows.insert(1, tuple("-" * width for width in widths))
+    right_aligned = {2, 3}
+    lines = [
+        "  ".join(
+            cell.rjust(width) if column in right_aligned else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+    return "\n".join(lines + [f"[{number}] {text}." for text, number in notes.items()])
+
+
+def value_text(score: Score) -> str:
+    """A score's value with its deviation and unit, such as `76.58 % ± 0.53`."""
+    digits = 5 if score.metric == "kid" else 2
+    text = f"{score.value:.{digits}f}"
+    if score.metric in _PERCENT:
+        text += " %"
+    if score.deviation is not None:
+        text += f" ± {score.deviation:.{digits}f}"
+    return text
+
+
+def check_output(path) -> None:
+    """Raises an `InputError` unless a report can be written to `path`, before the long work.
+
+    Args:
+        path: The file; it may be an earlier report, but nothing else.
+    """
+    path = pathlib.Path(path)
+    if path.exists() and not _is_report(path):
+        raise InputError(
+            f"Expected --output=FILE.json, a new file or an earlier report. Received: {path}, "
+            f"{'a directory' if path.is_dir() else 'which holds something else'}. Choose another."
+        )
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(
+            dir=path.parent, prefix=f".{path.stem}.", suffix=".reference.partial.npz"
+        ):
+            pass  # the longest name of those to come
+    except OSError as error:
+        raise InputError(
+            f"Expected a place where files can be written for --output={path}. Received: {error}. "
+            "Choose another."
+        ) from error
+
+
+def _is_report(path):
+    try:
+        return "scores" in json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, TypeError, RecursionError):
+        return False
+
+
+def write_report(path, scores: list[Score], details: dict) -> None:
+    """Writes the JSON: the scores, then everything that is needed to repeat them.
+
+    Args:
+        path: The file to write.
+        scores: What `score_images` returned.
+        details: Images, reference, protocols, judges, settings and flags, as JSON values.
+    """
+    content = {
+        "format_version": FORMAT_VERSION,
+        "scores": [dataclasses.asdict(score) for score in scores],
+        **details,
+        "versions": versions(),
+    }
+    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+    # Paths need not be UTF-8; what is none becomes an escape of JSON.
+    write_text(path, text.encode("utf-8", "backslashreplace").decode("utf-8"))
+
+
+def versions() -> dict[str, str]:
+    """The versions of Python, the platform and the packages that numbers depend on."""
+    found = {"python": sys.version.split()[0], "platform": platform.platform()}
+    for package in _PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _against(score: Score) -> str:
+    if score.metric in ("fid", "kid"):
+        return "statistics" if score.num_reference is None else f"{score.num_reference:,} real"
+    if score.chance is not None:
+        return f"chance {score.chance:.2f} %"
+    return ""

@@ -1,0 +1,72 @@
+"""Scored images on disk, so that any program may score or show them again."""
+
+import json
+import os
+import pathlib
+
+from PIL import Image
+
+from dmgan_tf.data.sources.image_folder import IMAGE_SUFFIXES, METADATA_FILE
+from dmgan_tf.errors import InputError
+from dmgan_tf.files.atomic import replacing, write_text
+
+
+class ImageSaver:
+    """Keeps images as PNG files, and their captions once the last has come.
+
+    Args:
+        directory: The folder; made if missing. Images of the same names are replaced.
+        images: The `ImageSource` that they come from.
+
+    Call arguments:
+        first: The place of the first image.
+        batch: uint8 `(images, height, width, 3)`.
+
+    Raises:
+        InputError: If that is no folder, or it holds other images, which would count as these.
+    """
+
+    def __init__(self, directory, images):
+        self.directory = pathlib.Path(directory)
+        self._images = images
+        if self.directory.exists() and not self.directory.is_dir():
+            raise InputError(f"Expected --save_images=DIR. Received: {directory}, a file.")
+        others = self._others()
+        if others:
+            raise InputError(
+                f"Expected no other images in --save_images={directory}. Received: "
+                f"{min(others)}{' and more' if len(others) > 1 else ''}. Choose another folder, "
+                "or empty this one."
+            )
+
+    def __call__(self, first, batch):
+        listing = self.directory / METADATA_FILE
+        if first == 0:
+            listing.unlink(missing_ok=True)  # of images that are now replaced
+        for place, pixels in enumerate(batch, first):
+            with replacing(self.directory / _file_name(place)) as temporary:
+                Image.fromarray(pixels).save(temporary)
+        if first + len(batch) == self._images.num_images and self._images.plan is not None:
+            lines = (json.dumps(line, ensure_ascii=False) for line in self._lines())
+            write_text(listing, "".join(f"{line}\n" for line in lines))
+
+    def _lines(self):
+        plan = self._images.plan
+        for place, row in enumerate(plan.rows):
+            yield {
+                "file_name": _file_name(place),
+                "text": plan.captions[row],
+                "class_id": int(plan.class_ids[row]),
+            }
+
+    def _others(self):
+        if not self.directory.is_dir():
+            return set()
+        ours = {_file_name(place) for place in range(self._images.num_images)}
+        # What an interruption left of a file begins with a dot.
+        others = {name for name in os.listdir(self.directory) if name[0] != "."} - ours
+        return {name for name in others if pathlib.Path(name).suffix.lower() in IMAGE_SUFFIXES}
+
+
+def _file_name(place):
+    return f"{place:05d}.png"

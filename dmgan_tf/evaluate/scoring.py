@@ -1,0 +1,384 @@
+"""Images in, scores out: every metric in one pass over the images."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+import tqdm
+
+from dmgan_tf.errors import InputError
+from dmgan_tf.evaluate.images import ImageSource
+from dmgan_tf.evaluate.judges import Judge, RetrievalHits, SimilarityScores
+from dmgan_tf.evaluate.partial import PartialResult
+from dmgan_tf.evaluate.replicas import OverReplicas
+from dmgan_tf.metrics.features import FeatureNetwork
+from dmgan_tf.metrics.frechet import FeatureStatistics, Moments, frechet_distance
+from dmgan_tf.metrics.inception_score import InceptionScore
+from dmgan_tf.metrics.kernel import FeatureStore, kernel_distance
+from dmgan_tf.metrics.r_precision import r_precision
+
+# Splits and folds are of shuffled images, because those of a data set may stand in the order of
+# their classes. It is torch-fidelity's seed.
+_SHUFFLE_SEED = 2020
+FEW_IMAGES = 10_000  # below, FID's bias is larger than most differences between models
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """How scores are computed, apart from which images and networks.
+
+    Args:
+        num_splits: Parts of the Inception Score.
+        num_folds: Parts of R-precision.
+        num_subsets: Draws of the kernel distance.
+        subset_size: Images of such a draw.
+        batch_size: Images at once, over all replicas; changes speed and memory only.
+    """
+
+    num_splits: int = 10
+    num_folds: int = 10
+    num_subsets: int = 100
+    subset_size: int = 1000
+    batch_size: int = 32
+
+
+@dataclasses.dataclass(frozen=True)
+class Score:
+    """One number and what it was made of.
+
+    Args:
+        metric: `fid`, `is`, `kid`, `r_precision`, `clip_score` or `clip_r_precision`.
+        protocol: The protocol, or the network that judged.
+        value: The number; R-precisions in percent.
+        deviation: Its standard deviation over splits, subsets or folds, where it has them.
+        num_images: Images scored.
+        num_reference: Real images compared with; None if there were none, or it is not known.
+        chance: What guessing scores, in the unit of `value`, where that means something.
+        warnings: Why it may not be what it seems.
+    """
+
+    metric: str
+    protocol: str
+    value: float
+    deviation: float | None = None
+    num_images: int = 0
+    num_reference: int | None = None
+    chance: float | None = None
+    warnings: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Reference:
+    """What real images look like to one network.
+
+    Args:
+        moments: Their mean and covariance.
+        features: float32 `(images, dim)`, where the kernel distance needs them.
+    """
+
+    moments: Moments
+    features: np.ndarray | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class _Gathering:
+    """One accumulator, and the output of one network that feeds it."""
+
+    network: FeatureNetwork
+    output: str
+    target: object
+
+
+def measure_reference(
+    images: ImageSource,
+    networks: Sequence[FeatureNetwork],
+    metrics: Sequence[str],
+    *,
+    settings: Settings = Settings(),
+    strategy: tf.distribute.Strategy | None = None,
+    partial_path=None,
+    show_progress: bool = False,
+) -> dict[str, Reference]:
+    """Passes real images through the networks.
+
+    Args:
+        images: The real images.
+        networks: The networks that FID or KID is asked of.
+        metrics: The metrics that are asked for; `kid` keeps the features themselves.
+        settings: See `Settings`.
+        strategy: Over whose replicas the work is spread; the current one if None.
+        partial_path: Where to keep what an interrupted run goes on from; None for nowhere.
+        show_progress: Whether to draw a progress bar on the terminal.
+
+    Returns:
+        A `Reference` by each network's name.
+    """
+    gatherings = {
+        f"{network.name}/{kind}": gathering
+        for network in networks
+        for kind, gathering in _feature_gatherings(network, metrics, images.num_images).items()
+    }
+    _gather(
+        images,
+        gatherings,
+        settings=settings,
+        strategy=strategy,
+        partial_path=partial_path,
+        title="real images" if show_progress else None,
+    )
+    return {
+        network.name: Reference(
+            gatherings[f"{network.name}/fid"].target.moments(),
+            gatherings[f"{network.name}/kid"].target.features if "kid" in metrics else None,
+        )
+        for network in networks
+    }
+
+
+def score_images(
+    images: ImageSource,
+    networks: Sequence[FeatureNetwork],
+    metrics: Sequence[str],
+    *,
+    references: dict[str, Reference] | None = None,
+    judges: Sequence[Judge] = (),
+    settings: Settings = Settings(),
+    strategy: tf.distribute.Strategy | None = None,
+    partial_path=None,
+    on_images=None,
+    show_progress: bool = False,
+) -> list[Score]:
+    """Scores images by every metric in one pass.
+
+    Args:
+        images: The images to score.
+        networks: The networks of the metrics on features.
+        metrics: `fid`, `is` and `kid`, each computed by every network whose protocol defines it.
+        references: What `measure_reference` returned; for `fid` and `kid`.
+        judges: Who finds captions; R-precision is computed by each.
+        settings: See `Settings`.
+        strategy: Over whose replicas the work is spread; the current one if None.
+        partial_path: Where to keep what an interrupted run goes on from; None for nowhere.
+        on_images: Called with the place of the first image and the uint8 images of every batch. If
+            it keeps them in its `directory`, a run that kept none there is not gone on from.
+        show_progress: Whether to draw a progress bar on the terminal.
+
+    Returns:
+        The scores, network by network, then judge by judge.
+
+    Raises:
+        InputError: If a judge is given and the images have no captions, or there are too few
+            images for a metric.
+    """
+    _check(images, metrics, judges, references or {}, settings)
+    gatherings = {}
+    for network in networks:
+        wanted = [metric for metric in metrics if metric in network.metrics]
+        for kind, gathering in _feature_gatherings(network, wanted, images.num_images).items():
+            gatherings[f"{network.name}/{kind}"] = gathering
+        if "is" in wanted:
+            target = InceptionScore(images.num_images, settings.num_splits, _SHUFFLE_SEED)
+            gatherings[f"{network.name}/is"] = _Gathering(network, "logits", target)
+    for judge in judges:
+        hits = RetrievalHits(judge.retrieval, images.plan.rows)
+        gatherings[f"{judge.name}/hits"] = _Gathering(judge.network, "features", hits)
+        if judge.text_codes is not None:
+            target = SimilarityScores(judge.text_codes, images.plan.rows)
+            gatherings[f"{judge.name}/similarity"] = _Gathering(judge.network, "features", target)
+    _gather(
+        images,
+        gatherings,
+        settings=settings,
+        strategy=strategy,
+        partial_path=partial_path,
+        judges=judges,
+        on_images=on_images,
+        title="scored images" if show_progress else None,
+    )
+    scores = []
+    for network in networks:
+        of_network = {
+            metric: gatherings[f"{network.name}/{metric}"].target
+            for metric in metrics
+            if f"{network.name}/{metric}" in gatherings
+        }
+        reference = (references or {}).get(network.name)
+        scores += _network_scores(network, of_network, reference, images.num_images, settings)
+    for judge in judges:
+        scores += _judge_scores(judge, gatherings, images.num_images, settings)
+    return scores
+
+
+def _feature_gatherings(network, metrics, num_images):
+    gatherings = {}
+    if "fid" in metrics or "kid" in metrics:
+        gatherings["fid"] = _Gathering(network, "features", FeatureStatistics(network.dim))
+    if "kid" in metrics:
+        gatherings["kid"] = _Gathering(network, "features", FeatureStore(num_images, network.dim))
+    return gatherings
+
+
+def _check(images, metrics, judges, references, settings):
+    if judges and images.plan is None:
+        raise InputError(
+            "Expected the caption of each image for R-precision and CLIP. Received: images without "
+            "captions. Put a metadata.jsonl beside them (file_name, text, class_id), as "
+            "--save_images writes it."
+        )
+    kept = [len(r.features) for r in references.values() if r.features is not None]
+    check_counts([images.num_images, *kept], metrics, settings)
+
+
+def check_counts(counts: Sequence[int], metrics: Sequence[str], settings: Settings) -> None:
+    """Raises an `InputError` if there are too few images for a metric.
+
+    Args:
+        counts: How many images are scored, then how many they are compared with, where known.
+        metrics: The metrics that are asked for.
+        settings: See `Settings`.
+    """
+    if "fid" in metrics and min(counts) < 2:
+        raise InputError(
+            "Expected at least 2 images on either side for FID, whose features have a covariance. "
+            f"Received: {min(counts)}."
+        )
+    if "kid" in metrics and min(counts) < settings.subset_size:
+        raise InputError(
+            f"Expected at least {settings.subset_size} images on either side for KID. "
+            f"Received: {min(counts)}. Give --kid_subset_size of no more than that."
+        )
+    if "is" in metrics and counts[0] < settings.num_splits:
+        raise InputError(
+            f"Expected at least {settings.num_splits} images for as many splits of the Inception "
+            f"Score. Received: {counts[0]}."
+        )
+
+
+def _gather(
+    images,
+    gatherings,
+    *,
+    settings,
+    strategy,
+    partial_path,
+    judges=(),
+    on_images=None,
+    title=None,
+):
+    """Feeds every accumulator with the outputs of its network, image by image."""
+    strategy = strategy or tf.distribute.get_strategy()
+    networks = {id(item.network): item.network for item in gatherings.values()}
+    runners = {
+        key: OverReplicas(network, strategy, settings.batch_size) if network.in_graph else network
+        for key, network in networks.items()
+    }
+    targets = {name: item.target for name, item in gatherings.items()}
+    partial, done = None, 0
+    if partial_path is not None:
+        identity = _identity(images, gatherings, judges, settings)
+        identity["kept_in"] = str(getattr(on_images, "directory", None))
+        partial = PartialResult(partial_path, identity)
+        done = partial.restore(targets)
+    with tqdm.tqdm(
+        total=images.num_images,
+        initial=done,
+        desc=title,
+        unit="image",
+        disable=title is None or None,
+        dynamic_ncols=True,
+    ) as progress:
+        for batch in images.batches(done, settings.batch_size):
+            if on_images is not None:
+                on_images(done, batch)
+            outputs = {key: run(batch) for key, run in runners.items()}
+            for item in gatherings.values():
+                item.target.update(np.asarray(outputs[id(item.network)][item.output]))
+            done += len(batch)
+            progress.update(len(batch))
+            if partial is not None:
+                partial.offer(targets, done)
+    if partial is not None:
+        partial.finish(targets, done)
+
+
+def _identity(images, gatherings, judges, settings):
+    """What the numbers depend on. The batch size is none of it."""
+    fixed = dataclasses.asdict(settings)
+    del fixed["batch_size"]
+    return {
+        "images": images.description(),
+        "num_images": images.num_images,
+        "settings": fixed,
+        "networks": {name: item.network.sha256 for name, item in gatherings.items()},
+        "judges": [judge.description for judge in judges],
+    }
+
+
+def _network_scores(network, targets, reference, num_images, settings):
+    scores = []
+    common = {"protocol": network.name, "num_images": num_images}
+    for metric, target in targets.items():
+        if metric == "fid":
+            value = frechet_distance(target.moments(), reference.moments)
+            count = reference.moments.count
+            warnings = _fid_warnings(num_images, count, network.dim)
+            scores.append(
+                Score("fid", value=value, num_reference=count, warnings=warnings, **common)
+            )
+        elif metric == "kid":
+            value, deviation = kernel_distance(
+                target.features, reference.features, settings.num_subsets, settings.subset_size
+            )
+            count = len(reference.features)
+            scores.append(
+                Score("kid", value=value, deviation=deviation, num_reference=count, **common)
+            )
+        elif metric == "is":
+            value, deviation = target.result()
+            scores.append(Score("is", value=value, deviation=deviation, **common))
+    return scores
+
+
+def _fid_warnings(num_images, num_reference, dim):
+    warnings = []
+    if num_images < FEW_IMAGES:
+        warnings.append(
+            f"FID of {num_images:,} images is biased upwards; compare it only with one of as many "
+            f"(papers use {FEW_IMAGES:,} or more)"
+        )
+    counts = {"images": num_images, "reference images": num_reference}
+    few = [f"{n:,} {name}" for name, n in counts.items() if n is not None and n <= dim]
+    if few:
+        warnings.append(
+            f"{' and '.join(few)} for {dim:,} features: no covariance of full rank; the distance "
+            "is exact, but of poor estimates"
+        )
+    return tuple(warnings)
+
+
+def _judge_scores(judge, gatherings, num_images, settings):
+    hits = gatherings[f"{judge.name}/hits"].target.hits
+    mean, deviation = r_precision(hits, min(settings.num_folds, num_images), _SHUFFLE_SEED)
+    metric = "r_precision" if judge.text_codes is None else "clip_r_precision"
+    score = Score(
+        metric,
+        protocol=judge.name,
+        value=100 * mean,
+        deviation=100 * deviation,
+        num_images=num_images,
+        chance=100 * judge.retrieval.chance,
+        warnings=judge.warnings,
+    )
+    if judge.text_codes is None:
+        return [score]
+    similarity = gatherings[f"{judge.name}/similarity"].target.scores
+    return [
+        Score(
+            "clip_score",
+            protocol=judge.name,
+            value=float(np.mean(similarity, dtype=np.float64)),
+            num_images=num_images,
+        ),
+        score,
+    ]

@@ -1,0 +1,215 @@
+"""A whole run of DAMSM pretraining: data in, a model directory out."""
+
+import dataclasses
+import logging
+import pathlib
+
+import keras
+
+from dmgan_tf.data.pipeline import evaluation_dataset, steps_per_epoch, training_dataset
+from dmgan_tf.data.readable import reading, scan_split
+from dmgan_tf.data.records import load_dataset_info
+from dmgan_tf.data.splits import held_out_split
+from dmgan_tf.errors import InputError
+from dmgan_tf.models.image_encoder import ImageEncoder
+from dmgan_tf.models.model_card import About
+from dmgan_tf.models.model_directory import load_inception_directory, save_model_directory
+from dmgan_tf.models.text_encoder import TextEncoder
+from dmgan_tf.text.tokenizer import Tokenizer
+from dmgan_tf.training.config import RunSettings
+from dmgan_tf.training.damsm import DAMSM, GAMMAS, EpochDecay, RetrievalValidation, create_optimizer
+from dmgan_tf.training.session.checkpoints import named_variables
+from dmgan_tf.training.session.session import Session
+
+
+@dataclasses.dataclass(frozen=True)
+class PretrainingResult:
+    """What a run ends with.
+
+    Args:
+        model: The model directory.
+        retrieval_accuracy: Share of held-out images that find their sentence; None where none are
+            held out.
+        retrieval_chance: What guessing gives.
+        retrieval_split: The split of these images: `validation` where there is one, else `test`.
+    """
+
+    model: str
+    retrieval_accuracy: float | None
+    retrieval_chance: float | None
+    retrieval_split: str | None = None
+
+
+def pretrain_damsm(
+    config,
+    data,
+    run,
+    resume=False,
+    flags_text="",
+    settings=RunSettings(),  # noqa: B008  frozen
+):
+    """Trains a text encoder and an image encoder on a prepared data set.
+
+    Args:
+        config: A `PretrainingConfig`.
+        data: The data directory that `prepare_data` made.
+        run: The run directory: checkpoints, TensorBoard logs, and `model/`, always current.
+        resume: Whether to continue a run that stands there.
+        flags_text: Flags to keep in the run directory, one a line.
+        settings: The `RunSettings`: how the run is saved and looked after.
+
+    Returns:
+        A `PretrainingResult`.
+
+    Raises:
+        InputError: If the data or the run directory cannot be used.
+        Interrupted: If a signal asked to stop; what was trained is saved.
+        TrainingDiverged: If losses or gradients stayed not finite.
+        WorkerLost: If another worker ended; what was saved last stands.
+    """
+    with Session(run, config, settings, resume, flags_text) as session:
+        info = load_dataset_info(data)
+        vocabulary = info.vocabulary()
+        image_size = config.image_size or info.image_size
+        steps = steps_per_epoch(data, "train", config.batch_size)
+        split = held_out_split(info, min_images=2)
+        readable = session.scan(info)
+        if split is not None:
+            scan_split(info, split, 0.0)  # told of now, not after the first epoch
+        with session.building():
+            damsm = build_damsm(config, len(vocabulary), image_size)
+            optimizer = create_optimizer(
+                damsm, EpochDecay(config.learning_rate, steps, config.learning_rate_decay)
+            )
+            damsm.compile(optimizer=optimizer, jit_compile=False)
+        session.restore(damsm, training_state(damsm), steps)
+        pipeline = {
+            "tokenizer": Tokenizer(vocabulary),
+            "image_sizes": (image_size,),
+            "batch_size": config.batch_size,
+        }
+        validation = None
+        if split is not None and session.is_chief:
+            validation = RetrievalValidation(
+                damsm, evaluation_dataset(data, split=split, crop=config.crop, **pipeline)
+            )
+        save_model = _model_saver(session.directory.model, damsm, config, info, image_size, split)
+
+        def make_dataset(first, last, **part):
+            return training_dataset(
+                data,
+                **pipeline,
+                max_words=config.max_words,
+                flip=config.flip,
+                crop=config.crop,
+                seed=config.seed,
+                start_step=first,
+                num_steps=last,
+                readable=readable,
+                **part,
+            )
+
+        session.prepare()
+        session.fit(
+            make_dataset,
+            measuring=[validation] if validation else [],
+            finishing=[keras.callbacks.LambdaCallback(on_epoch_end=save_model)],
+            metrics=["loss"],
+        )
+        accuracy, chance = None, None
+        if validation is not None:
+            with reading(info, split=split):
+                accuracy, chance = validation.evaluate()
+        return PretrainingResult(str(session.directory.model), accuracy, chance, split)
+
+
+def build_damsm(config, vocabulary_size, image_size):
+    """Makes the two encoders and the `DAMSM` around them; call it in the strategy's scope.
+
+    Args:
+        config: A `PretrainingConfig`.
+        vocabulary_size: Number of ids, the padding's included.
+        image_size: Size of the images in pixels.
+
+    Returns:
+        A built `DAMSM`.
+
+    Raises:
+        InputError: If `image_weights` hold no Inception.
+    """
+    dtype = config.dtype_policy
+    needs_weights = config.image_backbone == "inception_v3" and not config.image_weights
+    if needs_weights:
+        logging.warning(
+            "inception_v3 has no weights (--image_weights): a frozen backbone that was never "
+            "trained teaches nothing, so it trains from nothing here, which takes much data and a "
+            "GPU. Use --image_backbone=small_cnn, or ImageNet weights."
+        )
+    inception = _load_image_weights(config.image_weights) if config.image_weights else None
+    text_encoder = TextEncoder(
+        vocabulary_size, config.word_dim, config.embedding_dim, config.dropout, dtype=dtype
+    )
+    image_encoder = ImageEncoder(
+        config.word_dim,
+        config.image_backbone,
+        channels=config.backbone_channels,
+        input_size=config.encoder_input_size,
+        freeze_backbone=False if needs_weights else None,
+        inception_variant=inception.variant if inception else "torchvision",
+        dtype=dtype,
+    )
+    gammas = {name: getattr(config, name) for name in GAMMAS}
+    damsm = DAMSM(text_encoder, image_encoder, image_size, negatives=config.negatives, **gammas)
+    if inception:
+        pairs = zip(
+            image_encoder.backbone.convolution_units(), inception.convolution_units(), strict=True
+        )
+        for (_, ours), (_, loaded) in pairs:
+            ours.set_weights(loaded.get_weights())
+    return damsm
+
+
+def _load_image_weights(directory):
+    if not pathlib.Path(directory).is_dir():
+        raise InputError(
+            f"Expected --image_weights=DIR, a model directory. Received: {directory}. Weights of "
+            "another format become one by `python -m dmgan_tf.convert --inception=SOURCE "
+            "--output=DIR`."
+        )
+    return load_inception_directory(directory)
+
+
+def training_state(damsm):
+    """Everything that the next step depends on; dropout's seeds are among the variables."""
+    return {
+        **named_variables("text_encoder", damsm.text_encoder.variables),
+        **named_variables("image_encoder", damsm.image_encoder.variables),
+        **named_variables("optimizer", damsm.optimizer.variables),
+    }
+
+
+def _model_saver(directory, damsm, config, info, image_size, split):
+    vocabulary = info.vocabulary()
+    settings = {**dataclasses.asdict(config), "image_size": image_size}
+
+    def save(epoch=None, logs=None):
+        figures = {
+            name: value
+            for name, value in (logs or {}).items()
+            if name.startswith("retrieval") and value is not None
+        }
+        if figures:
+            figures["retrieval_split"] = split
+        save_model_directory(
+            directory,
+            vocabulary=vocabulary,
+            text_encoder=damsm.text_encoder,
+            image_encoder=damsm.image_encoder,
+            extra={"damsm": {**settings, **figures}},
+            about=About(
+                title="DAMSM: text and image encoder",
+                data=f"{info.name}, {info.split('train').num_images} training images.",
+            ),
+        )
+
+    return save

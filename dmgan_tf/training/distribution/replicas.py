@@ -1,0 +1,207 @@
+"""Small helpers for training steps that run on one device or on several replicas.
+
+The rule they serve: gradients are summed over replicas, so every loss is a sum over the replica's
+examples divided by the *global* batch, and the result is that of one device with the whole batch.
+"""
+
+import functools
+import logging
+import os
+import signal
+import threading
+
+import tensorflow as tf
+
+from dmgan_tf.errors import InputError, first_line
+from dmgan_tf.layers.tensorflow_kernels import num_replicas
+from dmgan_tf.layers.tensorflow_kernels import replica_index as replica_index  # for steps, too
+from dmgan_tf.layers.tensorflow_kernels import replica_rows as replica_rows
+from dmgan_tf.training.distribution.cluster import meet, read_cluster
+
+STRATEGIES = ("default", "mirrored", "multi_worker", "tpu")
+
+
+def get_strategy(name, devices=None):
+    """The distribution strategy of a name.
+
+    To be called before anything else of TensorFlow: `"multi_worker"` must stand before the first
+    tensor, variable or data set of the process, and `"tpu"` clears what stood before it.
+
+    Args:
+        name: `"default"` (one device), `"mirrored"` (every GPU of this machine, or one CPU),
+            `"multi_worker"` (all GPUs, or the CPU, of every machine that TF_CONFIG names, one
+            process each) or `"tpu"` (the TPU of this machine, or the one that TPU_NAME names;
+            written to TensorFlow's documentation and not yet run on one).
+        devices: Names of the devices of `"mirrored"`, such as `["GPU:0", "GPU:1"]`; None for all.
+
+    Returns:
+        A `tf.distribute.Strategy`.
+
+    Raises:
+        InputError: If the name is not known, TF_CONFIG cannot be used, there is no TPU, or it is
+            too late for `"multi_worker"`.
+        WorkerLost: If a worker does not come.
+    """
+    if name == "default":
+        num_gpus = len(tf.config.list_physical_devices("GPU"))
+        if num_gpus > 1:
+            logging.warning("One of %d GPUs is used; --strategy=mirrored uses all.", num_gpus)
+        return tf.distribute.get_strategy()
+    if name == "mirrored":
+        return _mirrored(devices and tuple(devices))
+    if name == "multi_worker":
+        return _multi_worker()
+    if name == "tpu":
+        return _tpu()
+    raise InputError(f"Expected --strategy to be one of {STRATEGIES}. Received: {name!r}.")
+
+
+@functools.cache
+def _mirrored(devices):
+    # One object a process: two number their exchanges alike, and TensorFlow takes those of the
+    # second for those of the first ("Collective instance 106 expected type 0 ...").
+    return tf.distribute.MirroredStrategy(devices)
+
+
+@functools.cache
+def _multi_worker():
+    logging.getLogger("tensorflow").setLevel(logging.WARNING)  # it tells of every exchange
+    cluster = read_cluster()
+    if cluster.others():
+        logging.info(
+            "%s waits for %s.",
+            cluster.name(cluster.index),
+            ", ".join(map(cluster.name, cluster.others())),
+        )
+        meet(cluster)
+    try:
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    except (RuntimeError, tf.errors.OpError) as error:
+        raise InputError(
+            "Expected --strategy=multi_worker in a process that computed nothing before, and "
+            f"addresses in TF_CONFIG that reach every worker. Received: {first_line(error)[:200]}"
+        ) from error
+    finally:
+        _restore_signal_handler()
+
+
+def _restore_signal_handler():
+    """Takes SIGTERM back: the strategy's runtime puts a handler of its own, without a word."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM) or signal.SIG_DFL)
+
+
+@functools.cache
+def _tpu():
+    name = os.environ.get("TPU_NAME", "local")
+    try:
+        resolver = tf.distribute.cluster_resolver.TPUClusterResolver(name)
+        if name != "local":
+            tf.config.experimental_connect_to_cluster(resolver)
+        tf.tpu.experimental.initialize_tpu_system(resolver)
+        return tf.distribute.TPUStrategy(resolver)
+    except (ValueError, RuntimeError, OSError, ImportError, tf.errors.OpError) as error:
+        raise InputError(
+            "Expected --strategy=tpu on a machine with a TPU, or its name in TPU_NAME. Received: "
+            f"{first_line(error)[:200]} Use --strategy=default for one device, mirrored for GPUs."
+        ) from error
+
+
+def worker_of(strategy):
+    """Which process of the training this is.
+
+    Args:
+        strategy: A `tf.distribute.Strategy`.
+
+    Returns:
+        A tuple of the index of this worker, 0 for the chief, and the number of workers.
+    """
+    if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        return 0, 1
+    cluster = read_cluster()
+    return cluster.index, len(cluster.addresses)
+
+
+def is_chief(strategy):
+    """Whether this process is the one that writes: checkpoints, logs, samples and models."""
+    return worker_of(strategy)[0] == 0
+
+
+def distribute(strategy, make_dataset):
+    """Gives every worker and replica its part of the global batches, in what `fit` takes.
+
+    Args:
+        strategy: A `tf.distribute.Strategy`.
+        make_dataset: Called as `make_dataset(worker=(index, count), replicas_per_worker=number)`,
+            it returns the `tf.data.Dataset` of that worker: one batch for each of its replicas, in
+            their order, for every step. `data.pipeline.training_dataset` takes these arguments.
+
+    Returns:
+        A dataset, or a distributed one where there are several replicas or workers.
+    """
+    several = isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
+    if strategy.num_replicas_in_sync == 1 and not several:
+        return make_dataset(worker=(0, 1), replicas_per_worker=1)
+
+    def of_worker(context):
+        count = context.num_input_pipelines
+        dataset = make_dataset(
+            worker=(context.input_pipeline_id, count),
+            replicas_per_worker=strategy.num_replicas_in_sync // count,
+        )
+        # Of what is finite, the workers would ask each other before every step whether all have
+        # a batch. `fit` counts its steps, and never comes to the end.
+        return dataset.apply(
+            tf.data.experimental.assert_cardinality(tf.data.experimental.INFINITE_CARDINALITY)
+        )
+
+    return strategy.distribute_datasets_from_function(of_worker)
+
+
+def check_batch_size(batch_size, strategy):
+    """Refuses a batch that the replicas of a strategy cannot share evenly.
+
+    Raises:
+        InputError: If `batch_size` is no multiple of the number of replicas.
+    """
+    if batch_size % strategy.num_replicas_in_sync:
+        raise InputError(
+            f"Expected --batch_size to be a multiple of the {strategy.num_replicas_in_sync} "
+            f"devices. Received: {batch_size}."
+        )
+
+
+def global_batch_mean(per_example, global_batch_size):
+    """A replica's share of the mean over the global batch.
+
+    Args:
+        per_example: One value an example of this replica, `(local_batch,)`.
+        global_batch_size: Examples of all replicas together.
+
+    Returns:
+        A scalar; the sum of the replicas' scalars is the mean.
+    """
+    return tf.reduce_sum(per_example) / tf.cast(global_batch_size, per_example.dtype)
+
+
+def gather(values):
+    """Joins a tensor of every replica along its first axis, in the order of the replicas.
+
+    Its gradient is the sum over replicas of what each does with this replica's rows, so losses
+    that compare examples across the whole batch train as they would on one device.
+
+    Args:
+        values: `(local_batch, ...)`.
+
+    Returns:
+        `(global_batch, ...)`; `values` itself where there is one replica.
+    """
+    if num_replicas() == 1:
+        return values
+    # TensorFlow's exchange has no bfloat16; float32 holds the same numbers.
+    exchanged = tf.cast(values, tf.float32) if values.dtype == tf.bfloat16 else values
+    # What a loop gives, as a recurrent layer's outputs, has no device; a copy has. Several workers
+    # need one.
+    exchanged = tf.identity(exchanged)
+    joined = tf.distribute.get_replica_context().all_gather(exchanged, axis=0)
+    return tf.cast(joined, values.dtype)

@@ -1,0 +1,292 @@
+"""A whole run of DM-GAN training: data and a DAMSM in, a model directory and samples out."""
+
+import dataclasses
+import functools
+
+import keras
+
+from dmgan_tf.data.pipeline import some_captions, steps_per_epoch, training_dataset
+from dmgan_tf.data.records import load_dataset_info
+from dmgan_tf.data.splits import held_out_split
+from dmgan_tf.errors import InputError
+from dmgan_tf.models.model_directory import find_model_directory, load_model_directory
+from dmgan_tf.text.tokenizer import Tokenizer
+from dmgan_tf.text.vocabulary import check_same_vocabulary
+from dmgan_tf.training.config import RunSettings
+from dmgan_tf.training.damsm import GAMMAS
+from dmgan_tf.training.dmgan import DMGAN
+from dmgan_tf.training.optimizer import GuardedAdam, GuardedLossScaleOptimizer
+from dmgan_tf.training.periodic_evaluation import LOGS as EVALUATION_LOGS
+from dmgan_tf.training.periodic_evaluation import ValidationScorer, periodic_evaluation
+from dmgan_tf.training.samples import CurrentModel, SampleSheets, model_card
+from dmgan_tf.training.session.checkpoints import named_variables
+from dmgan_tf.training.session.session import Session
+from dmgan_tf.training.starting_point import start_from
+
+NUM_SAMPLE_CAPTIONS = 8
+DEFAULT_MAX_WORDS = 18  # the release's for CUB, for a DAMSM that does not say what it read
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingResult:
+    """What a run ends with.
+
+    Args:
+        model: Its model directory.
+        samples: Its newest sample sheet.
+        best: The model directory of its lowest FID; None where it was not evaluated.
+        best_evaluation: That evaluation, as its line of `evaluations.jsonl` says.
+    """
+
+    model: str
+    samples: str
+    best: str | None = None
+    best_evaluation: dict | None = None
+
+
+def train_dmgan(
+    config,
+    data,
+    damsm,
+    run,
+    *,
+    init=None,
+    resume=False,
+    flags_text="",
+    sample_captions=(),
+    sample_every=None,
+    evaluation=None,
+    settings=RunSettings(),  # noqa: B008  frozen
+):
+    """Trains a DM-GAN on a prepared data set.
+
+    Args:
+        config: A `DMGANConfig`.
+        data: The data directory that `prepare_data` made.
+        damsm: The run or model directory of a DAMSM that was trained with the data's vocabulary.
+        run: The run directory: checkpoints, TensorBoard logs, samples, and `model/`, current at
+            the end of every epoch; with `evaluation` also `evaluations.jsonl` and `best/`.
+        init: A run or model directory whose generator, and discriminators where it has them, the
+            training starts from; it must have the sizes of `config` and the DAMSM's vocabulary.
+            A run that goes on from its own checkpoint does not read it.
+        resume: Whether to continue a run that stands there.
+        flags_text: Flags to keep in the run directory, one a line.
+        sample_captions: Captions of the sample sheets; captions of held-out images if empty.
+        sample_every: Steps between two sample sheets, besides one an epoch.
+        evaluation: `EvaluationSettings`, to score the model every few epochs and keep the best one
+            in `best/`; None for neither.
+        settings: The `RunSettings`: how the run is saved and looked after.
+
+    Returns:
+        A `TrainingResult`.
+
+    Raises:
+        InputError: If data, DAMSM or run directory cannot be used, or do not belong together.
+        Interrupted: If a signal asked to stop; what was trained is saved.
+        TrainingDiverged: If losses or gradients stayed not finite.
+        WorkerLost: If another worker ended; what was saved last stands.
+    """
+    with Session(run, config, settings, resume, flags_text) as session:
+        info = load_dataset_info(data)
+        encoders = _load_encoders(damsm, info, data)
+        config = _with_max_words(config, encoders)
+        steps = _checked_steps(config, info, data)
+        captions = list(sample_captions) or _held_out_captions(data, info)
+        # Before the long work of building, so that a wrong caption or directory is told of at once.
+        Tokenizer(encoders.vocabulary).encode_batch(captions)
+        if init is not None and session.is_new:
+            find_model_directory(init)  # what is not there is told of before networks are built
+        scorer = None
+        if evaluation is not None and session.is_chief:
+            scorer = ValidationScorer(evaluation, info, config.image_sizes[-1], config.crop)
+        readable = session.scan(info)
+
+        with session.building():
+            dmgan = build_dmgan(config, load_model_directory(damsm, dtype=config.dtype_policy))
+            if init is not None and session.is_new:
+                start_from(dmgan, init, encoders.vocabulary)
+        step = session.restore(dmgan, training_state(dmgan), steps)
+        current_model = CurrentModel(dmgan, config, encoders.vocabulary, encoders, init)
+        evaluator = None
+        if scorer is not None:
+            evaluator = periodic_evaluation(
+                evaluation,
+                scorer,
+                current_model,
+                session.directory,
+                card=lambda entry: model_card(current_model, info, entry),
+                step=step,
+                epochs=config.epochs,
+            )
+        session.prepare()
+        if evaluator is not None:
+            evaluator.begin(step, steps)
+
+        def save_model(epoch, logs):
+            current_model.update()
+            current_model.save(session.directory.model, model_card(current_model, info))
+
+        sheets = SampleSheets(
+            current_model, session.directory.samples, captions, sample_every, initial_step=step
+        )
+        at_epoch_end = [save_model, *([evaluator.keep] if evaluator else [])]
+        session.fit(
+            functools.partial(_dataset, config, data, encoders.vocabulary, readable),
+            measuring=[evaluator] if evaluator else [],
+            finishing=[sheets, *map(_at_epoch_end, at_epoch_end)],
+            metrics=_progress_metrics(config),
+            epoch_metrics=_epoch_metrics(config),
+        )
+        return _result(session.directory, evaluator)
+
+
+def _at_epoch_end(function):
+    return keras.callbacks.LambdaCallback(on_epoch_end=function)
+
+
+def _with_max_words(config, encoders):
+    if config.max_words is not None:
+        return config
+    max_words = encoders.extra.get("damsm", {}).get("max_words", DEFAULT_MAX_WORDS)
+    return dataclasses.replace(config, max_words=max_words)
+
+
+def _result(directory, evaluator):
+    result = TrainingResult(str(directory.model), str(directory.samples / "latest.png"))
+    if evaluator is None:
+        return result
+    return dataclasses.replace(
+        result, best=str(directory.best), best_evaluation=evaluator.history.best
+    )
+
+
+def build_dmgan(config, encoders):
+    """The networks, their optimizers and the `DMGAN` around them; call it in a strategy's scope.
+
+    Args:
+        config: A `DMGANConfig`.
+        encoders: The DAMSM's `ModelComponents`.
+
+    Returns:
+        A built and compiled `DMGAN`.
+    """
+    word_dim = encoders.text_encoder.word_dim
+    damsm = encoders.extra.get("damsm", {})
+    dmgan = DMGAN(
+        config.build_generator(word_dim),
+        config.build_generator(word_dim),
+        config.build_discriminators(word_dim),
+        encoders.text_encoder,
+        encoders.image_encoder,
+        objective=config.objective,
+        damsm_weight=config.damsm_weight,
+        gammas={name: damsm[name] for name in GAMMAS if name in damsm},
+        kl_weight=config.kl_weight,
+        ema_decay=config.ema_decay,
+        ema_warmup=config.ema_warmup,
+        augmentation=config.discriminator_augmentation,
+        seed=config.seed,
+    )
+    dmgan.compile(
+        _adam(config, config.generator_learning_rate),
+        _adam(config, config.discriminator_learning_rate),
+    )
+    return dmgan
+
+
+def training_state(dmgan):
+    """Everything that the next training step depends on, by names stable between processes."""
+    state = {
+        **named_variables("generator", dmgan.generator.variables),
+        **named_variables("average_generator", dmgan.average_generator.variables),
+        **named_variables("generator_optimizer", dmgan.optimizer.variables),
+        **named_variables("discriminator_optimizer", dmgan.discriminator_optimizer.variables),
+        **named_variables("steps", [dmgan.steps_done]),
+    }
+    for network in dmgan.discriminators:
+        state |= named_variables(f"discriminator_{network.image_size}", network.variables)
+    return state
+
+
+def _adam(config, learning_rate):
+    optimizer = GuardedAdam(learning_rate, beta_1=0.5, beta_2=0.999, epsilon=1e-8)
+    if config.precision == "float16":
+        optimizer = GuardedLossScaleOptimizer(optimizer)
+    return optimizer
+
+
+def _load_encoders(damsm, info, data):
+    how_to_get_one = (
+        f"Train one with `python -m dmgan_tf.pretrain_damsm --data={data} --run=runs/damsm`."
+    )
+    try:
+        find_model_directory(damsm)
+    except InputError as error:
+        if "://" in str(damsm):
+            raise  # it says what the hub lacks
+        raise InputError(
+            f"Expected a DAMSM, the run or model directory of one, at {damsm}. Received: none "
+            f"there. {how_to_get_one}"
+        ) from error
+    encoders = load_model_directory(damsm)
+    for part in ("text_encoder", "vocabulary", "image_encoder"):
+        if getattr(encoders, part) is None:
+            raise InputError(
+                f"Expected a DAMSM, with text encoder, vocabulary and image encoder, at {damsm}. "
+                f"Received: a model without {part.replace('_', ' ')}. {how_to_get_one}"
+            )
+    check_same_vocabulary(
+        info.vocabulary(), f"the data set {data}", encoders.vocabulary, f"the DAMSM {damsm}"
+    )
+    return encoders
+
+
+def _checked_steps(config, info, data):
+    if config.image_sizes[-1] > info.image_size:
+        raise InputError(
+            f"The last of {config.num_stages} stages from --base_size={config.base_size} draws "
+            f"{config.image_sizes[-1]} pixels; the data set {data} was prepared for "
+            f"{info.image_size}. Prepare it with --image_size={config.image_sizes[-1]}, or draw "
+            "fewer or smaller stages."
+        )
+    return steps_per_epoch(data, "train", config.batch_size)
+
+
+def _held_out_captions(data, info):
+    """Captions of the split held out, or of the training split if there is none."""
+    return some_captions(data, held_out_split(info) or "train", NUM_SAMPLE_CAPTIONS)
+
+
+def _dataset(config, data, vocabulary, readable, start_step, num_steps, **part):
+    return training_dataset(
+        data,
+        tokenizer=Tokenizer(vocabulary),
+        image_sizes=config.image_sizes,
+        batch_size=config.batch_size,
+        num_steps=num_steps,
+        max_words=config.max_words,
+        flip=config.flip,
+        crop=config.crop,
+        seed=config.seed,
+        start_step=start_step,
+        readable=readable,
+        **part,
+    )
+
+
+def _progress_metrics(config):
+    size = config.image_sizes[-1]
+    return [f"discriminator_{size}_loss", f"generator_{size}_loss", "damsm_loss"]
+
+
+def _epoch_metrics(config):
+    size = config.image_sizes[-1]
+    probabilities = ("real", "generated", "real_match", "generated_match")
+    return [
+        *_progress_metrics(config),
+        *(f"discriminator_{size}_{name}_probability" for name in probabilities),
+        "adversarial_gradient_norm",
+        "damsm_gradient_norm",
+        "conditioning_divergence",
+        *EVALUATION_LOGS.values(),
+    ]

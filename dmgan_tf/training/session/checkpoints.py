@@ -1,0 +1,265 @@
+"""Checkpoints of a run: every variable, exactly, in one file a step."""
+
+import errno
+import json
+import logging
+import os
+import pathlib
+import re
+import struct
+import zipfile
+import zlib
+
+import numpy as np
+
+from dmgan_tf.errors import InputError
+from dmgan_tf.files.atomic import is_disk_full, replacing
+
+_FORMAT_VERSION = 1
+_FILE_NAME = re.compile(r"step-(\d{8,})\.npz")
+_VARIABLE_PREFIX = "variables/"
+_METADATA = "metadata"
+_DAMAGE = (  # whatever zipfile, zlib, NumPy and json make of bytes that are not theirs
+    *(zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError),
+    *(KeyError, TypeError, ValueError, RuntimeError, OverflowError, MemoryError),
+)
+# Not damage: a file of another user, a network file system that does not answer.
+_UNREACHABLE = {errno.EACCES, errno.EPERM, errno.ESTALE, errno.ETIMEDOUT, errno.EMFILE}
+
+
+def named_variables(prefix, variables):
+    """Gives every variable of a list a name that is stable between two processes.
+
+    Keras numbers its automatic names by how many layers a process has made before, so a name made
+    from them alone changes when a notebook builds a model twice. The position in the list does not;
+    the path, without its numbers, is added for the reader of an error message.
+
+    Args:
+        prefix: First part of the names, such as `"generator"`.
+        variables: Keras or TensorFlow variables in the order of their making.
+
+    Returns:
+        A dict of names and variables.
+    """
+    named = {}
+    for position, variable in enumerate(variables):
+        path = getattr(variable, "path", None) or variable.name.split(":")[0]
+        path = re.sub(r"_\d+(?=_|/|$)", "", path)
+        named[f"{prefix}/{position:04d}/{path}"] = variable
+    return named
+
+
+class CheckpointStore:
+    """The checkpoints of one run, newest last, of which the last few are kept.
+
+    One file holds one step: the variables, whatever their dtype, and a dict of metadata. It is
+    written under a temporary name, read back, and renamed, so that a crash or a full disk leaves
+    the last good one; a damaged file is noticed by its checksums.
+
+    Args:
+        directory: Where the files `step-00001200.npz` are. Made by the first `save`.
+        keep: How many of the newest checkpoints stay, at least 1.
+        writes: False for a worker that only reads what another one writes: it saves nothing, and
+            moves nothing aside.
+    """
+
+    def __init__(self, directory, keep=3, writes=True):
+        if keep < 1:
+            raise InputError(f"Expected to keep at least 1 checkpoint. Received: keep={keep}.")
+        self.directory = pathlib.Path(directory)
+        self.keep = keep
+        self.writes = writes
+
+    def steps(self):
+        """The steps that have a checkpoint, ascending."""
+        if not self.directory.is_dir():
+            return []
+        matches = (_FILE_NAME.fullmatch(path.name) for path in self.directory.iterdir())
+        return sorted(int(match.group(1)) for match in matches if match)
+
+    def latest(self):
+        """The newest step that has a checkpoint, or None."""
+        steps = self.steps()
+        return steps[-1] if steps else None
+
+    def save(self, step, variables, metadata=None):
+        """Writes one checkpoint and removes the oldest beyond `keep`.
+
+        Args:
+            step: Number of training steps taken.
+            variables: Dict of stable, unique names and Keras or TensorFlow variables. Mirrored ones
+                are read in the cross-replica context.
+            metadata: What JSON can hold, given back by `restore`.
+
+        Returns:
+            The path of the file.
+
+        Raises:
+            InputError: If the disk is full; what was there before stays.
+        """
+        arrays = {
+            _VARIABLE_PREFIX + name: np.asarray(variable.numpy())
+            for name, variable in variables.items()
+        }
+        header = {"format_version": _FORMAT_VERSION, "step": step, "metadata": metadata or {}}
+        arrays[_METADATA] = np.frombuffer(json.dumps(header).encode(), np.uint8)
+        path = self._path(step)
+        if not self.writes:  # reading the variables may have needed every worker
+            return path
+        try:
+            self._remove_leftovers()
+            with replacing(path) as temporary:
+                np.savez(temporary, **arrays)
+                _verify(temporary)
+            _sync(self.directory)
+        except OSError as error:
+            if not is_disk_full(error):
+                raise
+            last = self.latest()
+            kept = "there is none yet" if last is None else f"the last good one is step {last}"
+            raise InputError(
+                f"disk full while writing checkpoint {path} ({error.strerror}); {kept}. "
+                "Free some space and continue with --resume."
+            ) from error
+        for old in self.steps()[: -self.keep]:
+            self._path(old).unlink(missing_ok=True)
+        return path
+
+    def restore(self, variables, except_for=()):
+        """Loads the newest checkpoint that is whole into `variables`.
+
+        A damaged file is reported by a warning, moved aside, and the one before it is used.
+
+        Args:
+            variables: Dict with the names, shapes and dtypes that were saved.
+            except_for: Names of variables that keep their values.
+
+        Returns:
+            The metadata, with `"step"` added, or None where there is no checkpoint.
+
+        Raises:
+            InputError: If the variables are not those of the checkpoint, it cannot be reached, is
+                of another version, or every file is damaged.
+        """
+        damaged = []
+        for step in reversed(self.steps()):
+            path = self._path(step)
+            try:
+                arrays, header = _read(path)
+            except _DAMAGE as error:
+                if getattr(error, "errno", None) in _UNREACHABLE:
+                    raise InputError(
+                        f"Checkpoint {path} cannot be read: {error.strerror}. Nothing says that it "
+                        "is damaged: see to it that it can be, and try again."
+                    ) from error
+                logging.warning(
+                    "Checkpoint %s is damaged (%s); trying the one before.", path, error
+                )
+                damaged.append(path)
+                continue
+            if header["format_version"] != _FORMAT_VERSION:
+                raise InputError(
+                    f"Expected format_version {_FORMAT_VERSION} in checkpoint {path}. Received: "
+                    f"{header['format_version']!r}. Go on with the version that wrote it."
+                )
+            _check_same_variables(path, arrays, variables)
+            for name, variable in variables.items():
+                if name not in except_for:
+                    variable.assign(arrays[name])
+            self._move_aside(damaged)
+            return {**header["metadata"], "step": header["step"]}
+        if damaged:
+            raise InputError(
+                f"Expected a whole checkpoint in {self.directory}, but all {len(damaged)} are "
+                "damaged. Start again with another --run."
+            )
+        return None
+
+    def _path(self, step):
+        return self.directory / f"step-{step:08d}.npz"
+
+    def _remove_leftovers(self):
+        for path in self.directory.glob(".step-*.tmp.npz"):  # of a process that was killed
+            path.unlink(missing_ok=True)
+
+    def _move_aside(self, paths):
+        for path in paths if self.writes else ():
+            try:
+                os.replace(path, path.with_name(path.name + ".damaged"))
+            except OSError as error:
+                logging.warning("%s could not be moved aside: %s", path, error)
+
+
+def check_steps_per_epoch(metadata, steps_per_epoch):
+    """Refuses to continue a run with epochs of another length, which would count its steps wrongly.
+
+    Args:
+        metadata: What `CheckpointStore.restore` returned.
+        steps_per_epoch: Steps of an epoch now.
+
+    Raises:
+        InputError: If the checkpoint was saved with another number of steps.
+    """
+    saved = metadata.get("steps_per_epoch", steps_per_epoch)
+    if saved != steps_per_epoch:
+        raise InputError(
+            f"Expected {saved} steps an epoch, those of the run. Received: --batch_size and --data "
+            f"that give {steps_per_epoch}. Give those in its flags.txt, or another --run."
+        )
+
+
+def _verify(path):
+    """Compares every array of a file with its checksum."""
+    with zipfile.ZipFile(path) as archive:
+        bad = archive.testzip()
+    if bad is not None:
+        raise OSError(errno.EIO, f"{bad} does not read back as it was written", str(path))
+
+
+def _sync(directory):
+    """Sees to it that a renamed file is under its new name on the disk, before others go."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some network file systems cannot
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def _read(path):
+    _verify(path)  # first, so that no damaged header can ask for all the memory
+    with np.load(path, allow_pickle=False) as file:
+        header = json.loads(file[_METADATA].tobytes())
+        header = {
+            "format_version": header["format_version"],
+            "step": int(header["step"]),
+            "metadata": dict(header["metadata"]),
+        }
+        arrays = {
+            key.removeprefix(_VARIABLE_PREFIX): file[key]
+            for key in file.files
+            if key.startswith(_VARIABLE_PREFIX)
+        }
+    return arrays, header
+
+
+def _check_same_variables(path, arrays, variables):
+    for name in [*variables, *arrays]:
+        if name not in arrays:
+            problem = f"it lacks {name}"
+        elif name not in variables:
+            problem = f"it has {name}, which this model has not"
+        else:
+            saved, shape = arrays[name], tuple(variables[name].shape)
+            dtype = getattr(variables[name].dtype, "name", variables[name].dtype)
+            if (saved.shape, saved.dtype.name) == (shape, dtype):
+                continue
+            problem = f"{name} is {saved.dtype.name}{saved.shape}, not {dtype}{shape}"
+        raise InputError(
+            f"Checkpoint {path} does not fit: {problem}. The run was made with another "
+            "architecture or precision: give the flags in its flags.txt, or another --run."
+        )

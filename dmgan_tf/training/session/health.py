@@ -1,0 +1,132 @@
+"""What a run does about steps whose loss or gradient is not finite."""
+
+import logging
+import math
+
+import keras
+
+from dmgan_tf.errors import TrainingDiverged
+from dmgan_tf.training.session.callbacks import BAD_STEPS
+
+_TRIAL = 10  # times the patience: how long a run without another return is on trial at most
+_MAX_ROLLBACKS = 3  # to one checkpoint
+_MAX_WARNINGS = 20  # a run that lives with bad steps is not to fill the disk with them
+_MAX_NAMES = 4
+_ADVICE = (
+    "Try a lower learning rate, or --precision=float32 or bfloat16 where it is float16; "
+    "TensorBoard shows what grew before"
+)
+
+
+class HealthMonitor(keras.callbacks.Callback):
+    """Reports bad steps, and after too many in a row goes back to the last checkpoint or stops.
+
+    The training step itself leaves a bad step out (`step_guard`); a few, of a rare overflow or an
+    odd image, do no harm. Many in a row mean weights that no step can leave: finite, but so large
+    that the loss is not. Put it before the callback that saves checkpoints, which should not save
+    while `is_healthy` is false.
+
+    A run that collapses without any such step shows in TensorBoard only: see the help of `train`.
+
+    Args:
+        restore: Function that loads the last checkpoint into the networks, except for the count of
+            steps, so that data and noise move on; gives its step, or None where there is none.
+        on_nan: `"rollback"` or `"stop"`.
+        patience: Bad steps of one network in a row after which it acts, at least 1.
+        initial_step: Steps that were taken before.
+    """
+
+    def __init__(self, restore, on_nan="rollback", patience=10, initial_step=0):
+        super().__init__()
+        self.restore = restore
+        self.on_nan = on_nan
+        self.patience = patience
+        self.step = initial_step
+        self._in_a_row = {}
+        self._restored_step = None
+        self._num_rollbacks = 0
+        self._steps_on_trial = 0
+        self._trial_ends = 0
+        self._num_warnings = 0
+
+    @property
+    def is_healthy(self):
+        """Whether the weights are worth going back to.
+
+        The last step was good; after a return, as many in a row as it takes to act, or ten times
+        as many with bad ones among them. Otherwise one lucky step after each return would make a
+        new checkpoint, and the returns would never end.
+        """
+        return self._steps_on_trial == 0 and not any(self._in_a_row.values())
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Reads the flags of bad steps in the logs of a step.
+
+        Raises:
+            TrainingDiverged: If there is nothing left to try.
+        """
+        self.step += 1
+        flags = {
+            name.removesuffix(BAD_STEPS).rstrip("_") or "DAMSM": value > 0
+            for name, value in (logs or {}).items()
+            if name.endswith(BAD_STEPS)
+        }
+        new = [name for name in flags if flags[name] and not self._in_a_row.get(name)]
+        for network, is_bad in flags.items():
+            self._in_a_row[network] = self._in_a_row.get(network, 0) + 1 if is_bad else 0
+        if new:
+            self._warn(new, logs)
+        if self._steps_on_trial:
+            is_bad = any(flags.values())
+            self._steps_on_trial = self.patience if is_bad else self._steps_on_trial - 1
+            if self.step >= self._trial_ends:
+                self._steps_on_trial = 0
+        lost = [name for name, count in self._in_a_row.items() if count >= self.patience]
+        if lost:
+            self._act(lost, logs)
+
+    def _warn(self, networks, logs):
+        self._num_warnings += 1
+        if self._num_warnings <= _MAX_WARNINGS:
+            logging.warning(
+                "Step %d of %s is left out, the weights stay as they were: not finite: %s.%s",
+                self.step,
+                " and ".join(networks),
+                _what_is_not_finite(networks, logs),
+                " Later ones are counted only." if self._num_warnings == _MAX_WARNINGS else "",
+            )
+
+    def _act(self, networks, logs):
+        problem = (
+            f"training diverged at step {self.step}: {self.patience} steps in a row of "
+            f"{' and '.join(networks)} were not finite: {_what_is_not_finite(networks, logs)}"
+        )
+        if self.on_nan == "stop":
+            raise TrainingDiverged(f"{problem}. {_ADVICE}; --resume goes on from the last good.")
+        restored_step = self.restore()
+        if restored_step is None:
+            raise TrainingDiverged(f"{problem}; there is no checkpoint to go back to. {_ADVICE}.")
+        is_same = restored_step == self._restored_step
+        self._num_rollbacks = self._num_rollbacks + 1 if is_same else 1
+        self._restored_step = restored_step
+        if self._num_rollbacks > _MAX_ROLLBACKS:
+            raise TrainingDiverged(
+                f"{problem}; so it went after each of {_MAX_ROLLBACKS} returns to the checkpoint "
+                f"of step {restored_step}. {_ADVICE}; --resume goes on from it, or, if its file is "
+                "moved away, from the one before."
+            )
+        logging.warning("%s. Going on with the weights of step %d.", problem, restored_step)
+        self._in_a_row.clear()
+        self._steps_on_trial = self.patience
+        self._trial_ends = self.step + _TRIAL * self.patience
+
+
+def _what_is_not_finite(networks, logs):
+    """The names in the logs that say it, losses and norms of gradients first."""
+    names = [name for name, value in logs.items() if not math.isfinite(value)]
+    if len(networks) == 1:
+        wanted = networks == ["discriminators"]
+        names = [name for name in names if name.startswith("discriminator_") == wanted]
+    names.sort(key=lambda name: (not name.endswith("loss"), not name.endswith("gradient_norm")))
+    more = [f"{len(names) - _MAX_NAMES} more"] if len(names) > _MAX_NAMES else []
+    return ", ".join([*names[:_MAX_NAMES], *more])

@@ -1,0 +1,239 @@
+"""The directory of a training run, and the rule that two runs never share one."""
+
+import contextlib
+import errno
+import json
+import logging
+import os
+import pathlib
+import socket
+
+from dmgan_tf.errors import InputError
+from dmgan_tf.files.atomic import remove_leftovers, write_text
+
+try:
+    import fcntl
+except ImportError:  # Windows has another interface
+    fcntl = None
+
+_HELD_BY_ANOTHER = (errno.EWOULDBLOCK, errno.EACCES)
+
+
+class RunDirectory:
+    """Where a run keeps its flags, checkpoints, logs, samples, evaluations and models.
+
+    Args:
+        path: The directory; it need not exist.
+    """
+
+    def __init__(self, path):
+        self.path = pathlib.Path(path)
+
+    @property
+    def flags_file(self):
+        """The flags of the run, one a line, reloadable by `--flagfile`."""
+        return self.path / "flags.txt"
+
+    @property
+    def checkpoints(self):
+        """Directory of the checkpoints, from which a run resumes."""
+        return self.path / "checkpoints"
+
+    @property
+    def logs(self):
+        """Directory of the TensorBoard logs."""
+        return self.path / "logs"
+
+    @property
+    def samples(self):
+        """Directory of the sample sheets."""
+        return self.path / "samples"
+
+    @property
+    def model(self):
+        """The model directory, written anew at the end of every epoch."""
+        return self.path / "model"
+
+    @property
+    def best(self):
+        """The model directory of the lowest FID, where training is evaluated."""
+        return self.path / "best"
+
+    @property
+    def evaluations(self):
+        """The evaluations during training, one JSON line each."""
+        return self.path / "evaluations.jsonl"
+
+    @property
+    def lock_file(self):
+        """Held by the process that trains here; who that is stands in it."""
+        return self.path / "lock"
+
+    @property
+    def _epoch_end(self):
+        return self.path / "last_epoch.json"
+
+    def last_epoch_end(self):
+        """The step of the last epoch whose end was reached with all its work; None before."""
+        try:
+            return json.loads(self._epoch_end.read_text(encoding="utf-8"))["step"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return None  # then the work is done again, which does no harm
+
+    def note_epoch_end(self, step):
+        """Writes down that the work at the end of an epoch is done: models, sheets, evaluation."""
+        write_text(self._epoch_end, json.dumps({"step": step}) + "\n")
+
+    @contextlib.contextmanager
+    def lock(self):
+        """Keeps every other process, of this machine or another, from training here.
+
+        The lock is the kernel's and ends with the process, however that ends, so none is ever left
+        over. Where the file system or the platform has none, a warning says so. Directories that
+        were made for it are removed again if no run has been started in them.
+
+        Yields:
+            Nothing.
+
+        Raises:
+            InputError: If another process trains here; it names that.
+        """
+        if fcntl is None:
+            logging.warning("No locks on this platform: let one process train in %s.", self.path)
+            yield
+            return
+        made = _make_directories(self.path)
+        try:
+            with _locked(self.lock_file):
+                yield
+        finally:
+            for directory in made:
+                with contextlib.suppress(OSError):  # it is in use by now
+                    directory.rmdir()
+
+    def holds_a_run(self):
+        """Whether a run was started here."""
+        return self.flags_file.exists() or (
+            self.checkpoints.is_dir() and any(self.checkpoints.iterdir())
+        )
+
+    def check(self, resume):
+        """Refuses a directory that is not to be written to; changes nothing.
+
+        Args:
+            resume: Whether a run that stands here is to be continued. With nothing to continue, a
+                run simply starts, so that one command line serves for every try of a job.
+
+        Raises:
+            InputError: If a run stands here and `resume` is False, or the path is a file.
+        """
+        if self.path.exists() and not self.path.is_dir():
+            raise InputError(
+                f"Expected --run to be a directory. Received a file: {self.path}. "
+                "Choose another --run."
+            )
+        if self.holds_a_run() and not resume:
+            found = [path.name for path in (self.flags_file, self.checkpoints) if path.exists()]
+            raise InputError(
+                f"{self.path} already holds a run ({', '.join(found)}); "
+                "give --resume to continue it or choose another --run."
+            )
+
+    def prepare(self, flags_text, resume):
+        """Makes the directory and writes the flags of the run into it.
+
+        To be called when nothing else can be wrong with the input: what the user has to correct
+        must leave no trace here, least of all in the flags of a run that stands here.
+
+        Args:
+            flags_text: Flags, one a line, as absl reads them.
+            resume: See `check`.
+
+        Raises:
+            InputError: See `check`.
+        """
+        self.check(resume)
+        self._tell_of_changed_flags(flags_text)
+        for directory in (self.checkpoints, self.logs, self.samples):
+            directory.mkdir(parents=True, exist_ok=True)
+        for written in (self.flags_file, self._epoch_end, self.evaluations, self.samples / "*.png"):
+            remove_leftovers(written)  # the checkpoints' and models' go when the next is written
+        write_text(self.flags_file, flags_text.rstrip("\n") + "\n")
+
+    def _tell_of_changed_flags(self, flags_text):
+        """Names the flags that differ from those the run went on with so far."""
+        if not self.flags_file.exists():
+            return
+        before, now = (
+            set(text.split("\n")) - {""}
+            for text in (self.flags_file.read_text(encoding="utf-8"), flags_text)
+        )
+        if before != now:
+            logging.warning(
+                "%s goes on with other flags: %s, instead of %s",
+                self.path,
+                " ".join(sorted(now - before)) or "none",
+                " ".join(sorted(before - now)) or "none",
+            )
+
+
+def _make_directories(path):
+    """Makes a directory and its parents, and returns those that are new, deepest first."""
+    missing = []
+    for directory in (path, *path.parents):
+        if directory.exists():
+            break
+        missing.append(directory)
+    path.mkdir(parents=True, exist_ok=True)
+    return missing
+
+
+@contextlib.contextmanager
+def _locked(path):
+    descriptor = _acquire(path)
+    try:
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, json.dumps(_this_process()).encode())
+        yield
+    finally:
+        path.unlink(missing_ok=True)  # before the lock goes: nobody else's can be here
+        os.close(descriptor)
+
+
+def _acquire(path):
+    """Opens and locks a file, and returns its descriptor."""
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in _HELD_BY_ANOTHER:
+                holder = os.read(descriptor, 1000)
+                os.close(descriptor)
+                raise InputError(_held_message(path, holder)) from error
+            logging.warning(
+                "%s cannot be locked (%s): see that no other process trains there.",
+                path.parent,
+                error.strerror,
+            )
+            return descriptor
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(descriptor), os.stat(path)):
+                return descriptor
+        os.close(descriptor)  # its last holder has just removed it
+
+
+def _this_process():
+    return {"process": os.getpid(), "host": socket.gethostname()}
+
+
+def _held_message(path, content):
+    try:
+        holder = json.loads(content)
+        who = f"process {int(holder['process'])} on {holder['host']}"
+    except (ValueError, KeyError, TypeError):
+        who = "another process"
+    return (
+        f"Expected {path.parent} to be free. Received: a run directory that {who} trains in. Wait "
+        "until it has ended or stop it, or choose another --run."
+    )

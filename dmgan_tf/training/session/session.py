@@ -1,0 +1,319 @@
+"""What every training run does around its steps: it is held, restored, saved, stopped, told of."""
+
+import contextlib
+import functools
+import logging
+
+import keras
+import tensorflow as tf
+
+from dmgan_tf.data.readable import reading, scan_split
+from dmgan_tf.errors import InputError
+from dmgan_tf.training.distribution.replicas import (
+    check_batch_size,
+    distribute,
+    get_strategy,
+    is_chief,
+    worker_of,
+)
+from dmgan_tf.training.distribution.workers import (
+    check_agreement,
+    chief_first,
+    digest_of_variables,
+    wait_for_workers,
+    worker_loss,
+)
+from dmgan_tf.training.session.callbacks import CheckpointSaver, EpochMeans, Progress, ScalarLogger
+from dmgan_tf.training.session.checkpoints import CheckpointStore, check_steps_per_epoch
+from dmgan_tf.training.session.determinism import in_order, same_bits
+from dmgan_tf.training.session.health import HealthMonitor
+from dmgan_tf.training.session.interruption import Interruption, StopRequests
+from dmgan_tf.training.session.run_directory import RunDirectory
+from dmgan_tf.training.session.start_report import report_start
+
+
+class Session:
+    """One run in its directory: locked against others, restored, and left so that it can go on.
+
+    A context, to be entered before anything is built: it makes the strategy, handles signals, and
+    locks the run directory. In it: `scan` the data, `building` the networks, `restore`, `prepare`
+    when nothing else can be wrong with the input, and `fit`.
+
+    Args:
+        run: The run directory.
+        config: A `PretrainingConfig` or `DMGANConfig`.
+        settings: The `RunSettings`.
+        resume: Whether to continue a run that stands there.
+        flags_text: Flags to keep in the run directory, one a line.
+
+    Attributes:
+        directory: The `RunDirectory`.
+        strategy: The `tf.distribute.Strategy`.
+        is_chief: Whether this process writes, of several workers.
+        store: The `CheckpointStore`.
+        step: Training steps taken before.
+    """
+
+    def __init__(self, run, config, settings, resume=False, flags_text=""):
+        self.directory = RunDirectory(run)
+        self.config = config
+        self.settings = settings
+        self.resume = resume
+        self.flags_text = flags_text
+        self.step = 0
+        self._metadata, self._given = {}, {}
+        self._stack = contextlib.ExitStack()
+
+    def __enter__(self):
+        self.strategy = get_strategy(self.config.strategy)
+        check_batch_size(self.config.batch_size, self.strategy)
+        self.is_chief = is_chief(self.strategy)
+        self.store = CheckpointStore(
+            self.directory.checkpoints, self.settings.keep_checkpoints, writes=self.is_chief
+        )
+        self.interruption = Interruption(several_workers=worker_of(self.strategy)[1] > 1)
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(self.interruption)
+            if self.settings.deterministic:
+                stack.enter_context(same_bits())
+            self.directory.check(self.resume)
+            if self.is_chief:
+                stack.enter_context(self.directory.lock())
+            stack.enter_context(worker_loss(self.strategy))
+            stack.push(self._wait_at_end)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *exception):
+        return self._stack.__exit__(*exception)
+
+    def _wait_at_end(self, error_type, error, traceback):
+        if error_type is None:
+            wait_for_workers(self.strategy)  # the others, for what the chief still writes
+
+    @property
+    def is_new(self):
+        """Whether there is no checkpoint to go on from."""
+        return self.store.latest() is None
+
+    @contextlib.contextmanager
+    def building(self):
+        """The strategy's scope to build networks in, whose first weights the seed alone decides."""
+        keras.utils.set_random_seed(self.config.seed)
+        with self.strategy.scope():
+            yield
+
+    def restore(self, model, variables, steps_per_epoch):
+        """Goes on from the newest whole checkpoint, if there is one.
+
+        Args:
+            model: The Keras model whose `fit` is to run.
+            variables: Dict of stable names and variables: everything that the next step depends on.
+            steps_per_epoch: Steps of an epoch.
+
+        Returns:
+            The number of training steps taken before.
+
+        Raises:
+            InputError: If the checkpoint is of another architecture or length of epochs.
+        """
+        self.model, self.variables, self.steps_per_epoch = model, variables, steps_per_epoch
+        # The learning rates are variables, too; the settings of today count.
+        with chief_first(self.strategy):  # it moves damaged files aside
+            restored = self.store.restore(variables, self._named("learning_rate"))
+        self._metadata = restored or {"step": 0}
+        check_steps_per_epoch(self._metadata, steps_per_epoch)
+        self.step = self._metadata["step"]
+        self.interruption.step = self.interruption.saved_step = self.step
+        saved = {id(variable) for variable in variables.values()}
+        self._given = {
+            "data set": self.info.fingerprint,
+            "choice of readable records": self.readable.digest,
+            "DAMSM": digest_of_variables([w for w in model.weights if id(w) not in saved]),
+        }
+        self._check_agreement()
+        return self.step
+
+    def _check_agreement(self):
+        """Refuses workers that were given different things to train on, or start elsewhere."""
+        if self.interruption.several_workers:
+            versions = f"Keras {keras.version()}, TensorFlow {tf.version.VERSION}"
+            parts = {
+                "configuration": f"{versions}, {self.config}, {self.settings}",
+                "data set": f"{self.info.fingerprint} {self.info.vocabulary_sha256}",
+                "readable records": self.readable.digest,
+                "step to go on from": str(self.step),
+                "weights to begin with": digest_of_variables(
+                    [*self.model.weights, *self.variables.values()]
+                ),
+            }
+            check_agreement(self.strategy, parts)
+
+    def roll_back(self):
+        """Takes the newest whole checkpoint's values in the middle of training.
+
+        The count of steps stays, so that data and noise move on.
+
+        Returns:
+            The step that was gone back to; None, and nothing changed, where nothing is saved yet.
+        """
+        staying = self._named("learning_rate") | self._named("steps_done")
+        with chief_first(self.strategy):
+            metadata = self.store.restore(self.variables, staying)
+        step = None if metadata is None else metadata["step"]
+        check_agreement(self.strategy, {"checkpoint to go back to": str(step)})
+        return step
+
+    def _named(self, name):
+        return {full_name for full_name in self.variables if full_name.endswith(f"/{name}")}
+
+    def scan(self, info):
+        """Finds out which records of the training split can be read.
+
+        Args:
+            info: The `DatasetInfo`.
+
+        Returns:
+            `ReadableRecords`, for the data set of training.
+
+        Raises:
+            InputError: If too many cannot.
+        """
+        self.info = info
+        self.readable = scan_split(info, "train", self.settings.max_skipped_fraction)
+        return self.readable
+
+    def prepare(self):
+        """Writes the flags into the run directory, which from here on is that of a run."""
+        if self.is_chief:
+            self.directory.prepare(self.flags_text, self.resume)
+
+    def fit(self, make_dataset, *, measuring=(), finishing=(), metrics=None, epoch_metrics=None):
+        """Trains from the step of `restore` to the last one of the configuration.
+
+        Args:
+            make_dataset: Gives the batches from one step to before another: `(first, last)`, with
+                the `worker` and `replicas_per_worker` that `distribute` gives as keywords.
+            measuring: Callbacks that add to the logs of an epoch's end.
+            finishing: Callbacks that draw and write at an epoch's end; all must be such that doing
+                the work of an epoch's end again, after an interruption, does no harm.
+            metrics: Names of the logs to show on the bar; None for the first four.
+            epoch_metrics: Names of the logs in the line of an epoch; None for all.
+
+        Raises:
+            Interrupted: If a signal asked to stop; what was trained is saved.
+            TrainingDiverged: If losses or gradients stayed not finite.
+            InputError: If the data turn out to be damaged, or the disk is full.
+        """
+        report_start(self, self.info, self.readable)
+        self._warn_of_what_changed()
+        ends_again = self._left_at_epoch_end()
+        steps, total_steps = self.steps_per_epoch, self.config.epochs * self.steps_per_epoch
+        if self.settings.deterministic and self.strategy.num_replicas_in_sync == 1:
+            self.model.train_function = in_order(self.model.make_train_function())
+        with contextlib.ExitStack() as stack:
+            callbacks = self._callbacks(
+                stack, total_steps, ends_again, measuring, finishing, metrics, epoch_metrics
+            )
+            stack.enter_context(reading(self.info, self.readable))
+            if ends_again:
+                self._end_epoch_again(callbacks)
+            # A run that stopped within an epoch first finishes that one.
+            for first, last in _fit_ranges(self.step, steps, total_steps):
+                self.model.fit(
+                    distribute(self.strategy, functools.partial(make_dataset, first, last)),
+                    initial_epoch=first // steps,
+                    epochs=-(-last // steps),
+                    steps_per_epoch=min(steps, last - first),
+                    shuffle=False,  # the data set shuffles by itself
+                    verbose=0,
+                    callbacks=callbacks,
+                )
+        if self.readable.num_skipped:
+            logging.warning("Trained without some records: %s", self.readable.summary())
+
+    def _callbacks(
+        self, stack, total_steps, ends_again, measuring, finishing, metrics, epoch_metrics
+    ):
+        """All callbacks of `fit`, in the order in which each needs what those before it did."""
+        requests = StopRequests(self.interruption)
+        is_within_epoch = ends_again or self.step % self.steps_per_epoch
+        means = EpochMeans(self._metadata.get("epoch_means") if is_within_epoch else None)
+        monitor = HealthMonitor(
+            self.roll_back, self.settings.on_nan, self.settings.nan_patience, self.step
+        )
+        progress = Progress(
+            total_steps,
+            self.config.batch_size,
+            self.step,
+            metrics=metrics,
+            epoch_metrics=epoch_metrics,
+            epochs=self.config.epochs,
+        )
+        scalars = ScalarLogger(self.directory.logs, initial_step=self.step)
+        stack.callback(progress.close)  # also when the run is interrupted
+        stack.callback(scalars.close)
+        saver = CheckpointSaver(
+            self.store,
+            self.variables,
+            self.steps_per_epoch,
+            every=self.settings.checkpoint_every,
+            initial_step=self.step,
+            metadata=lambda: {"epoch_means": means.state(), **self._given},
+            requests=requests,
+            is_healthy=lambda: monitor.is_healthy,
+        )
+        ended = keras.callbacks.LambdaCallback(
+            on_epoch_end=lambda epoch, logs: self.directory.note_epoch_end(saver.step)
+        )
+        stack.push(functools.partial(self._save_at_error, saver))
+        state = [requests, means, monitor, saver]  # before what writes to terminals and other disks
+        if not self.is_chief:
+            return state
+        return [*state, *measuring, progress, scalars, *finishing, ended]
+
+    def _save_at_error(self, saver, error_type, error, traceback):
+        """Saves what is not yet saved when a lost shard or a full disk of the logs ends the run."""
+        steps = self.interruption.step, self.interruption.saved_step
+        if isinstance(error, InputError) and saver.step == steps[0] > steps[1]:
+            if saver.is_healthy() and not self.interruption.several_workers:
+                with contextlib.suppress(InputError, OSError):
+                    saver.save()
+                    logging.info("Saved after step %d, because the run ends here.", saver.step)
+
+    def _warn_of_what_changed(self):
+        """Tells of what a run is given beside its checkpoint, where the flags do not show it."""
+        before = self._metadata
+        changed = [name for name, now in self._given.items() if before.get(name, now) != now]
+        if changed:
+            logging.warning(
+                "Another %s than when step %d was saved: from here on the run is not that of one "
+                "that was not interrupted.",
+                " and another ".join(changed),
+                self.step,
+            )
+
+    def _left_at_epoch_end(self):
+        """Whether the run stopped between an epoch's last checkpoint and the end of its work."""
+        if self.step == 0 or self.step % self.steps_per_epoch:
+            return False
+        return self.directory.last_epoch_end() != self.step or not self.directory.model.exists()
+
+    def _end_epoch_again(self, callbacks):
+        epoch = self.step // self.steps_per_epoch - 1
+        logging.info(
+            "The work at the end of epoch %d may be unfinished; doing it again.", epoch + 1
+        )
+        every = keras.callbacks.CallbackList(
+            callbacks, model=self.model, epochs=self.config.epochs, steps=self.steps_per_epoch
+        )
+        every.on_train_begin()
+        every.on_epoch_end(epoch, {})
+        every.on_train_end()
+
+
+def _fit_ranges(step, steps_per_epoch, total_steps):
+    """The ranges of steps for successive calls of `fit`, which counts whole epochs only."""
+    epoch_end = -(-step // steps_per_epoch) * steps_per_epoch
+    ranges = [(step, epoch_end), (epoch_end, total_steps)]
+    return [(first, last) for first, last in ranges if first < last <= total_steps]

