@@ -1,0 +1,207 @@
+"""Classes by name: the package's own by a registered one, others as `module:Class`.
+
+A name may come with the arguments of the constructor: `"hinge"`, `"my_module:Hinge(margin=2.0)"`.
+Code outside the package runs only where the user named it, on a command line or by
+`allow_module`: a model directory may name it, too, but a model that was downloaded runs no code.
+"""
+
+import ast
+import dataclasses
+import difflib
+import importlib
+import inspect
+from collections.abc import Mapping
+
+from dmgan_tf.errors import InputError, first_line
+
+_PACKAGE = __name__.partition(".")[0]
+_allowed_modules = set()
+
+
+@dataclasses.dataclass(frozen=True)
+class Choice:
+    """A class by its name, and the arguments of its constructor.
+
+    Args:
+        name: A registered name, or `module:Class`.
+        options: Keyword arguments that JSON can hold.
+    """
+
+    name: str
+    options: Mapping = dataclasses.field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, text: str) -> "Choice":
+        """Reads `NAME` or `NAME(argument=value, ...)`; the values are Python literals.
+
+        Raises:
+            InputError: If the text is neither.
+        """
+        name, opened, arguments = text.strip().partition("(")
+        if not opened:
+            return cls(name)
+        try:
+            call = ast.parse(f"f({arguments}", mode="eval").body
+            if not isinstance(call, ast.Call) or call.args or not isinstance(call.func, ast.Name):
+                raise ValueError("no call with named arguments")
+            options = {item.arg: ast.literal_eval(item.value) for item in call.keywords}
+            if None in options:
+                raise ValueError("no call with named arguments")
+        except (ValueError, SyntaxError, RecursionError, MemoryError) as error:
+            raise InputError(
+                f"Expected NAME or NAME(argument=value, ...). Received: {text!r}. Quote it for the "
+                'shell, as in --objective="my_module:Hinge(margin=2.0)".'
+            ) from error
+        return cls(name.strip(), options)
+
+    def __str__(self):
+        """The text that `parse` reads."""
+        if not self.options:
+            return self.name
+        return f"{self.name}({', '.join(f'{k}={v!r}' for k, v in self.options.items())})"
+
+
+class Registry:
+    """The classes of one kind.
+
+    Args:
+        kind: What they are, for messages: `"objective"`.
+        base: What each inherits from, as `module:Class`.
+        classes: Registered names, and the `module:Class` of each.
+    """
+
+    def __init__(self, kind: str, base: str, classes: Mapping[str, str]):
+        self.kind = kind
+        self.base = base
+        self.classes = dict(classes)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The registered names."""
+        return tuple(self.classes)
+
+    def find(self, name: str) -> type:
+        """The class of a name, whose module is imported.
+
+        Args:
+            name: A registered name, or `module:Class` of a module that the user allowed.
+
+        Raises:
+            InputError: If there is no such name, module or class, if the module raises or was not
+                allowed, or if the class is none of this kind.
+        """
+        if name in self.classes:
+            return _attribute(self.kind, self.classes[name])
+        module, separator, attribute = name.partition(":")
+        if not separator or not module or not attribute:
+            near = difflib.get_close_matches(name, self.names, 1)
+            raise InputError(
+                f"Expected the {self.kind} to be one of {', '.join(self.names)}, or "
+                f"module:Class. Received: {name!r}."
+                + (f" Did you mean {near[0]!r}?" if near else "")
+            )
+        if module not in _allowed_modules and module.partition(".")[0] != _PACKAGE:
+            raise InputError(
+                f"Expected a model of this package's own classes. Received: one whose {self.kind} "
+                f"is {name}, code of another place, which does not run unless you allow it: read "
+                f"the module {module}, then give --allow_module={module}."
+            )
+        found = _attribute(self.kind, name)
+        base = _attribute(self.kind, self.base)
+        if not (isinstance(found, type) and issubclass(found, base)):
+            raise InputError(
+                f"Expected the {self.kind} {name} to be a class that inherits from "
+                f"{self.base.replace(':', '.')}. Received: {_described(found)}."
+            )
+        return found
+
+    def create(self, choice: Choice, **arguments):
+        """An object of the chosen class.
+
+        Args:
+            choice: A `Choice`.
+            **arguments: Further arguments of the constructor; the choice's own override them.
+
+        Raises:
+            InputError: As `find`, or if the constructor does not take the arguments.
+        """
+        found, given = self.find(choice.name), {**arguments, **choice.options}
+        try:
+            inspect.signature(found).bind(**given)
+        except TypeError as error:
+            raise InputError(
+                f"Expected arguments that the {self.kind} {choice.name} takes. Received: "
+                f"{choice} ({first_line(error)})."
+            ) from error
+        return found(**given)
+
+    def name_of(self, found: type) -> str:
+        """The registered name of a class, or its `module:Class`."""
+        path = f"{found.__module__}:{found.__qualname__}"
+        return next((name for name, place in self.classes.items() if place == path), path)
+
+    def describe(self, thing) -> dict:
+        """What `config.json` and checkpoints keep: the class's name, and its `get_config()`."""
+        return {"class": self.name_of(type(thing)), **thing.get_config()}
+
+    def restore(self, description: Mapping, **arguments):
+        """An object from what `describe` gave.
+
+        Args:
+            description: A dict with the `class` and the arguments of its constructor.
+            **arguments: Further arguments of the constructor.
+
+        Raises:
+            InputError: As `create`.
+        """
+        options = dict(description)
+        return self.create(Choice(options.pop("class"), options), **arguments)
+
+
+def allow_module(name: str) -> None:
+    """Lets models that name classes of a module outside the package run its code.
+
+    Args:
+        name: The module's name, as `import` takes it.
+    """
+    _allowed_modules.add(name)
+
+
+def allow_choice(choice: Choice) -> None:
+    """Allows the module of a class that the user named himself, if it names one."""
+    module, separator, _ = choice.name.partition(":")
+    if separator:
+        allow_module(module)
+
+
+def _attribute(kind: str, place: str):
+    module_name, _, attribute = place.partition(":")
+    try:
+        found = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name is not None and f"{module_name}.".startswith(f"{error.name}."):
+            raise InputError(
+                f"Expected a module {module_name} for the {kind} {place}. Received: no such "
+                "module. Start where it lies, or add its folder to PYTHONPATH."
+            ) from error
+        raise InputError(
+            f"Expected the module {module_name} of the {kind} {place} to import. Received: "
+            f"{first_line(error)}. Install what it needs."
+        ) from error
+    except Exception as error:  # somebody's code raises what it likes
+        raise InputError(
+            f"Expected the module {module_name} of the {kind} {place} to import. Received: "
+            f"{type(error).__name__}: {first_line(error)}. Mend it."
+        ) from error
+    for part in attribute.split("."):
+        if not hasattr(found, part):
+            raise InputError(
+                f"Expected a class {attribute} in {module_name}, the {kind}. Received: a module "
+                "without it. Check its spelling."
+            )
+        found = getattr(found, part)
+    return found
+
+
+def _described(found) -> str:
+    return f"the class {found.__name__}" if isinstance(found, type) else type(found).__name__
