@@ -12,9 +12,9 @@ from dmgan_tf.errors import InputError
 from dmgan_tf.evaluate.captions import choose_captions
 from dmgan_tf.evaluate.images import GeneratedImages, StoredImages
 from dmgan_tf.evaluate.judges import judge_by_encoders
+from dmgan_tf.evaluate.networks import choose_networks
 from dmgan_tf.evaluate.replicas import OverReplicas
 from dmgan_tf.evaluate.scoring import Settings, measure_reference, score_images
-from dmgan_tf.evaluate.setup import choose_networks
 from dmgan_tf.models.model_directory import check_replaceable
 from dmgan_tf.training.evaluation_history import MODEL_ENTRY, EvaluationHistory
 
@@ -31,7 +31,7 @@ class EvaluationSettings:
         every: Epochs between two evaluations; the last epoch is always one.
         num_images: Images drawn each time, of the same captions with the same noise.
         protocol: The protocol of FID; None for `ttur`, or for `features`.
-        inceptions: Weights of Inception-v3, see `evaluation.networks.load_networks`.
+        inceptions: Weights of Inception-v3, see `evaluate.networks.choose_networks`.
         features: A `.keras` or `.py` file with a network of the user's own, instead of a protocol.
         seed: Of captions, noise and wrong captions; not the training's, so that runs compare.
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from tiny_training import save_damsm
 
-from dmgan_tf.metrics.frechet import load_statistics
+from dmgan_tf.evaluate.statistics_file import load_statistics
 from dmgan_tf.text.vocabulary import Vocabulary
 
 FEW = ("--num_images=24", "--num_splits=3", "--kid_subset_size=6", "--kid_subsets=4")
@@ -141,7 +141,7 @@ def test_a_data_set_against_itself_and_saved_statistics(
     )
     assert values(report)["fid"][0] == pytest.approx(0, abs=1e-7)
     assert report["scores"][1]["num_images"] == 14 and "flatters" not in stdout
-    assert load_statistics(statistics).count == 14
+    assert load_statistics(statistics)[0].count == 14
     again, _ = evaluate(*images, f"--reference={statistics}", "--metrics=fid", output="again.json")
     assert values(again)["fid"] == values(report)["fid"]
     assert again["scores"][0]["num_reference"] == 14
