@@ -1,12 +1,10 @@
-"""The settings of training runs, and the networks they describe."""
+"""The settings of training runs."""
 
 import dataclasses
 import math
 
 from dmgan_tf.errors import InputError
 from dmgan_tf.losses.adversarial import OBJECTIVES
-from dmgan_tf.models.discriminator import Discriminator
-from dmgan_tf.models.generator import Generator
 from dmgan_tf.models.precision import PRECISIONS
 
 NEGATIVES = ("gathered", "local")
@@ -239,29 +237,3 @@ class DMGANConfig(Settings):
     def image_sizes(self):
         """The sides of the stages' images, in pixels, smallest first."""
         return tuple(self.base_size * 2**stage for stage in range(self.num_stages))
-
-    def build_generator(self, word_dim, dtype=None):
-        """A built `Generator` of these settings.
-
-        Args:
-            word_dim: Size of the text encoder's features.
-            dtype: Keras dtype policy; that of `precision` if `None`.
-        """
-        names = (
-            *("channels", "noise_dim", "condition_dim", "memory_dim", "num_residual_blocks"),
-            *("base_size", "num_stages", "refinement", "writing_gate", "response_gate"),
-        )
-        settings = {name: getattr(self, name) for name in names}
-        generator = Generator(word_dim=word_dim, **settings, dtype=dtype or self.dtype_policy)
-        generator.build()
-        return generator
-
-    def build_discriminators(self, word_dim):
-        """A built `Discriminator` for each stage, smallest image first."""
-        discriminators = [
-            Discriminator(size, self.discriminator_channels, word_dim, dtype=self.dtype_policy)
-            for size in self.image_sizes
-        ]
-        for discriminator in discriminators:
-            discriminator.build()
-        return discriminators

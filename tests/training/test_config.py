@@ -56,27 +56,3 @@ def test_defaults_are_the_papers():
     assert (config.damsm_weight, config.kl_weight) == (5.0, 1.0)
     assert (config.epochs, config.batch_size) == (600, 10)
     assert config.generator_learning_rate == config.discriminator_learning_rate == 2e-4
-
-
-def test_networks_are_those_of_the_settings():
-    config = dataclasses.replace(CONFIG, num_stages=3, memory_dim=6, response_gate=False)
-    generator = config.build_generator(word_dim=8)
-    discriminators = config.build_discriminators(word_dim=8)
-    assert generator.built and all(network.built for network in discriminators)
-    assert generator.image_sizes == config.image_sizes == (16, 32, 64)
-    assert [network.image_size for network in discriminators] == [16, 32, 64]
-    settings = {**generator.get_config(), "word_dim": None}
-    shared = settings.keys() & dataclasses.asdict(config).keys()
-    assert {"channels", "memory_dim", "response_gate", "base_size"} <= shared
-    assert {name: settings[name] for name in shared} == {
-        name: getattr(config, name) for name in shared
-    }
-
-
-@pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])
-def test_precision_is_that_of_the_computation(precision):
-    config = dataclasses.replace(CONFIG, precision=precision)
-    networks = [config.build_generator(word_dim=8), *config.build_discriminators(word_dim=8)]
-    assert {network.compute_dtype for network in networks} == {precision}
-    assert {variable.dtype for network in networks for variable in network.weights} == {"float32"}
-    assert config.build_generator(word_dim=8, dtype="float32").compute_dtype == "float32"
