@@ -1,7 +1,10 @@
 """The networks that settings describe."""
 
-from dmgan_tf.models.discriminator import Discriminator
+import keras
+
 from dmgan_tf.models.generator import Generator
+from dmgan_tf.registry.catalogue import DISCRIMINATORS
+from dmgan_tf.registry.lookup import Choice
 
 _GENERATOR_SETTINGS = (
     *("channels", "noise_dim", "condition_dim", "memory_dim", "num_residual_blocks"),
@@ -26,15 +29,24 @@ def build_generator(settings, word_dim: int, dtype: str | None = None) -> Genera
     return generator
 
 
-def build_discriminators(settings, word_dim: int) -> list[Discriminator]:
+def build_discriminators(settings, word_dim: int) -> list[keras.Model]:
     """Makes and builds a discriminator for each stage of some settings, smallest image first.
 
     Args:
         settings: See `build_generator`.
         word_dim: Size of the sentence embedding.
+
+    Raises:
+        InputError: If `settings.discriminator` names no class, or one that takes other arguments.
     """
     discriminators = [
-        Discriminator(size, settings.discriminator_channels, word_dim, dtype=settings.dtype_policy)
+        DISCRIMINATORS.create(
+            Choice.parse(settings.discriminator),
+            image_size=size,
+            channels=settings.discriminator_channels,
+            sentence_dim=word_dim,
+            dtype=settings.dtype_policy,
+        )
         for size in settings.image_sizes
     ]
     for discriminator in discriminators:
