@@ -1,5 +1,6 @@
 """DM-GAN in training: the alternating step over generator and discriminators."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -8,6 +9,7 @@ import tensorflow as tf
 
 from dmgan_tf.layers.spectral import SpectralConv2D
 from dmgan_tf.losses import Objective, conditioning_divergence
+from dmgan_tf.registry.catalogue import OBJECTIVES
 from dmgan_tf.training.damsm import gathered_matching_losses
 from dmgan_tf.training.differentiable_augmentation import augment
 from dmgan_tf.training.distribution import replicas
@@ -93,6 +95,11 @@ class DMGAN(ReplicatedModel):
         self.augmentation = augmentation
         self.seed = seed
         self.built = True
+
+    @property
+    def described(self) -> dict[str, str]:
+        """The class and configuration of the objective."""
+        return {"objective": json.dumps(OBJECTIVES.describe(self.objective), sort_keys=True)}
 
     def compile(
         self,
