@@ -195,9 +195,7 @@ class Registry:
 
     def describe(self, thing) -> dict:
         """What `config.json` and checkpoints keep: the class's name and its own configuration."""
-        taken, config = options_of(type(thing)), thing.get_config()
-        options = {name: value for name, value in config.items() if name in taken}
-        return {"class": self.name_of(type(thing)), **options}
+        return {"class": self.name_of(type(thing)), **own_config(thing)}
 
     def describe_briefly(self, thing, offered: Mapping) -> "str | dict":
         """The name alone, where `make` gives the rest by what it is offered; else `describe`."""
@@ -216,6 +214,12 @@ class Registry:
             InputError: As `create`.
         """
         return self.create(Choice.of(description), **arguments)
+
+
+def own_config(thing) -> dict:
+    """Returns of `thing.get_config()` the arguments that `options_of` names."""
+    taken = options_of(type(thing))
+    return {name: value for name, value in thing.get_config().items() if name in taken}
 
 
 def options_of(found: type) -> list[str]:
