@@ -67,9 +67,9 @@ class ImageEncoder(keras.Model):
         super().__init__(autocast=False, **kwargs)
         # === Layers ===
         self._offered = {"channels": channels, "inception_variant": inception_variant}
-        self.backbone = IMAGE_BACKBONES.make(
-            backbone, self._offered, dtype=self.dtype_policy, name="backbone"
-        )
+        self.backbone = IMAGE_BACKBONES.make(backbone, self._offered, dtype=self.dtype_policy)
+        # Checkpoints know variables by the names of their layers, which Keras else numbers.
+        self.backbone.name = self.backbone_name.rpartition(":")[2]
         if freeze_backbone is None:
             freeze_backbone = self.backbone.is_frozen
         self.backbone.trainable = not freeze_backbone
