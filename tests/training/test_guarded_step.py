@@ -52,10 +52,10 @@ class Small:
         self.shapes = [variable.shape for variable in weights]
         self.variables = [*self.network.variables, *self.optimizer.variables]
 
-    def _step(self, gradients, loss=1.0):
+    def _step(self, gradients, loss=tf.constant(1.0)):  # noqa: B008  a constant
         step = GuardedStep({"small": self.network}, self.optimizer, self.limits)
         self.network(tf.ones((4, 3)), training=True)  # which moves the statistics
-        return step.make(gradients, {"fine": tf.constant(0.0), "loss": tf.convert_to_tensor(loss)})
+        return step.make(gradients, {"fine": tf.constant(0.0), "loss": loss})
 
     def gradients(self, seed, scale=1.0):
         """Of all sizes, so that roots and quotients round in many ways; a tenth of them 0."""
@@ -98,10 +98,9 @@ def test_a_bad_step_changes_no_byte(in_graph, precision):
         assert (bool(outcome.is_good), float(outcome.is_bad)) == (False, 1)
         assert bytes_of(small.variables) == before
     small.step(small.gradients(2))
-    # All but the rates, and of a loss scale of 1 that stays.
-    assert num_changed(before, bytes_of(small.variables)) == len(before) - (
-        3 if precision == "float16" else 1
-    )
+    # All but the rate, and the loss scale of 1 with a rate and a count that nobody uses.
+    num_same = 4 if precision == "float16" else 1
+    assert num_changed(before, bytes_of(small.variables)) == len(before) - num_same
 
 
 @pytest.mark.parametrize("in_graph", [False, True])
@@ -274,7 +273,10 @@ def test_an_overflow_on_two_replicas_is_left_to_the_loss_scale(two_replicas):
     assert_an_overflow_is_left_to_the_loss_scale(dmgan, two_replicas)
 
 
-@pytest.mark.parametrize(("num_replicas", "precision"), [(1, "float16"), (2, "float32")])
+@pytest.mark.parametrize(
+    ("num_replicas", "precision"),
+    [(1, "float16"), pytest.param(2, "float32", marks=pytest.mark.slow)],
+)
 def test_a_bad_image_leaves_the_damsm_as_it_was(two_replicas, num_replicas, precision):
     strategy = two_replicas if num_replicas == 2 else None
     with (strategy or tf.distribute.get_strategy()).scope():
