@@ -230,9 +230,9 @@ def evaluation_dataset(
         token_ids = tokenizer.in_graph(batch["captions"]).to_tensor()
         return {**batch, "images": _normalised(batch["images"]), "token_ids": token_ids}
 
-    records.check_headers(info, info.split(split).shards)
-    dataset = records.open_records(info.shard_paths(split), info.split(split).num_images)
-    dataset = dataset.map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    dataset = records.open_records(info, split).map(
+        load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
+    )
     return dataset.batch(batch_size).map(finish).prefetch(tf.data.AUTOTUNE)
 
 
@@ -267,7 +267,7 @@ def _normalised(images: Sequence[tf.Tensor]) -> tuple[tf.Tensor, ...]:
 def some_captions(directory: str | os.PathLike, split: str, count: int) -> list[str]:
     """Returns the first captions of images spread evenly over a split, without decoding images.
 
-    They are to be looked at, not scored, so an image that cannot be read gives way to the next.
+    They are to be looked at, not scored, so an image that cannot be read gives way to another.
 
     Args:
         directory: What `prepare_data` wrote.
@@ -275,7 +275,7 @@ def some_captions(directory: str | os.PathLike, split: str, count: int) -> list[
         count: How many captions; fewer come back from a split of fewer images.
 
     Returns:
-        The captions, in stored order, always the same.
+        The captions, always the same ones in the same order.
 
     Raises:
         InputError: If the directory holds no such data, or no image of it can be read.
@@ -286,17 +286,17 @@ def some_captions(directory: str | os.PathLike, split: str, count: int) -> list[
         for shard in info.split(split).shards
         for number in range(shard.num_images)
     ]
-    step = max(1, len(places) // max(count, 1))
-    find = functools.cache(_spans_of)
-    captions, passed_over, free = [], 0, 0
-    for wanted in range(0, len(places), step)[:count]:
-        for place in range(max(wanted, free), len(places)):
-            caption = _first_caption(*places[place], find)
-            free = place + 1
-            if caption is not None:
-                captions.append(caption)
-                break
+    spread = places[:: max(1, len(places) // max(count, 1))][:count]
+    starts_of = functools.cache(_starts_of)
+    captions, passed_over = [], 0
+    for path, number in dict.fromkeys([*spread, *places]):
+        if len(captions) == count:
+            break
+        caption = _first_caption(path, starts_of(path)[number : number + 1])
+        if caption is None:
             passed_over += 1
+        else:
+            captions.append(caption)
     if passed_over:
         _logger.warning(
             "%d unreadable images of %r in %s give no sample caption.",
@@ -310,20 +310,18 @@ def some_captions(directory: str | os.PathLike, split: str, count: int) -> list[
     return captions
 
 
-def _spans_of(path: pathlib.Path) -> list[record_file.RecordSpan]:
+def _starts_of(path: pathlib.Path) -> list[int]:
     try:
-        return record_file.find_records(path).spans
+        return record_file.find_records(path)[0]
     except OSError:
         return []
 
 
-def _first_caption(path: pathlib.Path, number: int, find) -> str | None:
-    """Returns the first caption of a file's record; None if it cannot be read."""
-    spans = find(path)
+def _first_caption(path: pathlib.Path, start: list[int]) -> str | None:
+    """Returns the first caption of the record that starts there; None if it cannot be read."""
     try:
-        data = record_file.read_record(path, spans[number]) if number < len(spans) else None
-        if data is None:
-            return None
-        return records.parse_example(data)["captions"][0].numpy().decode("utf-8")
-    except (OSError, UnicodeDecodeError, tf.errors.InvalidArgumentError):
-        return None
+        for record in record_file.read_runs(str(path), [(at, 1) for at in start]):
+            return records.parse_example(record)["captions"][0].numpy().decode("utf-8")
+    except (tf.errors.OpError, UnicodeDecodeError):
+        pass
+    return None

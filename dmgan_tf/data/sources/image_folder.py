@@ -45,7 +45,7 @@ class CaptionedImage:
 
 def embedded_dataset_path() -> pathlib.Path:
     """Returns the image folder that ships with the package: emoji of animals, nature and food."""
-    return pathlib.Path(__file__).parent / "emoji"
+    return pathlib.Path(__file__).parent.parent / "emoji"
 
 
 def read_image_folder(
