@@ -9,7 +9,6 @@ an addition are two); from them follows the time of a whole run on a device that
   python benchmarks/recipe_cost.py --recipes=cub_dmgan --steps=5
 """
 
-import dataclasses
 import json
 import pathlib
 import resource
@@ -104,10 +103,8 @@ def measure(recipe, steps):
 def read_recipe(recipe, command_module, config_class):
     """The settings of a recipe, as its command reads them."""
     command_module.define_flags()
-    options = flags.FLAGS
-    options(["", f"--flagfile={CONFIGS / recipe}.flags"])
-    names = [field.name for field in dataclasses.fields(config_class)]
-    return config_class(**{name: options[name].value for name in names})
+    flags.FLAGS(["", f"--flagfile={CONFIGS / recipe}.flags"])
+    return command.read_settings(config_class)
 
 
 def dmgan_step(config, vocabulary_size):

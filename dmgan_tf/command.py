@@ -12,15 +12,27 @@ Exit status of a command:
     143  another command was stopped by SIGTERM; nothing is left half-written
 """
 
+import collections.abc
 import contextlib
+import dataclasses
 import signal
 import sys
-from collections.abc import Callable
+import typing
+from collections.abc import Callable, Iterable
 
 from absl import app, flags, logging
 
 from dmgan_tf.errors import InputError, Interrupted, TrainingDiverged, WorkerLost, first_line
 from dmgan_tf.files.atomic import is_disk_full
+from dmgan_tf.registry.lookup import allow_module
+
+flags.disclaim_key_flags()  # those declared here are the command's, whose --help shows them
+_DEFINE = {
+    bool: flags.DEFINE_bool,
+    int: flags.DEFINE_integer,
+    float: flags.DEFINE_float,
+    str: flags.DEFINE_string,
+}
 
 
 def run(main: Callable[[], None], sigterm_status: int = 143) -> None:
@@ -30,7 +42,8 @@ def run(main: Callable[[], None], sigterm_status: int = 143) -> None:
     mistyped `--flag` loses its value that way without a sign. Other exceptions than those of
     `dmgan_tf.errors` keep their traceback: those are our bugs.
 
-    SIGTERM ends the command as Ctrl-C does, so that what was being written is swept away.
+    Every command takes `--allow_module`. SIGTERM ends it as Ctrl-C does, so that what was being
+    written is swept away.
 
     Args:
         main: The command, called without arguments once flags are parsed.
@@ -44,6 +57,8 @@ def run(main: Callable[[], None], sigterm_status: int = 143) -> None:
                     f"Expected flags only (--name=value). Received: {' '.join(arguments[1:])!r}. "
                     "Quote values that hold spaces; see --help."
                 )
+            for name in flags.FLAGS.allow_module:
+                allow_module(name)
             with _ending_at_sigterm(sigterm_status):
                 main()
         except (InputError, TrainingDiverged, WorkerLost, OSError) as error:
@@ -55,6 +70,13 @@ def run(main: Callable[[], None], sigterm_status: int = 143) -> None:
             _say("stopped by Ctrl-C")
             sys.exit(130)
 
+    if "allow_module" not in flags.FLAGS:  # of an earlier command of this process
+        flags.DEFINE_multi_string(
+            "allow_module",
+            [],
+            "A Python module whose code a model may run; repeatable. A model directory that names "
+            "a class from outside of this package is refused without it: read the module first.",
+        )
     logging.set_verbosity(logging.INFO)
     app.run(guarded, flags_parser=_parse_flags)
 
@@ -97,8 +119,8 @@ def _say(line):
         print(line, file=sys.stderr, flush=True)
 
 
-def define_run_flags(kept) -> None:
-    """Declares the flags that both trainings have in common: where and how a run is kept.
+def define_run_flags(kept: str) -> None:
+    """Declares the flags of a run's place, which both trainings have.
 
     Args:
         kept: What the run directory holds, for the help.
@@ -107,30 +129,67 @@ def define_run_flags(kept) -> None:
     flags.DEFINE_bool(
         "resume", False, "Continue the run that stands in --run; start where none stands."
     )
-    flags.DEFINE_integer(
-        "checkpoint_every", None, "Steps between checkpoints, besides one an epoch."
-    )
-    flags.DEFINE_integer("keep_checkpoints", 3, "How many of the newest checkpoints stay.")
-    flags.DEFINE_float(
-        "max_skipped_fraction",
-        0.01,
-        "Largest share of a split's records that may be unreadable; they are skipped and counted.",
-    )
-    flags.DEFINE_enum(
-        "on_nan",
-        "rollback",
-        ["rollback", "stop"],
-        "After --nan_patience bad steps in a row: back to the last checkpoint, or end.",
-    )
-    flags.DEFINE_integer("nan_patience", 10, "Steps in a row that may be bad; they are skipped.")
-    flags.DEFINE_bool(
-        "deterministic",
-        False,
-        "The same bits in every run of one device, CPUs included; slower.",
-    )
 
 
-def flags_text(names) -> str:
-    """The named flags that have a value, one a line, as `--flagfile` reads them."""
+def check_given(*names: str) -> None:
+    """Raises an error for the first of some flags, all of directories, that has no value."""
+    for name in names:
+        if not flags.FLAGS[name].value:
+            raise InputError(f"Expected --{name}=DIR. Received: nothing. See --help.")
+
+
+def define_settings(settings: type) -> None:
+    """Declares a flag for each setting of a class, by what `setting` says of it.
+
+    Args:
+        settings: A dataclass such as `DMGANConfig`.
+    """
+    hints = typing.get_type_hints(settings)
+    for field, setting in _settings(settings):
+        name, explanation = setting.flag or field.name, setting.help
+        hint = hints[field.name]
+        if setting.registry is not None:
+            names = ", ".join(setting.registry.names)
+            explanation += f" One of {names}, or module:Class; with arguments, NAME(argument=1)."
+        if setting.choices:
+            flags.DEFINE_enum(name, field.default, setting.choices, explanation)
+            continue
+        if setting.expected:
+            explanation += f" Must be {setting.expected}."
+        if typing.get_origin(hint) is collections.abc.Sequence:
+            flags.DEFINE_multi_string(name, list(field.default), explanation)
+        else:
+            kind, *_ = typing.get_args(hint) or [hint]  # of `int | None`
+            _DEFINE[kind](name, field.default, explanation)
+
+
+def read_settings(settings: type):
+    """Returns settings of a class, by the flags that `define_settings` declared.
+
+    Raises:
+        InputError: If a value is out of its range; it names the flag.
+    """
+    given = {
+        field.name: flags.FLAGS[setting.flag or field.name].value
+        for field, setting in _settings(settings)
+    }
+    return settings(**given)
+
+
+def names_of_flags(settings: type) -> list[str]:
+    """Returns the names of the flags that `define_settings` declares."""
+    return [setting.flag or field.name for field, setting in _settings(settings)]
+
+
+def _settings(settings):
+    return [
+        (field, field.metadata["setting"])
+        for field in dataclasses.fields(settings)
+        if "setting" in field.metadata
+    ]
+
+
+def flags_text(names: Iterable[str]) -> str:
+    """Returns the named flags that have a value, one a line, as `--flagfile` reads them."""
     given = (flags.FLAGS[name] for name in names)
     return "".join(f"{flag.serialize()}\n" for flag in given if flag.value not in (None, []))

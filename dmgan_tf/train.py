@@ -14,7 +14,7 @@ lowest FID stays in RUN/best. The data set needs a validation split, prepare_dat
 --validation_fraction=0.1; the test split is never used. So few images, and the DAMSM of training as
 the judge, serve to compare the epochs of a run, not papers; for those see dmgan_tf.evaluate.
 
-    python -m dmgan_tf.train --data=data/mine --damsm=runs/damsm --run=runs/dmgan \
+    python -m dmgan_tf.train --data=data/mine --damsm=runs/damsm --run=runs/dmgan \\
         --during_training --evaluate_every=5 --protocol=lite0
 
 --batch_size is that of all devices together, and the model does not depend on how many they are.
@@ -23,8 +23,8 @@ same command on each, with its own index. The first one, the chief, alone writes
 others end with status 4; start all again with --resume.
 
     TF_CONFIG='{"cluster": {"worker": ["10.0.0.1:2222", "10.0.0.2:2222"]},
-                "task": {"type": "worker", "index": 0}}' \
-        python -m dmgan_tf.train --data=data/mine --damsm=runs/damsm --run=runs/dmgan \
+                "task": {"type": "worker", "index": 0}}' \\
+        python -m dmgan_tf.train --data=data/mine --damsm=runs/damsm --run=runs/dmgan \\
         --strategy=multi_worker --resume
 
 A step whose loss or gradient is not finite is left out; --on_nan says what many in a row lead to.
@@ -37,25 +37,15 @@ the largest singular value of its weights, climbs without end. Lower the learnin
 that is ahead.
 """
 
-import dataclasses
-
 from absl import flags
 
 from dmgan_tf import command
 from dmgan_tf.errors import InputError
-
-_SAMPLES = ("sample_captions", "sample_every")
-_EVALUATION = {  # flags, and what they are in `EvaluationSettings`
-    "evaluate_every": "every",
-    "num_evaluation_images": "num_images",
-    "protocol": "protocol",
-    "inception": "inceptions",
-    "features": "features",
-}
+from dmgan_tf.training.config import DMGANConfig, EvaluationSettings, RunSettings
 
 
-def define_flags():
-    """Declares the flags of this command; all but those of the run itself are `DMGANConfig`'s."""
+def define_flags() -> None:
+    """Declares the flags of this command."""
     flags.DEFINE_string("data", None, "Data directory that prepare_data made.")
     flags.DEFINE_string("damsm", None, "Run or model directory of pretrain_damsm.")
     command.define_run_flags("checkpoints, logs, samples and model/, always current")
@@ -73,73 +63,11 @@ def define_flags():
         False,
         "Evaluate on the validation split every few epochs, and keep the best model in RUN/best.",
     )
-    flags.DEFINE_integer("evaluate_every", 5, "Epochs between two evaluations.", 1)
-    flags.DEFINE_integer("num_evaluation_images", 1000, "Images drawn for one evaluation.", 2)
-    flags.DEFINE_string(
-        "protocol",
-        None,
-        "The protocol of FID, one: ttur (the default), pytorch_fid, release, clean, lite0, as in "
-        "evaluate. lite0 needs a package only, the others --inception.",
-    )
-    flags.DEFINE_multi_string(
-        "inception", [], "Weights of Inception-v3, as convert --inception takes them; repeatable."
-    )
-    flags.DEFINE_string(
-        "features", None, "A .keras model or a .py file with features(images), not a --protocol."
-    )
-    flags.DEFINE_integer("epochs", 600, "Passes over the training images.")
-    flags.DEFINE_integer("batch_size", 10, "Images a step, over all devices.")
-    flags.DEFINE_enum(
-        "objective",
-        "paper",
-        ["paper", "release"],
-        "Eq. 11 and 12, or the authors' code with its mismatched pairs.",
-    )
-    flags.DEFINE_float("damsm_weight", 5.0, "Lambda 2: 5 (CUB), 50 (COCO); less for short runs.")
-    flags.DEFINE_float("kl_weight", 1.0, "Lambda 1, of the conditioning divergence.")
-    flags.DEFINE_float("generator_learning_rate", 2e-4, "Adam's.")
-    flags.DEFINE_float("discriminator_learning_rate", 2e-4, "Adam's.")
-    flags.DEFINE_float("ema_decay", 0.999, "Decay of the generator's moving average.")
-    flags.DEFINE_bool("ema_warmup", False, "Let the average forget its first steps faster.")
-    flags.DEFINE_bool(
-        "discriminator_augmentation",
-        False,
-        "Show discriminators shifted images with a square blanked; for small data sets.",
-    )
-    flags.DEFINE_integer("channels", 64, "Channels of the generator's image features.")
-    flags.DEFINE_integer("discriminator_channels", 32, "Channels of its first block.")
-    flags.DEFINE_integer("memory_dim", None, "Size of a memory slot; default: twice --channels.")
-    flags.DEFINE_integer("noise_dim", 100, "Size of the noise.")
-    flags.DEFINE_integer("condition_dim", 100, "Size of the augmented condition.")
-    flags.DEFINE_integer("num_residual_blocks", 2, "A refinement stage: 2 (CUB), 3 (COCO).")
-    flags.DEFINE_integer("base_size", 64, "Pixels of the first image; a power of two, 16 or more.")
-    flags.DEFINE_integer("num_stages", 3, "Images, each twice the size of the one before.")
-    flags.DEFINE_enum(
-        "refinement",
-        "memory",
-        ["memory", "attention"],
-        "The paper's dynamic memory, or its baseline, AttnGAN's attention.",
-    )
-    flags.DEFINE_bool("writing_gate", True, "Give the memory its writing gate (Table 3).")
-    flags.DEFINE_bool("response_gate", True, "Give the memory its response gate (Table 3).")
-    flags.DEFINE_integer(
-        "max_words", None, "Words of a caption that training reads; default: the DAMSM's."
-    )
-    flags.DEFINE_bool("flip", True, 'Mirror images at random; not if captions say "left".')
-    flags.DEFINE_bool("crop", True, "Crop images at random, to 64/76 of their side.")
-    flags.DEFINE_enum(
-        "precision", "float32", ["float32", "bfloat16", "float16"], "Of the computation."
-    )
-    flags.DEFINE_enum(
-        "strategy",
-        "default",
-        ["default", "mirrored", "multi_worker", "tpu"],
-        "One device; all GPUs; all machines that TF_CONFIG names, one process each; or a TPU.",
-    )
-    flags.DEFINE_integer("seed", 0, "Of weights, data order, augmentation and noise.")
+    for settings in (EvaluationSettings, RunSettings, DMGANConfig):
+        command.define_settings(settings)
 
 
-def main():
+def main() -> None:
     """Reads the flags, trains, and says where the model and the samples are."""
     options = flags.FLAGS
     if not options.damsm:
@@ -147,36 +75,28 @@ def main():
             "Expected --damsm=DIR, a DAMSM trained on the same data. Received: nothing. Train one "
             "with `python -m dmgan_tf.pretrain_damsm --data=DIR --run=runs/damsm`."
         )
-    for name in ("data", "run"):
-        if not options[name].value:
-            raise InputError(f"Expected --{name}=DIR. Received: nothing. See --help.")
+    command.check_given("data", "run")
     _check_evaluation_flags(options)
-    from dmgan_tf.training.config import DMGANConfig, RunSettings  # slow to import; flags first
-    from dmgan_tf.training.dmgan_run import train_dmgan
-    from dmgan_tf.training.periodic_evaluation import EvaluationSettings
-
-    evaluation, evaluation_flags = None, []
+    config, settings = command.read_settings(DMGANConfig), command.read_settings(RunSettings)
+    evaluation, kept = None, ["data", "damsm", "run", "init", "sample_captions", "sample_every"]
     if options.during_training:
-        evaluation = EvaluationSettings(
-            **{setting: options[name].value for name, setting in _EVALUATION.items()}
-        )
-        evaluation_flags = ["during_training", *_EVALUATION]
-    settings = [field.name for field in dataclasses.fields(DMGANConfig)]
-    run_settings = [field.name for field in dataclasses.fields(RunSettings)]
+        evaluation = command.read_settings(EvaluationSettings)
+        kept += ["during_training", *command.names_of_flags(EvaluationSettings)]
+    kept += [*command.names_of_flags(RunSettings), *command.names_of_flags(DMGANConfig)]
+    from dmgan_tf.training.dmgan_run import train_dmgan  # slow to import; flags first
+
     result = train_dmgan(
-        DMGANConfig(**{name: options[name].value for name in settings}),
+        config,
         options.data,
         options.damsm,
         options.run,
         init=options.init,
         resume=options.resume,
-        flags_text=command.flags_text(
-            ["data", "damsm", "run", "init"]
-            + [*_SAMPLES, *evaluation_flags, *run_settings, *settings]
-        ),
-        **{name: options[name].value for name in _SAMPLES},
+        flags_text=command.flags_text(kept),
+        sample_captions=options.sample_captions,
+        sample_every=options.sample_every,
         evaluation=evaluation,
-        settings=RunSettings(**{name: options[name].value for name in run_settings}),
+        settings=settings,
     )
     print(f"model: {result.model}")
     print(f"samples: {result.samples}")
@@ -187,7 +107,8 @@ def main():
 
 def _check_evaluation_flags(options):
     """Raises an error for flags of an evaluation that was not asked for."""
-    given = [f"--{name}" for name in _EVALUATION if options[name].present]
+    names = command.names_of_flags(EvaluationSettings)
+    given = [f"--{name}" for name in names if options[name].present]
     if given and not options["during_training"].present:
         raise InputError(
             f"Expected --during_training with {', '.join(given)}. Received: none. Add it, or leave "

@@ -1,5 +1,6 @@
 """Settings that must stand before any test imports TensorFlow, and what several tests share."""
 
+import dataclasses
 import importlib
 import json
 import os
@@ -135,11 +136,24 @@ def finished_run(prepared_data, damsm_directory, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def vivid_model(finished_run, tmp_path_factory):
-    """The model directory of `finished_run`, made to draw more than two epochs' grey."""
-    from dmgan_tf import DMGANTextToImage
+def vivid_model(prepared_data, tmp_path_factory):
+    """A model directory as `finished_run` has one, untrained, and drawing more than grey."""
+    import keras
+    from tiny_training import CONFIG, make_encoders
 
-    model = DMGANTextToImage.from_preset(finished_run)
+    from dmgan_tf import DMGANTextToImage
+    from dmgan_tf.models.building import build_generator
+    from dmgan_tf.text.vocabulary import Vocabulary
+
+    encoders = make_encoders(Vocabulary.load(prepared_data / "vocabulary.txt"))
+    keras.utils.set_random_seed(3)
+    model = DMGANTextToImage(
+        encoders.vocabulary,
+        encoders.text_encoder,
+        build_generator(CONFIG, word_dim=8),
+        image_encoder=encoders.image_encoder,
+        extra={"training": dataclasses.asdict(CONFIG)},
+    )
     for weight in model.generator.weights:
         if weight.shape[-1] == 3:  # the convolutions that end in colours
             weight.assign(60 * weight)

@@ -88,7 +88,7 @@ def test_a_process_that_is_terminated(tmp_path):
     script = """
         import pathlib, sys, time
         from dmgan_tf import command
-        from dmgan_tf.files import replacing
+        from dmgan_tf.files.atomic import replacing
 
         def main():
             with replacing(file) as temporary:

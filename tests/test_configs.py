@@ -7,6 +7,7 @@ import pathlib
 import pytest
 from absl import flags
 
+from dmgan_tf.command import read_settings
 from dmgan_tf.training.config import DMGANConfig, PretrainingConfig
 
 CONFIGS = pathlib.Path(__file__).parents[1] / "configs"
@@ -53,15 +54,11 @@ def settings():
         command.define_flags()
         try:
             flags.FLAGS(["command", *(f"--flagfile={CONFIGS / name}" for name in files)])
-            values = {
-                field.name: flags.FLAGS[field.name].value
-                for field in dataclasses.fields(config_class)
-            }
+            return read_settings(config_class)
         finally:
             for flag in set(flags.FLAGS) - others:
                 delattr(flags.FLAGS, flag)
             flags.FLAGS.unparse_flags()
-        return config_class(**values)
 
     return read
 

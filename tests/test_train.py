@@ -1,20 +1,16 @@
 """The `train` command: its flags, and one run of it as a user starts it."""
 
-import dataclasses
-import importlib
 import json
 import subprocess
 import sys
 
 import pytest
-from absl import flags
 from source_imports import ROOT
 from tiny_training import save_damsm
 
 from dmgan_tf.data.preparation import prepare
 from dmgan_tf.data.sources.image_folder import read_image_folder
 from dmgan_tf.data.splits import hold_out_validation
-from dmgan_tf.training.config import DMGANConfig, PretrainingConfig, RunSettings
 
 TINY_FLAGS = (
     "--epochs=1",
@@ -28,21 +24,6 @@ TINY_FLAGS = (
     "--num_stages=2",
     "--max_words=4",
 )
-
-
-@pytest.mark.parametrize(
-    ("command", "config"), [("train", DMGANConfig), ("pretrain_damsm", PretrainingConfig)]
-)
-def test_flags_and_settings_have_the_same_defaults(command, config):
-    known = set(flags.FLAGS)
-    importlib.import_module(f"dmgan_tf.{command}").define_flags()
-    try:
-        settings = [*dataclasses.fields(config), *dataclasses.fields(RunSettings)]
-        defaults = {field.name: field.default for field in settings}
-        assert {name: flags.FLAGS[name].default for name in defaults} == defaults
-    finally:
-        for name in set(flags.FLAGS) - known:
-            delattr(flags.FLAGS, name)
 
 
 def test_a_run_and_its_resumption_by_its_own_flags(

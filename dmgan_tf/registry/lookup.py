@@ -80,6 +80,24 @@ class Registry:
         """The registered names."""
         return tuple(self.classes)
 
+    def check_name(self, name: str, called: str) -> None:
+        """Refuses a name that is neither registered nor a `module:Class`; imports nothing.
+
+        Args:
+            name: The name.
+            called: What the message calls it: `"--objective"`.
+
+        Raises:
+            InputError: It lists the registered names.
+        """
+        module, _, attribute = name.partition(":")
+        if name not in self.classes and not (module and attribute):
+            near = difflib.get_close_matches(name, self.names, 1)
+            raise InputError(
+                f"Expected {called} to be one of {', '.join(self.names)}, or module:Class. "
+                f"Received: {name!r}." + (f" Did you mean {near[0]!r}?" if near else "")
+            )
+
     def find(self, name: str) -> type:
         """The class of a name, whose module is imported.
 
@@ -90,16 +108,10 @@ class Registry:
             InputError: If there is no such name, module or class, if the module raises or was not
                 allowed, or if the class is none of this kind.
         """
+        self.check_name(name, f"the {self.kind}")
         if name in self.classes:
             return _attribute(self.kind, self.classes[name])
-        module, separator, attribute = name.partition(":")
-        if not separator or not module or not attribute:
-            near = difflib.get_close_matches(name, self.names, 1)
-            raise InputError(
-                f"Expected the {self.kind} to be one of {', '.join(self.names)}, or "
-                f"module:Class. Received: {name!r}."
-                + (f" Did you mean {near[0]!r}?" if near else "")
-            )
+        module, _, attribute = name.partition(":")
         if module not in _allowed_modules and module.partition(".")[0] != _PACKAGE:
             raise InputError(
                 f"Expected a model of this package's own classes. Received: one whose {self.kind} "

@@ -1,78 +1,67 @@
-"""The settings of training runs, and the networks they describe."""
+"""The settings of training runs; `setting` says of each what it is, its range and its flag."""
 
 import dataclasses
-import math
+from collections.abc import Sequence
 
 from dmgan_tf.errors import InputError
-from dmgan_tf.losses.adversarial import OBJECTIVES
-from dmgan_tf.models.discriminator import Discriminator
-from dmgan_tf.models.generator import Generator
 from dmgan_tf.models.precision import PRECISIONS
+from dmgan_tf.registry.catalogue import (
+    DISCRIMINATORS,
+    IMAGE_BACKBONES,
+    OBJECTIVES,
+    WORD_EMBEDDINGS,
+)
+from dmgan_tf.registry.lookup import Choice
+from dmgan_tf.training.settings import Checked, setting
 
-NEGATIVES = ("gathered", "local")
-ON_NAN = ("rollback", "stop")
-
-
-class _Checked:
-    """Settings that say by their flags' names what is wrong with them."""
-
-    def _check(self, name, is_good, expected):
-        if not is_good:
-            raise InputError(
-                f"Expected --{name} to be {expected}. Received: {getattr(self, name)}."
-            )
+STRATEGIES = ("default", "mirrored", "multi_worker")
 
 
 @dataclasses.dataclass(frozen=True)
-class RunSettings(_Checked):
-    """How a run is kept and looked after; none of it changes what an intact run ends with.
+class RunSettings(Checked):
+    """How a run is kept and looked after; none of it changes what an intact run ends with."""
 
-    Args:
-        checkpoint_every: Steps between two checkpoints, besides one an epoch; None for no others.
-        keep_checkpoints: How many of the newest checkpoints stay.
-        max_skipped_fraction: Largest share of a split's records that may be unreadable, in [0, 1].
-        on_nan: `"rollback"` to the last checkpoint, or `"stop"`, after so many bad steps in a row.
-        nan_patience: How many, at least 1.
-        deterministic: Whether every step gives the same bits each time, see `determinism`; slower.
-    """
-
-    checkpoint_every: int | None = None
-    keep_checkpoints: int = 3
-    max_skipped_fraction: float = 0.01
-    on_nan: str = "rollback"
-    nan_patience: int = 10
-    deterministic: bool = False
-
-    def __post_init__(self):
-        every = self.checkpoint_every
-        self._check("checkpoint_every", every is None or every >= 1, "1 or more")
-        for name in ("keep_checkpoints", "nan_patience"):
-            self._check(name, getattr(self, name) >= 1, "1 or more")
-        self._check("max_skipped_fraction", 0 <= self.max_skipped_fraction <= 1, "from 0 to 1")
-        self._check("on_nan", self.on_nan in ON_NAN, f"one of {ON_NAN}")
+    checkpoint_every: int | None = setting(
+        None, "Steps between checkpoints, besides one an epoch.", low=1
+    )
+    keep_checkpoints: int = setting(3, "How many of the newest checkpoints stay.", low=1)
+    max_skipped_fraction: float = setting(
+        0.01,
+        "Largest share of a split's records that may be unreadable; they are skipped and counted.",
+        low=0,
+        high=1,
+    )
+    on_nan: str = setting(
+        "rollback",
+        "After --nan_patience bad steps in a row: back to the last checkpoint, or end.",
+        choices=("rollback", "stop"),
+    )
+    nan_patience: int = setting(10, "Steps in a row that may be bad; they are skipped.", low=1)
+    deterministic: bool = setting(
+        False, "The same bits in every run of one device, CPUs included; slower."
+    )
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings(_Checked):
-    """What the settings of every run have in common.
+class Settings(Checked):
+    """What the settings of every run have in common."""
 
-    Args:
-        precision: `"float32"`, `"bfloat16"` or `"float16"`; the last two are mixed with float32.
-        strategy: `"default"`, `"mirrored"`, `"multi_worker"` or `"tpu"`; see
-            `distribution.get_strategy`.
-        seed: Of everything random, from 0 to 2**32 - 1.
-    """
-
-    precision: str = "float32"
-    strategy: str = "default"
-    seed: int = 0
-
-    def __post_init__(self):
-        self._check("precision", self.precision in PRECISIONS, f"one of {tuple(PRECISIONS)}")
-        self._check("seed", 0 <= self.seed < 2**32, f"from 0 to {2**32 - 1}")
+    precision: str = setting(
+        "float32",
+        "Of the computation; the last two are mixed with float32.",
+        choices=tuple(PRECISIONS),
+    )
+    strategy: str = setting(
+        "default",
+        "One device; all GPUs; or all machines that TF_CONFIG names, one process each.",
+        choices=STRATEGIES,
+    )
+    seed: int = setting(
+        0, "Of weights, data order, augmentation, noise and dropout.", low=0, high=2**32 - 1
+    )
 
     @property
-    def dtype_policy(self):
+    def dtype_policy(self) -> str:
         """The Keras dtype policy of `precision`."""
         return PRECISIONS[self.precision]
 
@@ -81,72 +70,58 @@ class Settings(_Checked):
 class PretrainingConfig(Settings):
     """The settings of DAMSM pretraining; but for the backbone, the release's are the defaults.
 
-    Reference: AttnGAN (CVPR 2018), section 3.2 and the authors' release, `pretrain_DAMSM.py`.
-
-    Args:
-        epochs: Passes over the training images of the whole run.
-        batch_size: Images a step, over all devices; at least 2.
-        image_backbone: `"inception_v3"`, the release's, which wants trained weights, or
-            `"small_cnn"`, which trains from nothing.
-        image_weights: A model directory with the weights of `inception_v3`, which also say which
-            of the published networks it is; or None.
-        backbone_channels: Width of `small_cnn`'s first convolution.
-        encoder_input_size: Size in pixels to which the image encoder resizes; None for the
-            backbone's own (299 for `inception_v3`, 64 for `small_cnn`).
-        image_size: Size in pixels of the crops; None for the data set's.
-        flip: Whether images are mirrored at random; not if captions say "left".
-        crop: Whether images are cropped at random, to 64/76 of their side.
-        word_dim: Size of the space that the two encoders share; even.
-        embedding_dim: Size of the learned embedding of a word.
-        dropout: Share of the embedding dropped in training, in [0, 1).
-        max_words: Words of a caption that training reads.
-        gamma1: Sharpness of the attention over regions.
-        gamma2: Sharpness of the soft maximum over words.
-        gamma3: Sharpness of the softmax over the batch.
-        negatives: `"gathered"` or `"local"`: what a pair is told apart from where several devices
-            share the batch; see `DAMSM`.
-        learning_rate: Adam's, in the first epoch.
-        learning_rate_decay: What an epoch multiplies it by, down to a tenth.
-        precision, strategy, seed: See `Settings`.
+    Reference:
+        AttnGAN (CVPR 2018), section 3.2 and the authors' release, `pretrain_DAMSM.py`.
     """
 
-    epochs: int = 600
-    batch_size: int = 48
-    image_backbone: str = "small_cnn"
-    image_weights: str | None = None
-    backbone_channels: int = 32
-    encoder_input_size: int | None = None
-    image_size: int | None = None
-    flip: bool = True
-    crop: bool = True
-    word_dim: int = 256
-    embedding_dim: int = 300
-    dropout: float = 0.5
-    max_words: int = 18
-    gamma1: float = 4.0
-    gamma2: float = 5.0
-    gamma3: float = 10.0
-    negatives: str = "gathered"
-    learning_rate: float = 0.002
-    learning_rate_decay: float = 0.98
+    epochs: int = setting(600, "Passes over the training images of the whole run.", low=1)
+    batch_size: int = setting(48, "Images a step, over all devices.", low=2)
+    image_backbone: str = setting(
+        "small_cnn",
+        "Network under the image encoder; inception_v3, the release's, wants trained weights, "
+        "small_cnn trains from nothing on a CPU.",
+        registry=IMAGE_BACKBONES,
+    )
+    image_weights: str | None = setting(
+        None,
+        "Model directory with the weights of inception_v3, made by `convert --inception=SOURCE`, "
+        "or with an image encoder on it, whose backbone is taken.",
+    )
+    backbone_channels: int = setting(32, "Width of small_cnn's first convolution.", low=1)
+    encoder_input_size: int | None = setting(
+        None,
+        "Pixels that images are resized to; default: the backbone's, 299 of inception_v3, 64 of "
+        "small_cnn.",
+        low=16,
+    )
+    image_size: int | None = setting(None, "Pixels of a crop; default: the data set's.", low=16)
+    flip: bool = setting(True, 'Mirror images at random; not if captions say "left".')
+    crop: bool = setting(True, "Crop images at random, to 64/76 of their side.")
+    word_dim: int = setting(
+        256,
+        "Size of the space that both encoders share.",
+        must=("an even number from 2 up", lambda size: size >= 2 and size % 2 == 0),
+    )
+    word_embedding: str = setting(
+        "learned", "How the text encoder embeds a word.", registry=WORD_EMBEDDINGS
+    )
+    embedding_dim: int = setting(300, "Size of the embedding of a word.", low=1)
+    dropout: float = setting(0.5, "Share of the embedding dropped in training.", low=0, below=1)
+    max_words: int = setting(18, "Words of a caption that training reads.", low=1)
+    gamma1: float = setting(4.0, "Sharpness of the attention over regions.", above=0)
+    gamma2: float = setting(5.0, "Sharpness of the soft maximum over words.", above=0)
+    gamma3: float = setting(10.0, "Sharpness of the softmax over the batch.", above=0)
+    negatives: str = setting(
+        "gathered",
+        "What a pair is told apart from with several devices: the whole batch, or its device's.",
+        choices=("gathered", "local"),
+    )
+    learning_rate: float = setting(0.002, "Adam's, in the first epoch.", above=0)
+    learning_rate_decay: float = setting(0.98, "Factor an epoch, down to a tenth.", above=0, high=1)
 
     def __post_init__(self):
         super().__post_init__()
-        for name in ("epochs", "backbone_channels", "embedding_dim", "max_words"):
-            self._check(name, getattr(self, name) >= 1, "1 or more")
-        self._check("batch_size", self.batch_size >= 2, "2 or more")
-        even = self.word_dim >= 2 and self.word_dim % 2 == 0
-        self._check("word_dim", even, "an even number from 2 up")
-        for name in ("encoder_input_size", "image_size"):
-            size = getattr(self, name)
-            self._check(name, size is None or size >= 16, "16 or more")
-        self._check("dropout", 0 <= self.dropout < 1, "from 0 up to, not including, 1")
-        for name in ("learning_rate", "gamma1", "gamma2", "gamma3"):
-            value = getattr(self, name)
-            self._check(name, math.isfinite(value) and value > 0, "a positive number")
-        self._check("negatives", self.negatives in NEGATIVES, f"one of {NEGATIVES}")
-        self._check("learning_rate_decay", 0 < self.learning_rate_decay <= 1, "above 0, at most 1")
-        if self.image_weights and self.image_backbone != "inception_v3":
+        if self.image_weights and Choice.parse(self.image_backbone).name != "inception_v3":
             raise InputError(
                 "Expected --image_weights with --image_backbone=inception_v3 only. Received: "
                 f"--image_backbone={self.image_backbone}, which trains from nothing."
@@ -159,109 +134,105 @@ class DMGANConfig(Settings):
 
     Reference:
         Sections 3.4 and 3.5; for what the paper leaves open, the authors' release.
-
-    Args:
-        epochs: Passes over the training images of the whole run.
-        batch_size: Images a step, over all devices.
-        objective: `"paper"` (Eq. 11 and 12) or `"release"` (mismatched pairs, other weights).
-        damsm_weight: Weight of the DAMSM losses (lambda 2): 5 (CUB) or 50 (COCO).
-        kl_weight: Weight of the conditioning divergence (lambda 1).
-        generator_learning_rate: Adam's, for the generator.
-        discriminator_learning_rate: Adam's, for the discriminators.
-        ema_decay: Decay of the generator's moving average, in [0, 1).
-        ema_warmup: Whether the average forgets its first steps faster; for short runs.
-        discriminator_augmentation: Whether discriminators see images, real and generated, shifted
-            and with a square blanked (differentiable augmentation); for small data sets.
-        channels: Channels of the generator's image features (N_r).
-        discriminator_channels: Channels of a discriminator's first block.
-        memory_dim: Size of a memory slot (N_m); None for twice `channels`.
-        noise_dim: Size of the noise.
-        condition_dim: Size of the augmented condition.
-        num_residual_blocks: Residual blocks a refinement stage: 2 (CUB) or 3 (COCO).
-        base_size: Side of the first image, in pixels; a power of two from 16 up.
-        num_stages: Number of images, each twice the size of the one before.
-        refinement: `"memory"`, or `"attention"` for the baseline of Table 3.
-        writing_gate: Whether the memory has its writing gate.
-        response_gate: Whether the memory has its response gate.
-        max_words: Words of a caption that training reads: 18 (CUB) or 12 (COCO); None for as many
-            as the DAMSM read.
-        flip: Whether images are mirrored at random; not if captions say "left".
-        crop: Whether images are cropped at random, to 64/76 of their side.
-        precision, strategy, seed: See `Settings`.
     """
 
-    epochs: int = 600
-    batch_size: int = 10
-    objective: str = "paper"
-    damsm_weight: float = 5.0
-    kl_weight: float = 1.0
-    generator_learning_rate: float = 2e-4
-    discriminator_learning_rate: float = 2e-4
-    ema_decay: float = 0.999
-    ema_warmup: bool = False
-    discriminator_augmentation: bool = False
-    channels: int = 64
-    discriminator_channels: int = 32
-    memory_dim: int | None = None
-    noise_dim: int = 100
-    condition_dim: int = 100
-    num_residual_blocks: int = 2
-    base_size: int = 64
-    num_stages: int = 3
-    refinement: str = "memory"
-    writing_gate: bool = True
-    response_gate: bool = True
-    max_words: int | None = None
-    flip: bool = True
-    crop: bool = True
-
-    def __post_init__(self):
-        super().__post_init__()
-        for name in ("epochs", "batch_size", "channels", "discriminator_channels"):
-            self._check(name, getattr(self, name) >= 1, "1 or more")
-        for name in ("noise_dim", "condition_dim", "num_stages"):
-            self._check(name, getattr(self, name) >= 1, "1 or more")
-        for name in ("memory_dim", "max_words"):
-            value = getattr(self, name)
-            self._check(name, value is None or value >= 1, "1 or more")
-        size = self.base_size
-        self._check("base_size", size >= 16 and not size & (size - 1), "a power of two from 16 up")
-        for name in ("damsm_weight", "kl_weight", "num_residual_blocks"):
-            value = getattr(self, name)
-            self._check(name, value >= 0 and math.isfinite(value), "0 or more")
-        for name in ("generator_learning_rate", "discriminator_learning_rate"):
-            value = getattr(self, name)
-            self._check(name, value > 0 and math.isfinite(value), "a positive number")
-        self._check("ema_decay", 0 <= self.ema_decay < 1, "from 0 up to, not including, 1")
-        self._check("objective", self.objective in OBJECTIVES, f"one of {OBJECTIVES}")
+    epochs: int = setting(600, "Passes over the training images of the whole run.", low=1)
+    batch_size: int = setting(10, "Images a step, over all devices.", low=1)
+    objective: str = setting(
+        "paper",
+        "The adversarial losses: Eq. 11 and 12, or the authors' code with its mismatched pairs.",
+        registry=OBJECTIVES,
+    )
+    damsm_weight: float = setting(
+        5.0,
+        "Lambda 2, of the DAMSM losses: 5 (CUB), 50 (COCO); less for short runs.",
+        low=0,
+    )
+    kl_weight: float = setting(1.0, "Lambda 1, of the conditioning divergence.", low=0)
+    generator_learning_rate: float = setting(2e-4, "Adam's, for the generator.", above=0)
+    discriminator_learning_rate: float = setting(2e-4, "Adam's, for the discriminators.", above=0)
+    ema_decay: float = setting(0.999, "Decay of the generator's moving average.", low=0, below=1)
+    ema_warmup: bool = setting(
+        False, "Let the average forget its first steps faster; for short runs."
+    )
+    discriminator: str = setting(
+        "dm_gan", "Network that judges the images of a stage.", registry=DISCRIMINATORS
+    )
+    discriminator_augmentation: bool = setting(
+        False,
+        "Show discriminators images, real and generated, shifted and with a square blanked; for "
+        "small data sets.",
+    )
+    channels: int = setting(64, "Channels of the generator's image features (N_r).", low=1)
+    discriminator_channels: int = setting(32, "Channels of a discriminator's first block.", low=1)
+    memory_dim: int | None = setting(
+        None, "Size of a memory slot (N_m); default: twice --channels.", low=1
+    )
+    noise_dim: int = setting(100, "Size of the noise.", low=1)
+    condition_dim: int = setting(100, "Size of the augmented condition.", low=1)
+    num_residual_blocks: int = setting(2, "A refinement stage: 2 (CUB), 3 (COCO).", low=0)
+    base_size: int = setting(
+        64,
+        "Pixels of the first image.",
+        must=("a power of two from 16 up", lambda size: size >= 16 and not size & (size - 1)),
+    )
+    num_stages: int = setting(3, "Images, each twice the size of the one before.", low=1)
+    refinement: str = setting(
+        "memory",
+        "The paper's dynamic memory, or its baseline, AttnGAN's attention (Table 3).",
+        choices=("memory", "attention"),
+    )
+    writing_gate: bool = setting(True, "Give the memory its writing gate (Table 3).")
+    response_gate: bool = setting(True, "Give the memory its response gate (Table 3).")
+    max_words: int | None = setting(
+        None,
+        "Words of a caption that training reads: 18 (CUB), 12 (COCO); default: the DAMSM's.",
+        low=1,
+    )
+    flip: bool = setting(True, 'Mirror images at random; not if captions say "left".')
+    crop: bool = setting(True, "Crop images at random, to 64/76 of their side.")
 
     @property
-    def image_sizes(self):
+    def image_sizes(self) -> tuple[int, ...]:
         """The sides of the stages' images, in pixels, smallest first."""
         return tuple(self.base_size * 2**stage for stage in range(self.num_stages))
 
-    def build_generator(self, word_dim, dtype=None):
-        """A built `Generator` of these settings.
 
-        Args:
-            word_dim: Size of the text encoder's features.
-            dtype: Keras dtype policy; that of `precision` if `None`.
-        """
-        names = (
-            *("channels", "noise_dim", "condition_dim", "memory_dim", "num_residual_blocks"),
-            *("base_size", "num_stages", "refinement", "writing_gate", "response_gate"),
-        )
-        settings = {name: getattr(self, name) for name in names}
-        generator = Generator(word_dim=word_dim, **settings, dtype=dtype or self.dtype_policy)
-        generator.build()
-        return generator
+@dataclasses.dataclass(frozen=True)
+class EvaluationSettings(Checked):
+    """How often a training is evaluated, and by what."""
 
-    def build_discriminators(self, word_dim):
-        """A built `Discriminator` for each stage, smallest image first."""
-        discriminators = [
-            Discriminator(size, self.discriminator_channels, word_dim, dtype=self.dtype_policy)
-            for size in self.image_sizes
-        ]
-        for discriminator in discriminators:
-            discriminator.build()
-        return discriminators
+    every: int = setting(
+        5,
+        "Epochs between two evaluations; the last epoch is always one.",
+        low=1,
+        flag="evaluate_every",
+    )
+    num_images: int = setting(
+        1000,
+        "Images drawn for one evaluation, of the same captions with the same noise each time.",
+        low=2,
+        flag="num_evaluation_images",
+    )
+    protocol: str | None = setting(
+        None,
+        "The protocol of FID, one: ttur (the default), pytorch_fid, release, clean, lite0, as in "
+        "evaluate. lite0 needs a package only, the others --inception.",
+    )
+    inceptions: Sequence[str] = setting(
+        (),
+        "Weights of Inception-v3, as convert --inception takes them; repeatable.",
+        flag="inception",
+    )
+    features: str | None = setting(
+        None, "A .keras model or a .py file with features(images), not a --protocol."
+    )
+    seed: int = 0  # of captions and noise; not the training's, so that runs compare
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.protocol is not None and self.features is not None:
+            raise InputError(
+                "Expected --protocol or --features: the best model is chosen by one network. "
+                "Received: both. Leave one of them out."
+            )

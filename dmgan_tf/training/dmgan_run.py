@@ -9,6 +9,7 @@ from dmgan_tf.data.pipeline import some_captions, steps_per_epoch, training_data
 from dmgan_tf.data.records import load_dataset_info
 from dmgan_tf.data.splits import held_out_split
 from dmgan_tf.errors import InputError
+from dmgan_tf.models.building import build_discriminators, build_generator
 from dmgan_tf.models.model_directory import find_model_directory, load_model_directory
 from dmgan_tf.text.tokenizer import Tokenizer
 from dmgan_tf.text.vocabulary import check_same_vocabulary
@@ -173,9 +174,9 @@ def build_dmgan(config, encoders):
     word_dim = encoders.text_encoder.word_dim
     damsm = encoders.extra.get("damsm", {})
     dmgan = DMGAN(
-        config.build_generator(word_dim),
-        config.build_generator(word_dim),
-        config.build_discriminators(word_dim),
+        build_generator(config, word_dim),
+        build_generator(config, word_dim),
+        build_discriminators(config, word_dim),
         encoders.text_encoder,
         encoders.image_encoder,
         objective=config.objective,

@@ -2,7 +2,6 @@
 
 import dataclasses
 import logging
-from collections.abc import Sequence
 
 import keras
 import tensorflow as tf
@@ -12,52 +11,15 @@ from dmgan_tf.errors import InputError
 from dmgan_tf.evaluate.captions import choose_captions
 from dmgan_tf.evaluate.images import GeneratedImages, StoredImages
 from dmgan_tf.evaluate.judges import judge_by_encoders
+from dmgan_tf.evaluate.networks import choose_networks
 from dmgan_tf.evaluate.replicas import OverReplicas
 from dmgan_tf.evaluate.scoring import Settings, measure_reference, score_images
-from dmgan_tf.evaluate.setup import choose_networks
 from dmgan_tf.models.model_directory import check_replaceable
 from dmgan_tf.training.evaluation_history import MODEL_ENTRY, EvaluationHistory
 
 SPLIT = "validation"
 LOGS = {"fid": "validation_fid", "r_precision": "validation_r_precision"}
 _SETTINGS = Settings()
-
-
-@dataclasses.dataclass(frozen=True)
-class EvaluationSettings:
-    """How often a training is evaluated, and by what.
-
-    Args:
-        every: Epochs between two evaluations; the last epoch is always one.
-        num_images: Images drawn each time, of the same captions with the same noise.
-        protocol: The protocol of FID; None for `ttur`, or for `features`.
-        inceptions: Weights of Inception-v3, see `evaluation.networks.load_networks`.
-        features: A `.keras` or `.py` file with a network of the user's own, instead of a protocol.
-        seed: Of captions, noise and wrong captions; not the training's, so that runs compare.
-
-    Raises:
-        InputError: If a number is out of range, or there are two networks to choose by.
-    """
-
-    every: int = 5
-    num_images: int = 1000
-    protocol: str | None = None
-    inceptions: Sequence[str] = ()
-    features: str | None = None
-    seed: int = 0
-
-    def __post_init__(self):
-        for flag, value, lowest in (
-            ("evaluate_every", self.every, 1),
-            ("num_evaluation_images", self.num_images, 2),
-        ):
-            if value < lowest:
-                raise InputError(f"Expected --{flag} of {lowest} or more. Received: {value}.")
-        if self.protocol is not None and self.features is not None:
-            raise InputError(
-                "Expected --protocol or --features: the best model is chosen by one network. "
-                "Received: both. Leave one of them out."
-            )
 
 
 class ValidationScorer:

@@ -7,6 +7,7 @@ import keras
 
 from dmgan_tf.figures.contact_sheet import contact_sheet, save_png
 from dmgan_tf.models import model_card as cards
+from dmgan_tf.models.building import build_generator
 from dmgan_tf.models.text_to_image import DMGANTextToImage
 
 
@@ -28,7 +29,7 @@ class CurrentModel:
             vocabulary,
             encoders.text_encoder,
             # Drawn in float32, as users of the model directory will draw.
-            config.build_generator(encoders.text_encoder.word_dim, dtype="float32"),
+            build_generator(config, encoders.text_encoder.word_dim, dtype="float32"),
             discriminators=dmgan.discriminators,
             image_encoder=encoders.image_encoder,
             # Of the DAMSM's own entries, those that say how to use it; not where it came from.

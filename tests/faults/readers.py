@@ -29,7 +29,8 @@ from dmgan_tf.data.stored import list_captions, stored_images
 from dmgan_tf.errors import InputError
 from dmgan_tf.evaluate.images import FolderImages
 from dmgan_tf.evaluate.partial import PartialResult
-from dmgan_tf.metrics.frechet import FeatureStatistics, load_notes, load_statistics
+from dmgan_tf.evaluate.statistics_file import load_statistics
+from dmgan_tf.metrics.frechet import FeatureStatistics
 from dmgan_tf.models.model_directory import load_model_directory
 from dmgan_tf.models.text_to_image import DMGANTextToImage
 from dmgan_tf.sample import gather_captions, write_samples
@@ -171,7 +172,6 @@ def read_checkpoint(place: pathlib.Path, random_state: random.Random) -> None:
 def read_statistics(place: pathlib.Path, random_state: random.Random) -> None:
     """Reads what a score is compared with."""
     load_statistics(place / "statistics.npz", 4)
-    load_notes(place / "statistics.npz")
 
 
 def read_partial(place: pathlib.Path, random_state: random.Random) -> None:

@@ -1,10 +1,18 @@
 import dataclasses
+import subprocess
+import sys
 
 import pytest
+from source_imports import ROOT
 from tiny_training import CONFIG
 
 from dmgan_tf.errors import InputError
-from dmgan_tf.training.config import DMGANConfig, RunSettings
+from dmgan_tf.training.config import (
+    DMGANConfig,
+    EvaluationSettings,
+    PretrainingConfig,
+    RunSettings,
+)
 
 
 @pytest.mark.parametrize(
@@ -24,14 +32,54 @@ from dmgan_tf.training.config import DMGANConfig, RunSettings
         ({"generator_learning_rate": 0.0}, "--generator_learning_rate to be a positive number"),
         ({"discriminator_learning_rate": float("inf")}, "--discriminator_learning_rate"),
         ({"ema_decay": 1.0}, "--ema_decay"),
-        ({"objective": "hinge"}, "--objective .*Received: hinge"),
-        ({"precision": "float8"}, "--precision"),
+        ({"objective": "hinge"}, "--objective to be one of paper, release, or .*Received: 'hinge'"),
+        ({"objective": "papre"}, "Did you mean 'paper'"),
+        ({"objective": "paper(1)"}, "NAME\\(argument=value"),
+        ({"discriminator": "patch"}, "--discriminator to be one of dm_gan, or module:Class"),
+        ({"precision": "float8"}, "--precision to be one of .*'bfloat16'"),
+        ({"strategy": "horovod"}, "--strategy to be one of .*Received: horovod"),
+        ({"refinement": "none"}, "--refinement to be one of .*Received: none"),
         ({"seed": -1}, "--seed to be from 0 to 4294967295. Received: -1"),
     ],
 )
 def test_settings_out_of_range_name_their_flag(setting, message):
     with pytest.raises(InputError, match=message):
         dataclasses.replace(CONFIG, **setting)
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"epochs": 0}, "--epochs to be 1 or more. Received: 0"),
+        ({"batch_size": 1}, "--batch_size to be 2 or more"),
+        ({"word_dim": 7}, "--word_dim to be an even number from 2 up. Received: 7"),
+        ({"encoder_input_size": 8}, "--encoder_input_size to be 16 or more"),
+        ({"dropout": 1.0}, "--dropout to be from 0 up to, not including, 1. Received: 1.0"),
+        ({"learning_rate": -1.0}, "--learning_rate to be a positive number"),
+        ({"learning_rate_decay": 1.1}, "--learning_rate_decay to be above 0, at most 1"),
+        ({"gamma2": float("inf")}, "--gamma2"),
+        ({"negatives": "none"}, "--negatives to be one of"),
+        ({"image_backbone": "vgg"}, "--image_backbone to be one of inception_v3, small_cnn"),
+        ({"word_embedding": "glove"}, "--word_embedding to be one of learned"),
+        ({"image_weights": "models/i"}, "--image_weights with --image_backbone=inception_v3 only"),
+    ],
+)
+def test_settings_of_pretraining_name_their_flag(setting, message):
+    with pytest.raises(InputError, match=message):
+        PretrainingConfig(**setting)
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"every": 0}, "--evaluate_every to be 1 or more. Received: 0"),
+        ({"num_images": 1}, "--num_evaluation_images to be 2 or more. Received: 1"),
+        ({"protocol": "lite0", "features": "x.keras"}, "--protocol or --features.*both"),
+    ],
+)
+def test_settings_of_an_evaluation_name_their_flag(setting, message):
+    with pytest.raises(InputError, match=message):
+        EvaluationSettings(**setting)
 
 
 @pytest.mark.parametrize(
@@ -58,25 +106,17 @@ def test_defaults_are_the_papers():
     assert config.generator_learning_rate == config.discriminator_learning_rate == 2e-4
 
 
-def test_networks_are_those_of_the_settings():
-    config = dataclasses.replace(CONFIG, num_stages=3, memory_dim=6, response_gate=False)
-    generator = config.build_generator(word_dim=8)
-    discriminators = config.build_discriminators(word_dim=8)
-    assert generator.built and all(network.built for network in discriminators)
-    assert generator.image_sizes == config.image_sizes == (16, 32, 64)
-    assert [network.image_size for network in discriminators] == [16, 32, 64]
-    settings = {**generator.get_config(), "word_dim": None}
-    shared = settings.keys() & dataclasses.asdict(config).keys()
-    assert {"channels", "memory_dim", "response_gate", "base_size"} <= shared
-    assert {name: settings[name] for name in shared} == {
-        name: getattr(config, name) for name in shared
-    }
+def test_settings_at_the_edge_of_their_range_are_taken():
+    DMGANConfig(base_size=16, num_residual_blocks=0, ema_decay=0.0, seed=2**32 - 1)
+    RunSettings(max_skipped_fraction=1.0)
+    PretrainingConfig(learning_rate_decay=1.0, dropout=0.0, word_dim=2)
+    PretrainingConfig(image_backbone="inception_v3", image_weights="models/inception")
 
 
-@pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])
-def test_precision_is_that_of_the_computation(precision):
-    config = dataclasses.replace(CONFIG, precision=precision)
-    networks = [config.build_generator(word_dim=8), *config.build_discriminators(word_dim=8)]
-    assert {network.compute_dtype for network in networks} == {precision}
-    assert {variable.dtype for network in networks for variable in network.weights} == {"float32"}
-    assert config.build_generator(word_dim=8, dtype="float32").compute_dtype == "float32"
+def test_no_network_and_no_framework_is_imported():
+    script = "import sys, dmgan_tf.train, dmgan_tf.pretrain_damsm; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    modules = set(done.stdout.split())
+    assert not modules & {"tensorflow", "keras", "numpy", "dmgan_tf.models.generator"}

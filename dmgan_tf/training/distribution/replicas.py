@@ -6,7 +6,6 @@ examples divided by the *global* batch, and the result is that of one device wit
 
 import functools
 import logging
-import os
 import signal
 import threading
 
@@ -18,28 +17,24 @@ from dmgan_tf.layers.tensorflow_kernels import replica_index as replica_index  #
 from dmgan_tf.layers.tensorflow_kernels import replica_rows as replica_rows
 from dmgan_tf.training.distribution.cluster import meet, read_cluster
 
-STRATEGIES = ("default", "mirrored", "multi_worker", "tpu")
-
 
 def get_strategy(name, devices=None):
     """The distribution strategy of a name.
 
     To be called before anything else of TensorFlow: `"multi_worker"` must stand before the first
-    tensor, variable or data set of the process, and `"tpu"` clears what stood before it.
+    tensor, variable or data set of the process.
 
     Args:
         name: `"default"` (one device), `"mirrored"` (every GPU of this machine, or one CPU),
-            `"multi_worker"` (all GPUs, or the CPU, of every machine that TF_CONFIG names, one
-            process each) or `"tpu"` (the TPU of this machine, or the one that TPU_NAME names;
-            written to TensorFlow's documentation and not yet run on one).
+            or `"multi_worker"` (all GPUs, or the CPU, of every machine that TF_CONFIG names, one
+            process each).
         devices: Names of the devices of `"mirrored"`, such as `["GPU:0", "GPU:1"]`; None for all.
 
     Returns:
         A `tf.distribute.Strategy`.
 
     Raises:
-        InputError: If the name is not known, TF_CONFIG cannot be used, there is no TPU, or it is
-            too late for `"multi_worker"`.
+        InputError: If TF_CONFIG cannot be used, or it is too late for `"multi_worker"`.
         WorkerLost: If a worker does not come.
     """
     if name == "default":
@@ -49,11 +44,7 @@ def get_strategy(name, devices=None):
         return tf.distribute.get_strategy()
     if name == "mirrored":
         return _mirrored(devices and tuple(devices))
-    if name == "multi_worker":
-        return _multi_worker()
-    if name == "tpu":
-        return _tpu()
-    raise InputError(f"Expected --strategy to be one of {STRATEGIES}. Received: {name!r}.")
+    return _multi_worker()
 
 
 @functools.cache
@@ -89,22 +80,6 @@ def _restore_signal_handler():
     """Takes SIGTERM back: the strategy's runtime puts a handler of its own, without a word."""
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM) or signal.SIG_DFL)
-
-
-@functools.cache
-def _tpu():
-    name = os.environ.get("TPU_NAME", "local")
-    try:
-        resolver = tf.distribute.cluster_resolver.TPUClusterResolver(name)
-        if name != "local":
-            tf.config.experimental_connect_to_cluster(resolver)
-        tf.tpu.experimental.initialize_tpu_system(resolver)
-        return tf.distribute.TPUStrategy(resolver)
-    except (ValueError, RuntimeError, OSError, ImportError, tf.errors.OpError) as error:
-        raise InputError(
-            "Expected --strategy=tpu on a machine with a TPU, or its name in TPU_NAME. Received: "
-            f"{first_line(error)[:200]} Use --strategy=default for one device, mirrored for GPUs."
-        ) from error
 
 
 def worker_of(strategy):

@@ -151,7 +151,7 @@ def test_a_full_disk_leaves_the_last_good_one(tmp_path):
         import resource
         import numpy as np
         from dmgan_tf.errors import InputError
-        from dmgan_tf.training.checkpoints import CheckpointStore
+        from dmgan_tf.training.session.checkpoints import CheckpointStore
 
         class Big:
             def numpy(self):

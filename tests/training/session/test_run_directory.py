@@ -14,7 +14,7 @@ from dmgan_tf.training.session.run_directory import RunDirectory
 
 HOLD = """
 import sys, time
-from dmgan_tf.training.run_directory import RunDirectory
+from dmgan_tf.training.session.run_directory import RunDirectory
 with RunDirectory(sys.argv[1]).lock():
     print("held", flush=True)
     sys.stdin.read()
