@@ -8,7 +8,7 @@ import tensorflow as tf
 from PIL import Image
 
 from dmgan_tf.data import preparation, record_file, records
-from dmgan_tf.data.sources.image_folder import CaptionedImage
+from dmgan_tf.data.sources.source import CaptionedImage
 
 NUM_IMAGES, NUM_SHARDS = 40, 4  # ten in each
 

@@ -8,7 +8,6 @@ uninterrupted one sees.
 import functools
 import logging
 import os
-import pathlib
 from collections.abc import Sequence
 
 import tensorflow as tf
@@ -287,16 +286,16 @@ def some_captions(directory: str | os.PathLike, split: str, count: int) -> list[
         for number in range(shard.num_images)
     ]
     spread = places[:: max(1, len(places) // max(count, 1))][:count]
-    starts_of = functools.cache(_starts_of)
+    starts_of = functools.cache(lambda path: record_file.find_records(path)[0])
     captions, passed_over = [], 0
     for path, number in dict.fromkeys([*spread, *places]):
         if len(captions) == count:
             break
-        caption = _first_caption(path, starts_of(path)[number : number + 1])
-        if caption is None:
+        try:
+            start = starts_of(path)[number]
+            captions.append(_first_caption(str(path), start).numpy().decode("utf-8"))
+        except (OSError, IndexError, UnicodeDecodeError, tf.errors.OpError):
             passed_over += 1
-        else:
-            captions.append(caption)
     if passed_over:
         _logger.warning(
             "%d unreadable images of %r in %s give no sample caption.",
@@ -310,18 +309,7 @@ def some_captions(directory: str | os.PathLike, split: str, count: int) -> list[
     return captions
 
 
-def _starts_of(path: pathlib.Path) -> list[int]:
-    try:
-        return record_file.find_records(path)[0]
-    except OSError:
-        return []
-
-
-def _first_caption(path: pathlib.Path, start: list[int]) -> str | None:
-    """Returns the first caption of the record that starts there; None if it cannot be read."""
-    try:
-        for record in record_file.read_runs(str(path), [(at, 1) for at in start]):
-            return records.parse_example(record)["captions"][0].numpy().decode("utf-8")
-    except (tf.errors.OpError, UnicodeDecodeError):
-        pass
-    return None
+@tf.function(input_signature=[tf.TensorSpec([], tf.string), tf.TensorSpec([], tf.int64)])
+def _first_caption(path: tf.Tensor, start: tf.Tensor) -> tf.Tensor:
+    record = next(iter(record_file.read_runs(path, [(start, 1)])))
+    return records.parse_example(record)["captions"][0]
