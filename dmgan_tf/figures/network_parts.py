@@ -4,11 +4,11 @@ import dataclasses
 import inspect
 import itertools
 import math
+from typing import Any
 
 import keras
 
 from dmgan_tf.errors import InputError
-from dmgan_tf.models.text_to_image import DMGANTextToImage
 
 _SET = {"training", "half"}  # what a call may be given that is no tensor of its own
 
@@ -59,10 +59,13 @@ class Architecture:
     training: list[Part] = dataclasses.field(default_factory=list)
 
 
-def read_architecture(model: DMGANTextToImage) -> Architecture:
+def read_architecture(model: Any) -> Architecture:
     """Reads a model's parts, without computing or changing anything.
 
     The shapes are those that the layers' own `call` gives for symbolic inputs.
+
+    Args:
+        model: A `DMGANTextToImage`.
 
     Raises:
         InputError: If the model has no text encoder.
