@@ -9,7 +9,7 @@ import subprocess
 import numpy as np
 import pytest
 from PIL import Image
-from tiny_training import save_damsm
+from tiny_training import CONFIG, PRETRAINING, flags_of, save_damsm
 
 from dmgan_tf.text.vocabulary import Vocabulary
 from dmgan_tf.training.session import checkpoints
@@ -17,28 +17,6 @@ from dmgan_tf.training.session import checkpoints
 COMMANDS = (
     *("prepare_data", "pretrain_damsm", "train", "sample"),
     *("evaluate", "convert", "export", "visualize", "demo"),
-)
-PRETRAINING = (
-    "--batch_size=4",
-    "--image_backbone=small_cnn",
-    "--backbone_channels=4",
-    "--encoder_input_size=16",
-    "--word_dim=8",
-    "--embedding_dim=6",
-    "--epochs=1",
-)
-TRAINING = (
-    "--batch_size=4",
-    "--channels=4",
-    "--discriminator_channels=4",
-    "--noise_dim=5",
-    "--condition_dim=4",
-    "--num_residual_blocks=1",
-    "--base_size=16",
-    "--num_stages=2",
-    "--max_words=4",
-    "--damsm_weight=0.5",
-    "--seed=3",
 )
 
 
@@ -64,7 +42,7 @@ def train_line(error_line, prepared_data, damsm_directory, tmp_path):
 
     def run(*changes, trace=False):
         flags = (f"--data={prepared_data}", f"--damsm={damsm_directory}", f"--run={tmp_path}/run")
-        line = error_line("train", *flags, *TRAINING, *changes)
+        line = error_line("train", *flags, *flags_of(CONFIG), *changes)
         assert trace or not (tmp_path / "run").exists()
         return line
 
@@ -77,7 +55,7 @@ def pretrain_line(error_line, prepared_data, tmp_path):
 
     def run(*changes):
         flags = (f"--data={prepared_data}", f"--run={tmp_path}/run")
-        line = error_line("pretrain_damsm", *flags, *PRETRAINING, *changes)
+        line = error_line("pretrain_damsm", *flags, *flags_of(PRETRAINING), "--epochs=1", *changes)
         assert not (tmp_path / "run").exists()
         return line
 

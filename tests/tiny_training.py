@@ -50,6 +50,15 @@ class GuardedSGD(Guarded, keras.optimizers.SGD):
         variable.assign_sub(tf.math.multiply_no_nan(gradient, learning_rate))
 
 
+def flags_of(settings):
+    """The flags of settings that are not their defaults, as a command line."""
+    return [
+        f"--{field.name}={getattr(settings, field.name)}"
+        for field in dataclasses.fields(settings)
+        if getattr(settings, field.name) != field.default
+    ]
+
+
 def make_encoders(vocabulary, dtype=None):
     """An untrained DAMSM for `vocabulary`."""
     keras.utils.set_random_seed(11)
