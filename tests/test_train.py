@@ -1,5 +1,6 @@
 """The `train` command: its flags, and one run of it as a user starts it."""
 
+import dataclasses
 import json
 import subprocess
 import sys
