@@ -45,6 +45,15 @@ PRETRAINING = PretrainingConfig(
 VOCABULARY = Vocabulary(["a", "red", "green", "apple", "pear", "leaf"])
 
 
+def flags_of(settings):
+    """The flags of settings that are not their defaults, as a command line."""
+    return [
+        f"--{field.name}={getattr(settings, field.name)}"
+        for field in dataclasses.fields(settings)
+        if getattr(settings, field.name) != field.default
+    ]
+
+
 def make_encoders(vocabulary, dtype=None):
     """An untrained DAMSM for `vocabulary`."""
     keras.utils.set_random_seed(11)
