@@ -44,6 +44,19 @@ def test_going_back_leaves_what_moves_on_and_what_was_set(prepared_data, tmp_pat
         assert run.restore(model, held, steps_per_epoch=3) == 4 and values(held) == [2, 1, 2]
 
 
+def test_another_objective_than_that_of_the_checkpoint_is_told_of(prepared_data, tmp_path, caplog):
+    with Session(tmp_path / "run", PRETRAINING, RunSettings()) as run:
+        run.scan(load_dataset_info(prepared_data))
+        held = variables(1)
+        model = types.SimpleNamespace(weights=[], described={"objective": "R1(10)"})
+        for step, before in ((3, "R1(10)"), (6, "R1(2)")):
+            run.store.save(step, held, {"steps_per_epoch": 3, "objective": before})
+            run.restore(model, held, steps_per_epoch=3)
+            run._warn_of_what_changed()
+        assert caplog.text.count("Another") == 1
+        assert "Another objective than when step 6 was saved" in caplog.text
+
+
 def test_as_many_checkpoints_stay_as_wanted(tmp_path):
     with Session(tmp_path / "run", PRETRAINING, RunSettings(keep_checkpoints=2)) as run:
         for step in (1, 2, 3):
