@@ -146,6 +146,7 @@ def values_in(run):
             yield from (np.array(node) for node in found if isinstance(node, h5py.Dataset))
 
 
+@pytest.mark.usefixtures("traced_once")
 def test_a_run_whose_weights_leave_all_bounds_goes_back_and_then_ends(
     prepared_data, damsm_directory, tmp_path, caplog
 ):
