@@ -96,15 +96,17 @@ def prepared_data(image_folder, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def validated_data(image_folder, tmp_path_factory):
+def validated_data(image_folder, prepared_data, tmp_path_factory):
     """Two of six classes held out for validation; the records of the test split are gone."""
     from dmgan_tf.data.preparation import prepare
     from dmgan_tf.data.sources.image_folder import read_image_folder
     from dmgan_tf.data.splits import hold_out_validation
+    from dmgan_tf.text.vocabulary import Vocabulary
 
     directory = tmp_path_factory.mktemp("validated") / "data"
     splits = hold_out_validation(read_image_folder(image_folder), 1 / 3, image_folder)
-    prepare(splits, directory, name="shapes", image_size=32)
+    vocabulary = Vocabulary.load(prepared_data / "vocabulary.txt")
+    prepare(splits, directory, name="shapes", image_size=32, vocabulary=vocabulary)
     for shard in directory.glob("test-*"):
         shard.unlink()
     return directory

@@ -67,8 +67,11 @@ def build_dmgan_once(config, encoders):
 
     All that training changes is as at first, but for the learning rates, which are the settings'.
     """
-    key = dataclasses.replace(
-        config, epochs=1, generator_learning_rate=1.0, discriminator_learning_rate=1.0
+    key = (
+        dataclasses.replace(
+            config, epochs=1, generator_learning_rate=1.0, discriminator_learning_rate=1.0
+        ),
+        encoders.text_encoder.vocabulary_size,
     )
     if key not in _made:
         dmgan = build_dmgan(config, encoders)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from tensorflow.python.summary.summary_iterator import summary_iterator
-from tiny_training import CONFIG, build_dmgan_once, save_damsm, values_of
+from tiny_training import CONFIG, build_dmgan_once, values_of
 
 from dmgan_tf.convert import efficientnet_weights
 from dmgan_tf.data.stored import list_captions
@@ -21,7 +21,6 @@ from dmgan_tf.evaluate.networks import load_networks
 from dmgan_tf.evaluate.scoring import measure_reference, score_images
 from dmgan_tf.models.model_directory import load_model_directory
 from dmgan_tf.models.text_to_image import DMGANTextToImage
-from dmgan_tf.text.vocabulary import Vocabulary
 from dmgan_tf.training import dmgan_run
 from dmgan_tf.training.config import EvaluationSettings, RunSettings
 from dmgan_tf.training.dmgan_run import train_dmgan
@@ -40,10 +39,8 @@ def data(validated_data):
 
 
 @pytest.fixture(scope="module")
-def damsm(data, tmp_path_factory):
-    directory = tmp_path_factory.mktemp("judge") / "model"
-    save_damsm(directory, Vocabulary.load(data / "vocabulary.txt"))
-    return directory
+def damsm(damsm_directory):
+    return damsm_directory
 
 
 @pytest.fixture(scope="module")
@@ -146,6 +143,7 @@ def test_training_is_the_same_with_and_without(evaluated, data, damsm, settings,
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_goes_on(
     evaluated, data, damsm, settings, tmp_path, monkeypatch, capsys
 ):
