@@ -23,7 +23,7 @@ from dmgan_tf.errors import InputError
 from dmgan_tf.evaluate.captions import first_captions
 from dmgan_tf.evaluate.images import GeneratedImages, ImageSource, StoredImages
 from dmgan_tf.evaluate.judges import damsm_judge
-from dmgan_tf.evaluate.networks import load_networks
+from dmgan_tf.evaluate.networks import choose_networks
 from dmgan_tf.evaluate.report import value_text
 from dmgan_tf.evaluate.scoring import Settings, measure_reference, score_images
 from dmgan_tf.models.text_to_image import DMGANTextToImage
@@ -81,7 +81,7 @@ def main():
     options = flags.FLAGS
     if not options.data:
         raise InputError("Expected --data=DIR, a prepared data set. Received: nothing. See --help.")
-    (network,) = load_networks([options.protocol], options.inception)
+    (network,) = choose_networks(("fid", "kid"), [options.protocol], options.inception)
     size = load_dataset_info(options.data).image_size
 
     def images_of(split):

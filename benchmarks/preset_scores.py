@@ -27,8 +27,9 @@ from dmgan_tf.errors import InputError
 from dmgan_tf.evaluate import report
 from dmgan_tf.evaluate.captions import first_captions
 from dmgan_tf.evaluate.images import StoredImages
+from dmgan_tf.evaluate.networks import choose_networks
 from dmgan_tf.evaluate.scoring import Settings, measure_reference, score_images
-from dmgan_tf.evaluate.setup import choose_judges, choose_networks, find_images
+from dmgan_tf.evaluate.setup import choose_judges, find_images
 from dmgan_tf.files.atomic import write_text
 
 FLAGS = ("model", "damsm", "data", "protocol", "inception", "features", "num_images", "seed")

@@ -1,6 +1,6 @@
 """Settings that must stand before any test imports TensorFlow, and what several tests share."""
 
-import importlib
+import dataclasses
 import json
 import os
 import sys
@@ -160,25 +160,30 @@ def finished_pretraining(prepared_data, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def vivid_model(finished_run, tmp_path_factory):
-    """The model directory of `finished_run`, made to draw more than two epochs' grey."""
-    from dmgan_tf import DMGANTextToImage
+def vivid_model(prepared_data, tmp_path_factory):
+    """A model directory as `finished_run` has one, untrained, and drawing more than grey."""
+    import keras
+    from tiny_training import CONFIG, make_encoders
 
-    model = DMGANTextToImage.from_preset(finished_run)
+    from dmgan_tf import DMGANTextToImage
+    from dmgan_tf.models.building import build_generator
+    from dmgan_tf.text.vocabulary import Vocabulary
+
+    encoders = make_encoders(Vocabulary.load(prepared_data / "vocabulary.txt"))
+    keras.utils.set_random_seed(3)
+    model = DMGANTextToImage(
+        encoders.vocabulary,
+        encoders.text_encoder,
+        build_generator(CONFIG, word_dim=8),
+        image_encoder=encoders.image_encoder,
+        extra={"training": dataclasses.asdict(CONFIG)},
+    )
     for weight in model.generator.weights:
         if weight.shape[-1] == 3:  # the convolutions that end in colours
             weight.assign(60 * weight)
     directory = tmp_path_factory.mktemp("vivid") / "model"
     model.save_to_preset(directory)
     return directory
-
-
-def command_module(name):
-    """The module that `python -m dmgan_tf.NAME` runs: a package's is its `__main__`."""
-    module = importlib.import_module(f"dmgan_tf.{name}")
-    if hasattr(module, "__path__"):
-        module = importlib.import_module(f"dmgan_tf.{name}.__main__")
-    return module
 
 
 @pytest.fixture
@@ -189,25 +194,20 @@ def run_command(monkeypatch, capsys):
     """
     import logging
 
-    from absl import app, flags
+    from commands import command_module, defined_flags
 
     from dmgan_tf import command
 
     def run(name, *arguments):
         module = command_module(name) if isinstance(name, str) else name
-        app.define_help_flags()
-        handlers, others = logging.root.handlers[:], set(flags.FLAGS)
-        module.define_flags()
+        handlers = logging.root.handlers[:]
         monkeypatch.setattr(sys, "argv", [str(name), *map(str, arguments)])
         capsys.readouterr()
         try:
-            with pytest.raises(SystemExit) as exited:
+            with defined_flags(module), pytest.raises(SystemExit) as exited:
                 command.run(module.main)
         finally:
             logging.root.handlers[:] = handlers
-            for flag in set(flags.FLAGS) - others:
-                delattr(flags.FLAGS, flag)
-            flags.FLAGS.unparse_flags()
         return exited.value.code or 0, *capsys.readouterr()
 
     return run

@@ -4,10 +4,15 @@ The numbers of published implementations in `tests/convert/parity/*.npz` are tho
 weights. Each tensor comes from a generator seeded with the checksum of its name.
 """
 
+import functools
+import pathlib
+import tempfile
 import zlib
 
 import numpy as np
 
+from dmgan_tf.convert.inception_weights import load_inception
+from dmgan_tf.convert.pytorch_writer import write_pytorch_file
 from dmgan_tf.convert.release_layout import inception_entries
 from dmgan_tf.models.inception import InceptionV3
 
@@ -31,11 +36,18 @@ def recipe_images(seed):
     return cells.repeat(16, axis=1).repeat(16, axis=2)
 
 
+@functools.cache
+def _backbone_shapes():
+    network = InceptionV3("torchvision", 0)
+    network.build()
+    return {entry.names[0]: entry.release_shape for entry in inception_entries(network)}
+
+
 def state_shapes(num_classes, embedding_dim=None):
     """The names and shapes of a PyTorch state dict, with the heads of a DAMSM if asked for."""
-    network = InceptionV3("torchvision", num_classes)
-    network.build()
-    shapes = {entry.names[0]: entry.release_shape for entry in inception_entries(network)}
+    shapes = dict(_backbone_shapes())
+    if num_classes:
+        shapes |= {"fc.weight": (num_classes, 2048), "fc.bias": (num_classes,)}
     if embedding_dim:
         shapes["emb_features.weight"] = (embedding_dim, 768, 1, 1)
         shapes["emb_cnn_code.weight"] = (embedding_dim, 2048)
@@ -48,3 +60,12 @@ def recipe_state(tag, shapes):
     state = {name: recipe_weight(tag, name, shape) for name, shape in shapes.items()}
     state["Conv2d_1a_3x3.bn.num_batches_tracked"] = np.array(1, "int64")
     return state
+
+
+@functools.cache
+def fid_inception():
+    """The network of FID by the recipe, from a file by the converter; made once, not to change."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = pathlib.Path(directory, "pt_inception-2015-12-05.pth")
+        write_pytorch_file(path, recipe_state("shared-fid:", state_shapes(num_classes=1008)))
+        return load_inception(path)

@@ -1,12 +1,12 @@
 """Every flag file is one that its command takes, and says in its head how to use it."""
 
 import dataclasses
-import importlib
 import pathlib
 
 import pytest
-from absl import flags
+from commands import defined_flags
 
+from dmgan_tf import pretrain_damsm, train
 from dmgan_tf.command import read_settings
 from dmgan_tf.training.config import DMGANConfig, PretrainingConfig
 
@@ -46,19 +46,9 @@ def settings():
 
     def read(*files):
         is_damsm = any("damsm" in name for name in files)
-        config_class = PretrainingConfig if is_damsm else DMGANConfig
-        command = importlib.import_module(
-            "dmgan_tf.pretrain_damsm" if is_damsm else "dmgan_tf.train"
-        )
-        others = set(flags.FLAGS)
-        command.define_flags()
-        try:
-            flags.FLAGS(["command", *(f"--flagfile={CONFIGS / name}" for name in files)])
-            return read_settings(config_class)
-        finally:
-            for flag in set(flags.FLAGS) - others:
-                delattr(flags.FLAGS, flag)
-            flags.FLAGS.unparse_flags()
+        with defined_flags(pretrain_damsm if is_damsm else train) as flags:
+            flags(["command", *(f"--flagfile={CONFIGS / name}" for name in files)])
+            return read_settings(PretrainingConfig if is_damsm else DMGANConfig)
 
     return read
 

@@ -26,7 +26,7 @@ MAY_IMPORT = {
     "demo": {"figures", "text"},
     "metrics": {"models", "layers", "text"},
     "convert": {"models", "layers", "text"},
-    "evaluate": {"metrics", "convert", "models", "data", "text"},
+    "evaluate": {"metrics", "convert", "models", "layers", "data", "text"},
     "serving": {"models", "layers", "text"},
     "training": {"models", "layers", "losses", "data", "text", "figures", "metrics", "evaluate"},
     "__init__": {"models"},

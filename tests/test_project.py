@@ -80,7 +80,8 @@ def text_files() -> list[pathlib.Path]:
             for name in directories
             if name not in MADE_BY_TOOLS and not name.startswith("bazel-")
         ]
-        found += [pathlib.Path(directory, name) for name in files]
+        # In a work tree of Git's, .git is a file that says where the repository is.
+        found += [pathlib.Path(directory, name) for name in files if name not in MADE_BY_TOOLS]
     return [path for path in found if b"\0" not in path.read_bytes()[:8192]]
 
 

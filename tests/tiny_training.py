@@ -12,7 +12,6 @@ from dmgan_tf.models.text_encoder import TextEncoder
 from dmgan_tf.text.vocabulary import Vocabulary
 from dmgan_tf.training.config import DMGANConfig, PretrainingConfig
 from dmgan_tf.training.dmgan_run import build_dmgan, training_state
-from dmgan_tf.training.optimizer import Guarded
 
 CONFIG = DMGANConfig(
     epochs=2,
@@ -38,16 +37,6 @@ PRETRAINING = PretrainingConfig(
     embedding_dim=6,
     dropout=0.5,
 )
-
-
-class GuardedSGD(Guarded, keras.optimizers.SGD):
-    """Plain gradient descent for training steps that tell good steps from bad ones."""
-
-    def factors(self, is_good):
-        return [tf.where(is_good, tf.cast(self.learning_rate, tf.float32), 0.0)]
-
-    def update_step(self, gradient, variable, learning_rate):
-        variable.assign_sub(tf.math.multiply_no_nan(gradient, learning_rate))
 
 
 def flags_of(settings):

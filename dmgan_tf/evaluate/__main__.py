@@ -112,12 +112,13 @@ def main() -> None:
     started = time.monotonic()
 
     from dmgan_tf.evaluate import report, scoring, setup  # slow to import; flags come first
+    from dmgan_tf.evaluate.networks import choose_networks
     from dmgan_tf.evaluate.saving import ImageSaver
     from dmgan_tf.training.distribution.replicas import get_strategy
 
     output = pathlib.Path(options.output)
     strategy = get_strategy(options.strategy)
-    networks = setup.choose_networks(
+    networks = choose_networks(
         options.metrics, options.protocol, options.inception, options.features
     )
     images = setup.find_images(

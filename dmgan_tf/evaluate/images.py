@@ -27,8 +27,8 @@ from dmgan_tf.data.sources.image_folder import (
 )
 from dmgan_tf.errors import InputError, first_line
 from dmgan_tf.evaluate.captions import CaptionPlan
+from dmgan_tf.evaluate.features import weights_sha256
 from dmgan_tf.evaluate.replicas import OverReplicas
-from dmgan_tf.metrics.features import weights_sha256
 from dmgan_tf.models.text_to_image import noise_rows, padded_token_ids
 
 _DECODING_THREADS = 8

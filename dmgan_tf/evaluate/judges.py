@@ -1,18 +1,21 @@
 """Networks that tell which caption a picture was drawn from: a DAMSM, or CLIP."""
 
 import dataclasses
+import os
 
 import numpy as np
 from keras import ops
 
 from dmgan_tf.errors import InputError
-from dmgan_tf.metrics.clip import ClipScorer, clip_score
-from dmgan_tf.metrics.features import weights_sha256
+from dmgan_tf.evaluate.captions import CaptionPlan
+from dmgan_tf.evaluate.clip import ClipScorer
+from dmgan_tf.evaluate.features import FeatureNetwork, weights_sha256
+from dmgan_tf.metrics.clip import clip_score
 from dmgan_tf.metrics.r_precision import CaptionRetrieval
 from dmgan_tf.models.model_directory import load_model_directory
-from dmgan_tf.models.text_to_image import padded_token_ids
+from dmgan_tf.models.text_to_image import DMGANTextToImage, padded_token_ids
 from dmgan_tf.text.tokenizer import Tokenizer
-from dmgan_tf.text.vocabulary import check_same_vocabulary
+from dmgan_tf.text.vocabulary import Vocabulary, check_same_vocabulary
 
 _CAPTIONS_AT_ONCE = 512
 _OWN_DAMSM = (
@@ -21,47 +24,9 @@ _OWN_DAMSM = (
 )
 
 
-class ImageCodes:
-    """An image encoder as a network of `score_images`: uint8 images to codes.
-
-    Args:
-        image_encoder: A DAMSM's `ImageEncoder`.
-        name: For the report.
-    """
-
-    in_graph = True
-
-    def __init__(self, image_encoder, name):
-        self.name = name
-        self.network = image_encoder
-        self.sha256 = weights_sha256(image_encoder)
-
-    def __call__(self, images):
-        pixels = ops.cast(images, "float32") * (1 / 127.5) - 1
-        return {"features": self.network(pixels)["image_code"]}
-
-
-class ClipCodes:
-    """CLIP's image tower as a network of `score_images`.
-
-    Args:
-        scorer: A `ClipScorer`.
-    """
-
-    in_graph = False
-
-    def __init__(self, scorer):
-        self.name = "clip"
-        self.sha256 = weights_sha256(scorer.backbone)
-        self._scorer = scorer
-
-    def __call__(self, images):
-        return {"features": self._scorer.encode_images(images)}
-
-
 @dataclasses.dataclass(frozen=True)
 class Judge:
-    """Who compares pictures with captions.
+    """A comparison of pictures with captions.
 
     Args:
         name: `damsm` or `clip`.
@@ -73,15 +38,22 @@ class Judge:
     """
 
     name: str
-    network: object
+    network: FeatureNetwork
     retrieval: CaptionRetrieval
     text_codes: np.ndarray | None
     description: dict
     warnings: tuple[str, ...] = ()
 
 
-def damsm_judge(directory, plan, *, vocabulary=None, seed=0, drawn_by=None):
-    """A DAMSM as the judge of images.
+def damsm_judge(
+    directory: str | os.PathLike,
+    plan: CaptionPlan,
+    *,
+    vocabulary: Vocabulary | None = None,
+    seed: int = 0,
+    drawn_by: DMGANTextToImage | None = None,
+) -> Judge:
+    """Loads a DAMSM as the judge of images.
 
     Args:
         directory: A run or model directory with text encoder and image encoder.
@@ -89,8 +61,8 @@ def damsm_judge(directory, plan, *, vocabulary=None, seed=0, drawn_by=None):
         vocabulary: That of the data set which the captions are of, to be the DAMSM's; None where
             they are of none.
         seed: Of the draw of wrong captions.
-        drawn_by: The `DMGANTextToImage` that drew the images, if one did. The report says if this
-            DAMSM is the one it was trained against, known by its text encoder.
+        drawn_by: The model that drew the images, if one did. The report says if this DAMSM is the
+            one it was trained against, known by its text encoder.
 
     Returns:
         A `Judge`.
@@ -116,8 +88,16 @@ def damsm_judge(directory, plan, *, vocabulary=None, seed=0, drawn_by=None):
     return judge_by_encoders(components, plan, seed=seed, is_own=is_own, path=directory)
 
 
-def judge_by_encoders(components, plan, *, seed=0, is_own=False, path=None, tokenizer=None):
-    """A DAMSM that is loaded already as the judge of images.
+def judge_by_encoders(
+    components,
+    plan: CaptionPlan,
+    *,
+    seed: int = 0,
+    is_own: bool = False,
+    path: str | os.PathLike | None = None,
+    tokenizer: Tokenizer | None = None,
+) -> Judge:
+    """Makes a DAMSM that is loaded already the judge of images.
 
     Args:
         components: Has `vocabulary`, `text_encoder` and `image_encoder`, as `ModelComponents`.
@@ -140,16 +120,21 @@ def judge_by_encoders(components, plan, *, seed=0, is_own=False, path=None, toke
         captions = plan.captions[start : start + _CAPTIONS_AT_ONCE]
         token_ids = padded_token_ids(tokenizer, captions)
         codes.append(components.text_encoder.predict_on_batch(token_ids)["sentence_embedding"])
-    network = ImageCodes(components.image_encoder, "damsm")
+    encoder = components.image_encoder
+
+    def image_codes(images):
+        pixels = ops.cast(images, "float32") * (1 / 127.5) - 1
+        return {"features": encoder(pixels)["image_code"]}
+
     return Judge(
         name="damsm",
-        network=network,
+        network=FeatureNetwork("damsm", image_codes, weights_sha256(encoder)),
         retrieval=CaptionRetrieval(np.concatenate(codes), plan.class_ids, seed=seed),
         text_codes=None,
         description={
             **({"path": str(path)} if path else {}),
-            "image_encoder": components.image_encoder.backbone_name,
-            "weights_sha256": weights_sha256(components.text_encoder, components.image_encoder),
+            "image_encoder": encoder.backbone_name,
+            "weights_sha256": weights_sha256(components.text_encoder, encoder),
             "vocabulary_sha256": components.vocabulary.sha256,
             "is_the_generators_own": is_own,
             "seed": seed,
@@ -158,8 +143,8 @@ def judge_by_encoders(components, plan, *, seed=0, is_own=False, path=None, toke
     )
 
 
-def clip_judge(preset, plan, *, seed=0):
-    """CLIP as the judge of images.
+def clip_judge(preset: str, plan: CaptionPlan, *, seed: int = 0) -> Judge:
+    """Loads CLIP as the judge of images.
 
     Args:
         preset: A preset of keras-hub, or the directory of one.
@@ -174,79 +159,54 @@ def clip_judge(preset, plan, *, seed=0):
     """
     scorer = ClipScorer.from_preset(preset)
     codes = scorer.encode_texts(plan.captions)
-    network = ClipCodes(scorer)
+    sha256 = weights_sha256(scorer.backbone)
     return Judge(
         name="clip",
-        network=network,
+        network=FeatureNetwork(
+            "clip",
+            lambda images: {"features": scorer.encode_images(images)},
+            sha256,
+            in_graph=False,
+        ),
         retrieval=CaptionRetrieval(codes, plan.class_ids, seed=seed),
         text_codes=codes,
-        description={"preset": str(preset), "weights_sha256": network.sha256, "seed": seed},
+        description={"preset": str(preset), "weights_sha256": sha256, "seed": seed},
     )
 
 
-class RetrievalHits:
-    """Which images found their caption, gathered in order.
+class Verdicts:
+    """How a judge found images, gathered in order.
 
     Args:
-        retrieval: A `CaptionRetrieval`.
-        rows: The caption of each image.
+        judge: The `Judge`.
+        rows: int `(images,)`: the caption of each image.
+
+    Attributes:
+        hits: bool `(images so far,)`: which images found their caption.
+        similarities: float64 `(images so far,)`: their CLIP scores; empty where the judge gives
+            none.
     """
 
-    def __init__(self, retrieval, rows):
-        self._retrieval = retrieval
+    def __init__(self, judge: Judge, rows: np.ndarray):
+        self._judge = judge
         self._rows = rows
-        self._parts = []
-        self._count = 0
+        self.hits = np.zeros(0, bool)
+        self.similarities = np.zeros(0)
 
-    @property
-    def hits(self):
-        """bool `(images so far,)`."""
-        return np.concatenate(self._parts) if self._parts else np.zeros(0, bool)
+    def update(self, codes: np.ndarray) -> None:
+        """Adds the codes of the images that follow, `(batch, dim)`."""
+        first = len(self.hits)
+        rows = self._rows[first : first + len(codes)]
+        if self._judge.text_codes is not None:
+            scores = clip_score(codes, self._judge.text_codes[rows])
+            self.similarities = np.concatenate([self.similarities, scores])
+        found = self._judge.retrieval.hits(codes, rows, first)
+        self.hits = np.concatenate([self.hits, found])
 
-    def update(self, codes):
-        """Adds the codes of the images that follow."""
-        rows = self._rows[self._count : self._count + len(codes)]
-        self._parts.append(self._retrieval.hits(codes, rows, self._count))
-        self._count += len(codes)
+    def state(self) -> dict[str, np.ndarray]:
+        """Returns what `restore` takes."""
+        return {"hits": self.hits, "similarities": self.similarities}
 
-    def state(self):
-        """What `restore` takes."""
-        return {"hits": self.hits}
-
-    def restore(self, state):
+    def restore(self, state: dict[str, np.ndarray]) -> None:
         """Goes on from what `state` returned."""
-        self._parts = [state["hits"]]
-        self._count = len(state["hits"])
-
-
-class SimilarityScores:
-    """The CLIP score of every image with its caption, gathered in order.
-
-    Args:
-        text_codes: The codes of all captions.
-        rows: The caption of each image.
-    """
-
-    def __init__(self, text_codes, rows):
-        self._text_codes = text_codes
-        self._rows = rows
-        self._parts = []
-
-    @property
-    def scores(self):
-        """float64 `(images so far,)`."""
-        return np.concatenate(self._parts) if self._parts else np.zeros(0)
-
-    def update(self, codes):
-        """Adds the codes of the images that follow."""
-        start = sum(map(len, self._parts))
-        rows = self._rows[start : start + len(codes)]
-        self._parts.append(clip_score(codes, self._text_codes[rows]))
-
-    def state(self):
-        """What `restore` takes."""
-        return {"scores": self.scores}
-
-    def restore(self, state):
-        """Goes on from what `state` returned."""
-        self._parts = [state["scores"]]
+        self.hits, self.similarities = state["hits"], state["similarities"]

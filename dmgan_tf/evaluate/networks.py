@@ -1,57 +1,133 @@
-"""The networks that protocols ask for, found among the weights that a user has."""
+"""The networks that metrics and protocols ask for, found among the weights that a user has."""
 
 from collections.abc import Sequence
+
+import keras
+from keras import ops
 
 from dmgan_tf.convert.efficientnet_weights import load_efficientnet_lite0
 from dmgan_tf.convert.inception_weights import load_inception
 from dmgan_tf.errors import InputError
-from dmgan_tf.metrics.features import (
-    PROTOCOLS,
-    FeatureNetwork,
-    inception_features,
-    lite0_features,
-    load_features,
-)
+from dmgan_tf.evaluate.features import FeatureNetwork, weights_sha256
+from dmgan_tf.evaluate.own_features import load_features
+from dmgan_tf.evaluate.protocols import PROTOCOLS, Protocol
+
+FEATURE_METRICS = ("fid", "is", "kid")
+_WHERE_TO_GET = {
+    "fid_2015": "pt_inception-2015-12-05-6726825d.pth of pytorch-fid",
+    "keras_applications": "the directory of StackGAN's checkpoint, birds_valid299",
+}
 
 
-def load_networks(
-    protocols: Sequence[str], inceptions: Sequence[str] = (), features: str | None = None
-) -> list[FeatureNetwork]:
-    """Loads the network of every protocol.
+def protocol_features(protocol: Protocol, network: keras.Model) -> FeatureNetwork:
+    """Makes the features and logits that a protocol defines.
 
     Args:
-        protocols: Names among `PROTOCOLS`.
+        protocol: One of `PROTOCOLS`.
+        network: Built, of the protocol's variant, with its published weights.
+
+    Returns:
+        A `FeatureNetwork`.
+
+    Raises:
+        InputError: If its classifier is not the protocol's.
+    """
+    if protocol.num_classes not in (None, network.num_classes):
+        raise InputError(
+            f"Expected a classifier of {protocol.num_classes} classes for protocol "
+            f"{protocol.name}. Received: {network.num_classes or 'none'}. Convert the right one: "
+            "python -m dmgan_tf.convert --inception=SOURCE --output=DIR, with "
+            f"{_WHERE_TO_GET[protocol.variant]} for SOURCE."
+        )
+
+    def function(images):
+        outputs = network(protocol.preprocess(images), training=False)
+        result = {"features": ops.cast(outputs["pooled"], "float32")}
+        if protocol.class_logits is not None:
+            logits = ops.cast(outputs["logits"], "float32")
+            result["logits"] = protocol.class_logits(logits, network.fc)
+        return result
+
+    return FeatureNetwork(
+        name=protocol.name,
+        function=function,
+        sha256=weights_sha256(network),
+        dim=protocol.dim,
+        metrics=protocol.metrics,
+        description=protocol.description,
+    )
+
+
+def choose_networks(
+    metrics: Sequence[str],
+    protocols: Sequence[str] | None = None,
+    inceptions: Sequence[str] = (),
+    features: str | None = None,
+) -> list[FeatureNetwork]:
+    """Loads the networks that metrics need.
+
+    Args:
+        metrics: The metrics asked for.
+        protocols: Names among `PROTOCOLS`; None for `ttur`, or for none where `features` is given.
         inceptions: Where weights of Inception-v3 lie, in any form that `load_inception` reads; each
             protocol takes those of its own variant.
         features: A `.keras` or `.py` file with a network of the user's own, `load_features`.
 
     Returns:
-        The networks, in the order of `protocols`, the user's own last.
+        The networks, in the order of `protocols`, the user's own last; empty where no metric needs
+        one.
 
     Raises:
-        InputError: If a protocol is unknown, or none of the weights are its network's.
+        InputError: If a protocol is unknown, if none defines a metric that is asked for, or if
+            weights are missing.
     """
+    wanted = {metric for metric in metrics if metric in FEATURE_METRICS}
+    if not wanted:
+        return []
+    if protocols is None:
+        protocols = [] if features else ["ttur"]
+    _check_protocols(protocols, wanted, features)
+    used = [name for name in dict.fromkeys(protocols) if wanted & set(PROTOCOLS[name].metrics)]
+    found = [(source, load_inception(source)) for source in inceptions]
+    networks = [_network_of(PROTOCOLS[name], found) for name in used]
+    if features is not None:
+        networks.append(load_features(features))
+    missing = wanted.difference(*(network.metrics for network in networks))
+    if missing:
+        raise InputError(
+            f"Expected logits from {features} for {min(missing)}. Received: features only. Leave "
+            f"{min(missing)} out of --metrics, or name a protocol that defines it."
+        )
+    return networks
+
+
+def _check_protocols(protocols, wanted, features):
     for name in protocols:
         if name not in PROTOCOLS:
             raise InputError(
                 f"Expected --protocol among {', '.join(PROTOCOLS)}. Received: {name!r}."
             )
-    found = [(source, load_inception(source)) for source in inceptions]
-    networks = []
-    for name in dict.fromkeys(protocols):
-        variant = PROTOCOLS[name].variant
-        if name == "lite0":
-            networks.append(lite0_features(load_efficientnet_lite0()))
-            continue
-        fitting = [network for _, network in found if network.variant == variant]
-        if not fitting:
-            given = ", ".join(f"{source} ({network.variant})" for source, network in found)
-            raise InputError(
-                f"Expected --inception=SOURCE with weights of the {variant} Inception, which "
-                f"--protocol={name} is defined by. Received: {given or 'none'}. See the README's "
-                "table of them; --protocol=lite0 needs only a package."
-            )
-        networks.append(inception_features(name, fitting[0]))
-    if features is not None:
-        networks.append(load_features(features))
-    return networks
+    missing = wanted.difference(*(PROTOCOLS[name].metrics for name in protocols))
+    if missing and not features:
+        metric = min(missing)
+        fitting = [name for name, protocol in PROTOCOLS.items() if metric in protocol.metrics]
+        raise InputError(
+            f"Expected a protocol that defines {metric}: {', '.join(fitting)}. Received: "
+            f"--protocol={','.join(protocols)}. Add one of them, or leave {metric} out of "
+            "--metrics."
+        )
+
+
+def _network_of(protocol, found):
+    """The network of a protocol, with the first weights of its variant."""
+    if protocol.name == "lite0":
+        return protocol_features(protocol, load_efficientnet_lite0())
+    for _, network in found:
+        if network.variant == protocol.variant:
+            return protocol_features(protocol, network)
+    given = ", ".join(f"{source} ({network.variant})" for source, network in found)
+    raise InputError(
+        f"Expected --inception=SOURCE with weights of the {protocol.variant} Inception, which "
+        f"--protocol={protocol.name} is defined by. Received: {given or 'none'}. See the README's "
+        "table of them; --protocol=lite0 needs only a package."
+    )

@@ -1,18 +1,19 @@
 """Images in, scores out: every metric in one pass over the images."""
 
 import dataclasses
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
 import tqdm
 
 from dmgan_tf.errors import InputError
+from dmgan_tf.evaluate.features import FeatureNetwork
 from dmgan_tf.evaluate.images import ImageSource
-from dmgan_tf.evaluate.judges import Judge, RetrievalHits, SimilarityScores
+from dmgan_tf.evaluate.judges import Judge, Verdicts
 from dmgan_tf.evaluate.partial import PartialResult
 from dmgan_tf.evaluate.replicas import OverReplicas
-from dmgan_tf.metrics.features import FeatureNetwork
 from dmgan_tf.metrics.frechet import FeatureStatistics, Moments, frechet_distance
 from dmgan_tf.metrics.inception_score import InceptionScore
 from dmgan_tf.metrics.kernel import FeatureStore, kernel_distance
@@ -97,7 +98,7 @@ def measure_reference(
     *,
     settings: Settings = Settings(),
     strategy: tf.distribute.Strategy | None = None,
-    partial_path=None,
+    partial_path: str | os.PathLike | None = None,
     show_progress: bool = False,
 ) -> dict[str, Reference]:
     """Passes real images through the networks.
@@ -114,19 +115,11 @@ def measure_reference(
     Returns:
         A `Reference` by each network's name.
     """
-    gatherings = {
-        f"{network.name}/{kind}": gathering
-        for network in networks
-        for kind, gathering in _feature_gatherings(network, metrics, images.num_images).items()
-    }
-    _gather(
-        images,
-        gatherings,
-        settings=settings,
-        strategy=strategy,
-        partial_path=partial_path,
-        title="real images" if show_progress else None,
-    )
+    gatherings = {}
+    for network in networks:
+        gatherings |= _feature_gatherings(network, metrics, images.num_images)
+    title = "real images" if show_progress else None
+    _gather(images, gatherings, settings, strategy, partial_path, title=title)
     return {
         network.name: Reference(
             gatherings[f"{network.name}/fid"].target.moments(),
@@ -145,14 +138,14 @@ def score_images(
     judges: Sequence[Judge] = (),
     settings: Settings = Settings(),
     strategy: tf.distribute.Strategy | None = None,
-    partial_path=None,
-    on_images=None,
+    partial_path: str | os.PathLike | None = None,
+    on_images: Callable[[int, np.ndarray], None] | None = None,
     show_progress: bool = False,
 ) -> list[Score]:
     """Scores images by every metric in one pass.
 
     Args:
-        images: The images to score.
+        images: The images to score; with a plan, if there are judges.
         networks: The networks of the metrics on features.
         metrics: `fid`, `is` and `kid`, each computed by every network whose protocol defines it.
         references: What `measure_reference` returned; for `fid` and `kid`.
@@ -168,66 +161,37 @@ def score_images(
         The scores, network by network, then judge by judge.
 
     Raises:
-        InputError: If a judge is given and the images have no captions, or there are too few
-            images for a metric.
+        InputError: If there are too few images for a metric.
     """
-    _check(images, metrics, judges, references or {}, settings)
+    references, num_images = references or {}, images.num_images
+    kept = [len(item.features) for item in references.values() if item.features is not None]
+    check_counts([num_images, *kept], metrics, settings)
     gatherings = {}
     for network in networks:
         wanted = [metric for metric in metrics if metric in network.metrics]
-        for kind, gathering in _feature_gatherings(network, wanted, images.num_images).items():
-            gatherings[f"{network.name}/{kind}"] = gathering
+        gatherings |= _feature_gatherings(network, wanted, num_images)
         if "is" in wanted:
-            target = InceptionScore(images.num_images, settings.num_splits, _SHUFFLE_SEED)
+            target = InceptionScore(num_images, settings.num_splits, _SHUFFLE_SEED)
             gatherings[f"{network.name}/is"] = _Gathering(network, "logits", target)
     for judge in judges:
-        hits = RetrievalHits(judge.retrieval, images.plan.rows)
-        gatherings[f"{judge.name}/hits"] = _Gathering(judge.network, "features", hits)
-        if judge.text_codes is not None:
-            target = SimilarityScores(judge.text_codes, images.plan.rows)
-            gatherings[f"{judge.name}/similarity"] = _Gathering(judge.network, "features", target)
-    _gather(
-        images,
-        gatherings,
-        settings=settings,
-        strategy=strategy,
-        partial_path=partial_path,
-        judges=judges,
-        on_images=on_images,
-        title="scored images" if show_progress else None,
-    )
+        target = Verdicts(judge, images.plan.rows)
+        gatherings[judge.name] = _Gathering(judge.network, "features", target)
+    title = "scored images" if show_progress else None
+    _gather(images, gatherings, settings, strategy, partial_path, judges, on_images, title)
     scores = []
     for network in networks:
-        of_network = {
-            metric: gatherings[f"{network.name}/{metric}"].target
-            for metric in metrics
-            if f"{network.name}/{metric}" in gatherings
-        }
-        reference = (references or {}).get(network.name)
-        scores += _network_scores(network, of_network, reference, images.num_images, settings)
+        for metric in metrics:
+            gathering = gatherings.get(f"{network.name}/{metric}")
+            if gathering is not None:
+                reference = references.get(network.name)
+                scores.append(
+                    _feature_score(
+                        metric, network, gathering.target, reference, num_images, settings
+                    )
+                )
     for judge in judges:
-        scores += _judge_scores(judge, gatherings, images.num_images, settings)
+        scores += _judge_scores(judge, gatherings[judge.name].target, settings)
     return scores
-
-
-def _feature_gatherings(network, metrics, num_images):
-    gatherings = {}
-    if "fid" in metrics or "kid" in metrics:
-        gatherings["fid"] = _Gathering(network, "features", FeatureStatistics(network.dim))
-    if "kid" in metrics:
-        gatherings["kid"] = _Gathering(network, "features", FeatureStore(num_images, network.dim))
-    return gatherings
-
-
-def _check(images, metrics, judges, references, settings):
-    if judges and images.plan is None:
-        raise InputError(
-            "Expected the caption of each image for R-precision and CLIP. Received: images without "
-            "captions. Put a metadata.jsonl beside them (file_name, text, class_id), as "
-            "--save_images writes it."
-        )
-    kept = [len(r.features) for r in references.values() if r.features is not None]
-    check_counts([images.num_images, *kept], metrics, settings)
 
 
 def check_counts(counts: Sequence[int], metrics: Sequence[str], settings: Settings) -> None:
@@ -255,10 +219,21 @@ def check_counts(counts: Sequence[int], metrics: Sequence[str], settings: Settin
         )
 
 
+def _feature_gatherings(network, metrics, num_images):
+    targets = {}
+    if "fid" in metrics or "kid" in metrics:
+        targets["fid"] = FeatureStatistics(network.dim)
+    if "kid" in metrics:
+        targets["kid"] = FeatureStore(num_images, network.dim)
+    return {
+        f"{network.name}/{metric}": _Gathering(network, "features", target)
+        for metric, target in targets.items()
+    }
+
+
 def _gather(
     images,
     gatherings,
-    *,
     settings,
     strategy,
     partial_path,
@@ -315,29 +290,28 @@ def _identity(images, gatherings, judges, settings):
     }
 
 
-def _network_scores(network, targets, reference, num_images, settings):
-    scores = []
-    common = {"protocol": network.name, "num_images": num_images}
-    for metric, target in targets.items():
-        if metric == "fid":
-            value = frechet_distance(target.moments(), reference.moments)
-            count = reference.moments.count
-            warnings = _fid_warnings(num_images, count, network.dim)
-            scores.append(
-                Score("fid", value=value, num_reference=count, warnings=warnings, **common)
-            )
-        elif metric == "kid":
-            value, deviation = kernel_distance(
-                target.features, reference.features, settings.num_subsets, settings.subset_size
-            )
-            count = len(reference.features)
-            scores.append(
-                Score("kid", value=value, deviation=deviation, num_reference=count, **common)
-            )
-        elif metric == "is":
-            value, deviation = target.result()
-            scores.append(Score("is", value=value, deviation=deviation, **common))
-    return scores
+def _feature_score(metric, network, target, reference, num_images, settings):
+    deviation, num_reference, warnings = None, None, ()
+    if metric == "fid":
+        value = frechet_distance(target.moments(), reference.moments)
+        num_reference = reference.moments.count
+        warnings = _fid_warnings(num_images, num_reference, network.dim)
+    elif metric == "kid":
+        value, deviation = kernel_distance(
+            target.features, reference.features, settings.num_subsets, settings.subset_size
+        )
+        num_reference = len(reference.features)
+    else:
+        value, deviation = target.result()
+    return Score(
+        metric,
+        protocol=network.name,
+        value=value,
+        deviation=deviation,
+        num_images=num_images,
+        num_reference=num_reference,
+        warnings=warnings,
+    )
 
 
 def _fid_warnings(num_images, num_reference, dim):
@@ -357,12 +331,11 @@ def _fid_warnings(num_images, num_reference, dim):
     return tuple(warnings)
 
 
-def _judge_scores(judge, gatherings, num_images, settings):
-    hits = gatherings[f"{judge.name}/hits"].target.hits
-    mean, deviation = r_precision(hits, min(settings.num_folds, num_images), _SHUFFLE_SEED)
-    metric = "r_precision" if judge.text_codes is None else "clip_r_precision"
+def _judge_scores(judge, verdicts, settings):
+    num_images = len(verdicts.hits)
+    mean, deviation = r_precision(verdicts.hits, min(settings.num_folds, num_images), _SHUFFLE_SEED)
     score = Score(
-        metric,
+        "r_precision" if judge.text_codes is None else "clip_r_precision",
         protocol=judge.name,
         value=100 * mean,
         deviation=100 * deviation,
@@ -372,13 +345,5 @@ def _judge_scores(judge, gatherings, num_images, settings):
     )
     if judge.text_codes is None:
         return [score]
-    similarity = gatherings[f"{judge.name}/similarity"].target.scores
-    return [
-        Score(
-            "clip_score",
-            protocol=judge.name,
-            value=float(np.mean(similarity, dtype=np.float64)),
-            num_images=num_images,
-        ),
-        score,
-    ]
+    similarity = float(np.mean(verdicts.similarities))
+    return [Score("clip_score", judge.name, similarity, num_images=num_images), score]

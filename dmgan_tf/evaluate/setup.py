@@ -1,70 +1,42 @@
 """From the words of a command to the images, networks, judges and real images of an evaluation."""
 
 import hashlib
+import os
 import pathlib
+from collections.abc import Sequence
+
+import tensorflow as tf
 
 from dmgan_tf.data.records import INFO_FILE, load_dataset_info
 from dmgan_tf.data.sources.image_folder import METADATA_FILE
 from dmgan_tf.data.stored import list_captions
 from dmgan_tf.errors import InputError
 from dmgan_tf.evaluate.captions import choose_captions, first_captions, match_captions
-from dmgan_tf.evaluate.images import FolderImages, GeneratedImages, StoredImages
-from dmgan_tf.evaluate.judges import clip_judge, damsm_judge
-from dmgan_tf.evaluate.networks import load_networks
-from dmgan_tf.evaluate.scoring import Reference, check_counts, measure_reference
-from dmgan_tf.metrics.features import PROTOCOLS
-from dmgan_tf.metrics.frechet import load_notes, load_statistics, save_statistics
+from dmgan_tf.evaluate.features import FeatureNetwork
+from dmgan_tf.evaluate.images import FolderImages, GeneratedImages, ImageSource, StoredImages
+from dmgan_tf.evaluate.judges import Judge, clip_judge, damsm_judge
+from dmgan_tf.evaluate.scoring import Reference, Settings, check_counts, measure_reference
+from dmgan_tf.evaluate.statistics_file import load_statistics, save_statistics
 from dmgan_tf.models.text_to_image import DMGANTextToImage
 from dmgan_tf.text.vocabulary import check_same_vocabulary
 
 NUM_GENERATED = 30_000  # the paper's
-_FEATURE_METRICS = ("fid", "is", "kid")
-
-
-def choose_networks(metrics, protocols, inceptions, features):
-    """Loads the networks that the metrics need.
-
-    Args:
-        metrics: The metrics asked for.
-        protocols: Names of protocols; None for `ttur`, or for none where `features` is given.
-        inceptions: Weights of Inception-v3.
-        features: A network of the user's own, or None.
-
-    Returns:
-        A list of `FeatureNetwork`, empty where no metric needs one.
-
-    Raises:
-        InputError: If no protocol defines a metric that is asked for, or weights are missing.
-    """
-    wanted = [metric for metric in metrics if metric in _FEATURE_METRICS]
-    if not wanted:
-        return []
-    if protocols is None:
-        protocols = [] if features else ["ttur"]
-    defined = {name: PROTOCOLS[name].metrics for name in protocols if name in PROTOCOLS}
-    for metric in wanted:
-        if not features and defined and not any(metric in has for has in defined.values()):
-            fitting = [name for name, protocol in PROTOCOLS.items() if metric in protocol.metrics]
-            raise InputError(
-                f"Expected a protocol that defines {metric}: {', '.join(fitting)}. Received: "
-                f"--protocol={','.join(protocols)}. Add one of them, or leave {metric} out of "
-                "--metrics."
-            )
-    used = [name for name in protocols if set(defined.get(name, wanted)) & set(wanted)]
-    networks = load_networks(used, inceptions, features)
-    for metric in wanted:
-        if not any(metric in network.metrics for network in networks):
-            raise InputError(
-                f"Expected logits from {features} for {metric}. Received: features only. Leave "
-                f"{metric} out of --metrics, or name a protocol that defines it."
-            )
-    return networks
 
 
 def find_images(
-    *, model, images, images_split, data, split, num_images, seed, crop, dtype, strategy
-):
-    """The images to score, with what each of them shows as far as it is known.
+    *,
+    model: str | None,
+    images: str | None,
+    images_split: str,
+    data: str | None,
+    split: str,
+    num_images: int | None,
+    seed: int,
+    crop: bool | None,
+    dtype: str,
+    strategy: tf.distribute.Strategy,
+) -> ImageSource:
+    """Finds the images to score, with what each of them shows as far as it is known.
 
     Args:
         model: A model to draw with, or None.
@@ -77,9 +49,6 @@ def find_images(
         crop: See `StoredImages`; None for yes.
         dtype: Keras dtype policy of the generator.
         strategy: Over whose replicas images are drawn.
-
-    Returns:
-        An `ImageSource`.
 
     Raises:
         InputError: If there are no such images, or model and data do not belong together.
@@ -138,8 +107,16 @@ def _caption_source(data, split):
     }
 
 
-def choose_judges(metrics, images, *, model, damsm, clip, seed):
-    """The judges of R-precision.
+def choose_judges(
+    metrics: Sequence[str],
+    images: ImageSource,
+    *,
+    model: str | None,
+    damsm: str | None,
+    clip: str,
+    seed: int,
+) -> list[Judge]:
+    """Loads the judges of R-precision.
 
     Args:
         metrics: The metrics asked for.
@@ -148,9 +125,6 @@ def choose_judges(metrics, images, *, model, damsm, clip, seed):
         damsm: A DAMSM, or None.
         clip: A preset of CLIP.
         seed: Of the draw of wrong captions.
-
-    Returns:
-        A list of `Judge`.
 
     Raises:
         InputError: If a judge is missing, or the images have no captions.
@@ -169,34 +143,35 @@ def choose_judges(metrics, images, *, model, damsm, clip, seed):
                 "Expected --damsm=DIR, the DAMSM that is to judge R-precision. Received: nothing."
             )
         data = images.plan.source.get("data")
-        judge = damsm_judge(
-            damsm or model,
-            images.plan,
-            vocabulary=load_dataset_info(data).vocabulary() if data else None,
-            seed=seed,
-            drawn_by=images.model if isinstance(images, GeneratedImages) else None,
+        judges.append(
+            damsm_judge(
+                damsm or model,
+                images.plan,
+                vocabulary=load_dataset_info(data).vocabulary() if data else None,
+                seed=seed,
+                drawn_by=images.model if isinstance(images, GeneratedImages) else None,
+            )
         )
-        judges.append(judge)
     if "clip" in metrics:
         judges.append(clip_judge(clip, images.plan, seed=seed))
     return judges
 
 
 def find_reference(
-    networks,
-    metrics,
-    images,
+    networks: Sequence[FeatureNetwork],
+    metrics: Sequence[str],
+    images: ImageSource,
     *,
-    reference,
-    data,
-    split,
-    crop,
-    settings,
-    strategy,
-    partial_path,
-    statistics=None,
-):
-    """What FID and KID compare with.
+    reference: str | None,
+    data: str | None,
+    split: str,
+    crop: bool | None,
+    settings: Settings,
+    strategy: tf.distribute.Strategy,
+    partial_path: str | os.PathLike,
+    statistics: str | None = None,
+) -> tuple[dict | None, dict[str, Reference]]:
+    """Measures what FID and KID compare with.
 
     Args:
         networks: The networks of the evaluation.
@@ -274,8 +249,7 @@ def _stored_statistics(place, networks, metrics):
             f"Received: {', '.join(network.name for network in networks)}."
         )
     (network,) = networks
-    moments = load_statistics(place, network.dim)
-    notes = load_notes(place)
+    moments, notes = load_statistics(place, network.dim)
     made_by = notes.get("protocol", network.name)
     if made_by != network.name:
         raise InputError(

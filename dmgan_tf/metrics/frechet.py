@@ -1,22 +1,16 @@
-"""The Fréchet distance between two sets of feature vectors, and the statistics it needs.
+"""The Fréchet distance between two sets of feature vectors, and the moments it needs.
 
 On the features of the 2015 Inception this distance is the Fréchet Inception distance (FID).
 """
 
 import dataclasses
-import os
-import pathlib
-import zipfile
 
 import numpy as np
 
-from dmgan_tf.errors import InputError, first_line
-from dmgan_tf.files.atomic import replacing
+from dmgan_tf.errors import InputError
 
 # Vectors that are merged at a time: a pass over the covariance for each, 16 MiB at 2,048 features.
 BLOCK_SIZE = 1024
-
-_NUMBERS = ("mu", "sigma", "count")  # the arrays of a file of statistics; all else are notes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -240,110 +234,3 @@ def _root(moments):
         rank = min(rank, moments.count - 1)
     kept = slice(len(values) - rank, None)  # eigenvalues ascend
     return vectors[:, kept] * np.sqrt(values[kept])
-
-
-def save_statistics(path: str | os.PathLike, moments: Moments, **notes) -> None:
-    """Writes the file of `mu` and `sigma` that pytorch-fid, TTUR and clean-fid read as well.
-
-    Args:
-        path: The .npz file.
-        moments: What to write.
-        **notes: Strings and numbers that say where they come from, such as the protocol.
-
-    Raises:
-        InputError: If it cannot be written.
-    """
-    arrays = {"mu": moments.mean, "sigma": moments.covariance}
-    if moments.count is not None:
-        arrays["count"] = np.asarray(moments.count, "int64")
-    try:
-        # An open file, because NumPy would append .npz to a name without it.
-        with replacing(path) as temporary, open(temporary, "wb") as file:
-            np.savez(file, **arrays, **notes)
-    except OSError as error:
-        raise InputError(
-            f"Expected to write statistics to {path}. Received: {first_line(error)}. "
-            "Choose another file, or free some space."
-        ) from error
-
-
-def load_statistics(path: str | os.PathLike, dim: int | None = None) -> Moments:
-    """Reads a file of `mu` and `sigma`, whoever wrote it.
-
-    Args:
-        path: The .npz file.
-        dim: The number of features that it must be of; None for any.
-
-    Returns:
-        `Moments`; their `count` is None unless the file has one.
-
-    Raises:
-        InputError: If there is no such file, or if it does not hold finite statistics of `dim`
-            features. Pickled objects are not read.
-    """
-    arrays = _read_arrays(path, lambda name: name in _NUMBERS)
-    for name in ("mu", "sigma"):
-        if name not in arrays:
-            raise _not_statistics(path, f"a file without {name!r}")
-        if arrays[name].dtype.kind not in "fiu":
-            raise _not_statistics(path, f"{name} of type {arrays[name].dtype}")
-        if not np.isfinite(arrays[name]).all():
-            raise _not_statistics(path, f"{name} with NaN or infinity")
-    mean, covariance = (np.asarray(arrays[name], "float64") for name in ("mu", "sigma"))
-    if mean.ndim != 1 or not mean.size or covariance.shape != 2 * mean.shape:
-        shapes = f"mu of shape {mean.shape} and sigma of shape {covariance.shape}"
-        raise _not_statistics(path, shapes)
-    if dim not in (None, len(mean)):
-        raise InputError(
-            f"Expected statistics of {dim} features, the network's, in {path}. "
-            f"Received: {len(mean)}. Make them with the same network."
-        )
-    largest = np.abs(covariance).max()
-    if np.abs(covariance - covariance.T).max() > 1e-4 * largest or covariance.diagonal().min() < 0:
-        raise _not_statistics(path, "a sigma that is no covariance")
-    return Moments(mean, covariance, _count(path, arrays.get("count")))
-
-
-def load_notes(path: str | os.PathLike) -> dict[str, str | int | float]:
-    """Reads what a file of statistics says of itself beside its numbers.
-
-    Args:
-        path: A file that `save_statistics` wrote, or another program.
-
-    Returns:
-        The notes by name; empty if there are none.
-
-    Raises:
-        InputError: If there is no such file, or if it is not a file of arrays.
-    """
-    notes = _read_arrays(path, lambda name: name not in _NUMBERS)
-    return {name: array.item() for name, array in notes.items() if array.ndim == 0}
-
-
-def _read_arrays(path, wanted):
-    """The arrays of a .npz file of whose names `wanted` is true."""
-    if not pathlib.Path(path).is_file():
-        found = "a directory" if pathlib.Path(path).is_dir() else "nothing there"
-        raise _not_statistics(path, found)
-    if not zipfile.is_zipfile(path):
-        raise _not_statistics(path, "a file of another kind")
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return {name: np.asarray(arrays[name]) for name in arrays.files if wanted(name)}
-    except Exception as error:  # of damaged archives and pickled arrays there are many kinds
-        raise _not_statistics(path, f"a file that cannot be read ({first_line(error)})") from error
-
-
-def _count(path, count):
-    if count is None:
-        return None
-    if count.ndim or count.dtype.kind not in "iu" or count < 2:
-        raise _not_statistics(path, "a count that is not a whole number of 2 or more")
-    return int(count)
-
-
-def _not_statistics(path, received):
-    return InputError(
-        f"Expected statistics at {path}: a .npz file with a mean `mu` and a covariance `sigma`. "
-        f"Received: {received}. Make it again."
-    )

@@ -13,9 +13,9 @@ from dmgan_tf.errors import InputError
 from dmgan_tf.evaluate.captions import choose_captions
 from dmgan_tf.evaluate.images import GeneratedImages, StoredImages
 from dmgan_tf.evaluate.judges import judge_by_encoders
+from dmgan_tf.evaluate.networks import choose_networks
 from dmgan_tf.evaluate.replicas import OverReplicas
 from dmgan_tf.evaluate.scoring import Settings, measure_reference, score_images
-from dmgan_tf.evaluate.setup import choose_networks
 from dmgan_tf.models.text_to_image import DMGANTextToImage
 from dmgan_tf.training.config import EvaluationSettings
 from dmgan_tf.training.evaluation_history import EvaluationHistory

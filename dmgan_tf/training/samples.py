@@ -14,6 +14,7 @@ from dmgan_tf.models.building import build_generator
 from dmgan_tf.models.model_card import About
 from dmgan_tf.models.model_directory import ModelComponents
 from dmgan_tf.models.text_to_image import DMGANTextToImage
+from dmgan_tf.registry.catalogue import OBJECTIVES
 from dmgan_tf.training.config import DMGANConfig
 from dmgan_tf.training.dmgan import DMGAN
 from dmgan_tf.training.evaluation_history import MODEL_ENTRY
@@ -54,6 +55,7 @@ class CurrentModel:
             extra={
                 **{name: value for name, value in encoders.extra.items() if name == "damsm"},
                 "training": dataclasses.asdict(config),
+                "objective": OBJECTIVES.describe(dmgan.objective),
                 **({"started_from": str(init)} if init else {}),
             },
         )

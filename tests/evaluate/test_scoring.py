@@ -187,10 +187,3 @@ def test_few_images_are_warned_of():
 def test_too_few_images_for_a_metric_are_told_of_before_the_work(images, settings, message):
     with pytest.raises(InputError, match=message):
         scores_of(images, settings, on_images=lambda first, batch: pytest.fail("too late"))
-
-
-def test_images_without_captions_cannot_be_judged():
-    images, codes = coloured(9)
-    images.plan = None
-    with pytest.raises(InputError, match="metadata.jsonl"):
-        score_images(images, [], (), judges=[judge_of(codes, range(3))], settings=SETTINGS)

@@ -19,14 +19,15 @@ from dmgan_tf.convert.pytorch_file import read_pytorch_file
 from dmgan_tf.data.preparation import prepare
 from dmgan_tf.data.sources.image_folder import read_image_folder
 from dmgan_tf.evaluate.partial import PartialResult
-from dmgan_tf.metrics.frechet import FeatureStatistics, save_statistics
+from dmgan_tf.evaluate.statistics_file import save_statistics
+from dmgan_tf.metrics.frechet import FeatureStatistics
 from dmgan_tf.models.discriminator import Discriminator
 from dmgan_tf.models.generator import Generator
 from dmgan_tf.models.model_directory import save_model_directory
 from dmgan_tf.text.vocabulary import Vocabulary
 from dmgan_tf.training.session.checkpoints import CheckpointStore
 
-PARITY = pathlib.Path(__file__).resolve().parents[1] / "conversion" / "parity" / "small"
+PARITY = pathlib.Path(__file__).resolve().parents[1] / "convert" / "parity" / "small"
 CAPTIONS = [
     "a red disc",
     "the SQUARE is blue!",

@@ -5,7 +5,6 @@ does is a fault. Of a command, `InputError` stands for exit status 2 and one lin
 """
 
 import contextlib
-import importlib
 import io
 import logging
 import pathlib
@@ -13,7 +12,7 @@ import random
 import shutil
 import sys
 
-from absl import app, flags
+from commands import command_module, defined_flags
 from faults.originals import checkpoint_variables
 from PIL import Image
 
@@ -29,7 +28,8 @@ from dmgan_tf.data.stored import list_captions, stored_images
 from dmgan_tf.errors import InputError
 from dmgan_tf.evaluate.images import FolderImages
 from dmgan_tf.evaluate.partial import PartialResult
-from dmgan_tf.metrics.frechet import FeatureStatistics, load_notes, load_statistics
+from dmgan_tf.evaluate.statistics_file import load_statistics
+from dmgan_tf.metrics.frechet import FeatureStatistics
 from dmgan_tf.models.model_directory import load_model_directory
 from dmgan_tf.models.text_to_image import DMGANTextToImage
 from dmgan_tf.sample import gather_captions, write_samples
@@ -47,22 +47,21 @@ def run_command(name: str, *arguments: str) -> None:
         InputError: If it ended with status 2 and one line; the line is its message.
         AssertionError: If it ended in any other way than that or status 0.
     """
-    module = importlib.import_module(f"dmgan_tf.{name}")
-    app.define_help_flags()
-    handlers, others, argv = logging.root.handlers[:], set(flags.FLAGS), sys.argv
-    module.define_flags()
+    module = command_module(name)
+    handlers, argv = logging.root.handlers[:], sys.argv
     sys.argv = [name, *map(str, arguments)]
     output, status = io.StringIO(), 0
     try:
-        with contextlib.redirect_stderr(output), contextlib.redirect_stdout(output):
+        with (
+            defined_flags(module),
+            contextlib.redirect_stderr(output),
+            contextlib.redirect_stdout(output),
+        ):
             command.run(module.main)
     except SystemExit as ended:
         status = ended.code or 0
     finally:
         logging.root.handlers[:], sys.argv = handlers, argv
-        for flag in set(flags.FLAGS) - others:
-            delattr(flags.FLAGS, flag)
-        flags.FLAGS.unparse_flags()
     text = output.getvalue()
     errors = [line for line in text.splitlines() if line.startswith("error: ")]
     if status == 2 and len(errors) == 1 and "Traceback" not in text:
@@ -171,7 +170,6 @@ def read_checkpoint(place: pathlib.Path, random_state: random.Random) -> None:
 def read_statistics(place: pathlib.Path, random_state: random.Random) -> None:
     """Reads what a score is compared with."""
     load_statistics(place / "statistics.npz", 4)
-    load_notes(place / "statistics.npz")
 
 
 def read_partial(place: pathlib.Path, random_state: random.Random) -> None:

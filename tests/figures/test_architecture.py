@@ -14,7 +14,7 @@ from dmgan_tf.figures.architecture import architecture_figure
 from dmgan_tf.figures.canvas import text_width
 from dmgan_tf.figures.network_parts import architecture_table, read_architecture, shape_text
 from dmgan_tf.layers.memory import MemoryReading
-from dmgan_tf.losses import discriminator_loss, matching_losses
+from dmgan_tf.losses import Objective, matching_losses
 from dmgan_tf.models.discriminator import Discriminator
 from dmgan_tf.models.generator import Generator
 from dmgan_tf.text.vocabulary import Vocabulary
@@ -135,7 +135,9 @@ def test_a_renamed_class_renames_its_box(monkeypatch):
 )
 def test_every_model_is_drawn_as_it_is_without_a_clash(monkeypatch, settings, names, missing):
     architecture = read_architecture(make_model(**settings))
-    figure, found = written(monkeypatch, architecture, (discriminator_loss, matching_losses))
+    figure, found = written(
+        monkeypatch, architecture, (Objective.discriminator_loss, matching_losses)
+    )
     texts = [text for text, *_ in found]
     assert set(names) <= set(texts) and not set(missing) & set(texts)
     assert ("matching_losses" in texts) == ("in training" in texts)

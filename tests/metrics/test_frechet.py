@@ -1,9 +1,5 @@
 """The Fréchet distance where it is known in closed form, and the statistics on their way to it."""
 
-import io
-import pickle
-import zipfile
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -16,9 +12,6 @@ from dmgan_tf.metrics.frechet import (
     FeatureStatistics,
     Moments,
     frechet_distance,
-    load_notes,
-    load_statistics,
-    save_statistics,
 )
 
 NUM_VECTORS = 2 * BLOCK_SIZE + 100
@@ -248,122 +241,6 @@ class TestFrechetDistance:
         indefinite = Moments(np.zeros(2), np.array([[1.0, 2.0], [2.0, 1.0]]))
         with pytest.raises(InputError, match=r"no negative eigenvalues.*-1 beside 3\."):
             frechet_distance(indefinite, moments_of(random_features(0, dim=2)))
-
-
-class TestStatisticsFile:
-    def test_round_trip(self, tmp_path):
-        moments = moments_of(random_features(18))
-        path = tmp_path / "new" / "statistics.npz"
-        save_statistics(path, moments, protocol="ttur", image_size=256)
-        assert_equal_bits(load_statistics(path, dim=5), moments)
-        assert load_notes(path) == {"protocol": "ttur", "image_size": 256}
-        assert [file.name for file in path.parent.iterdir()] == ["statistics.npz"]
-
-    def test_other_programs_can_read_it(self, tmp_path):
-        moments = moments_of(random_features(19))
-        save_statistics(tmp_path / "no_suffix", moments)
-        with np.load(tmp_path / "no_suffix") as file:
-            np.testing.assert_array_equal(file["mu"][:], moments.mean)
-            np.testing.assert_array_equal(file["sigma"][:], moments.covariance)
-
-    def test_the_files_of_other_programs_can_be_read(self, tmp_path):
-        path, features = tmp_path / "theirs.npz", random_features(20)
-        covariance = np.cov(features, rowvar=False).astype("float32")
-        np.savez_compressed(path, mu=features.mean(axis=0), sigma=covariance, act=features)
-        moments = load_statistics(path)
-        assert moments.count is None and moments.covariance.dtype == "float64"
-        np.testing.assert_array_equal(moments.covariance, covariance)
-        assert load_notes(path) == {}
-
-    def test_an_unknown_count_stays_unknown(self, tmp_path):
-        save_statistics(tmp_path / "s.npz", Moments(np.zeros(2), np.eye(2)))
-        assert load_statistics(tmp_path / "s.npz").count is None
-
-    def test_of_other_features(self, tmp_path):
-        save_statistics(tmp_path / "s.npz", Moments(np.zeros(2), np.eye(2)))
-        with pytest.raises(InputError, match=r"of 7 features.*s\.npz\. Received: 2\."):
-            load_statistics(tmp_path / "s.npz", dim=7)
-
-    def test_a_place_that_cannot_be_written(self, tmp_path):
-        (tmp_path / "file").write_text("")
-        with pytest.raises(InputError, match=r"write statistics to .*s\.npz\. Received: .*exists"):
-            save_statistics(tmp_path / "file" / "s.npz", Moments(np.zeros(2), np.eye(2)))
-
-    @pytest.mark.parametrize(
-        ("content", "received"),
-        [
-            (None, "nothing there"),
-            (b"", "a file of another kind"),
-            (b"not an archive" * 100, "a file of another kind"),
-            (pickle.dumps({"mu": 0}), "a file of another kind"),
-            (lambda file: np.save(file, np.eye(2)), "a file of another kind"),
-            (lambda file: np.savez(file, mu=np.zeros(2)), "a file without 'sigma'"),
-            (lambda file: np.savez(file, sigma=np.eye(2)), "a file without 'mu'"),
-            ({"mu": np.array([None, 1])}, r"cannot be read \(Object arrays cannot be loaded"),
-            ({"mu": np.array(["a", "b"])}, "mu of type <U1"),
-            ({"mu": np.zeros(2, complex)}, "mu of type complex128"),
-            ({"mu": np.array([0, np.nan])}, "mu with NaN or infinity"),
-            ({"sigma": np.full((2, 2), np.inf)}, "sigma with NaN or infinity"),
-            ({"mu": np.zeros((1, 2))}, r"mu of shape \(1, 2\)"),
-            ({"mu": np.zeros(0), "sigma": np.zeros((0, 0))}, r"mu of shape \(0,\)"),
-            ({"sigma": np.ones((2, 3))}, r"sigma of shape \(2, 3\)"),
-            ({"sigma": np.eye(3)}, r"mu of shape \(2,\) and sigma of shape \(3, 3\)"),
-            ({"sigma": np.array([[1.0, 0.5], [0, 1]])}, "a sigma that is no covariance"),
-            ({"sigma": -np.eye(2)}, "a sigma that is no covariance"),
-            ({"count": np.asarray(1)}, "a count that is not a whole number"),
-            ({"count": np.asarray(2.5)}, "a count that is not a whole number"),
-            ({"count": np.zeros(2, int)}, "a count that is not a whole number"),
-        ],
-    )
-    def test_a_bad_file_is_one_line(self, tmp_path, content, received):
-        path = tmp_path / "bad.npz"
-        if isinstance(content, dict):
-            np.savez(path, **({"mu": np.zeros(2), "sigma": np.eye(2)} | content))
-        elif callable(content):
-            with open(path, "wb") as file:
-                content(file)
-        elif content is not None:
-            path.write_bytes(content)
-        with pytest.raises(InputError, match=rf"statistics at .*bad\.npz.*Received: .*{received}"):
-            load_statistics(path)
-
-    def test_a_directory_and_an_archive_of_other_things(self, tmp_path):
-        with pytest.raises(InputError, match="Received: a directory"):
-            load_statistics(tmp_path)
-        with zipfile.ZipFile(tmp_path / "other.zip", "w") as archive:
-            archive.writestr("mu.npy", "words")
-            archive.writestr("sigma.npy", "more words")
-        with pytest.raises(InputError, match="Received: mu of type"):
-            load_statistics(tmp_path / "other.zip")
-
-    @given(st.integers(0, 10**6), st.integers(0, 255), st.booleans())
-    @settings(deadline=None, max_examples=150)
-    def test_a_damaged_file_is_one_line(self, tmp_path_factory, position, value, truncate):
-        written = io.BytesIO()
-        np.savez_compressed(written, mu=np.arange(3.0), sigma=np.eye(3), count=np.asarray(9))
-        content = bytearray(written.getvalue())
-        position %= len(content)
-        if truncate:
-            del content[position:]
-        else:
-            content[position] = value
-        path = tmp_path_factory.getbasetemp() / "damaged.npz"
-        path.write_bytes(content)
-        try:
-            moments = load_statistics(path)
-        except InputError as error:
-            assert len(str(error).splitlines()) == 1
-        else:  # a byte of no importance, or the byte that was there
-            np.testing.assert_array_equal(moments.covariance, np.eye(3))
-
-
-def test_a_header_that_never_ends(tmp_path):
-    header = b"{'descr': (((" + b" " * 50 + b"\n"
-    with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
-        content = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header
-        archive.writestr("mu.npy", content)
-    with pytest.raises(InputError, match="cannot be read"):
-        load_statistics(tmp_path / "x.npz")
 
 
 @pytest.mark.parametrize(("mean", "variance"), [(1e200, 1.0), (0.0, 1e308)])

@@ -94,6 +94,16 @@ def test_the_gradient_of_the_text_encoder_is_clipped(monkeypatch):
     assert norms[1] == pytest.approx(float(logs["image_gradient_norm"])) and norms[1] > 0.25
 
 
+def test_a_gradient_below_the_limit_stays_as_it_is(monkeypatch):
+    damsm = make_damsm()
+    damsm.text_gradient_limit = 1000.0
+    seen = []
+    monkeypatch.setattr(damsm.optimizer, "apply", lambda grads, *_, **__: seen.extend(grads))
+    logs = damsm.train_step(tf.nest.map_structure(tf.constant, batch_of(0)))
+    norm = float(tf.linalg.global_norm(seen[: len(damsm.text_encoder.trainable_variables)]))
+    assert norm == pytest.approx(float(logs["text_gradient_norm"]), rel=1e-5) and norm > 0.25
+
+
 @pytest.mark.parametrize("dtype", ["mixed_bfloat16", "mixed_float16"])
 def test_mixed_precision_trains(dtype):
     damsm = make_damsm(dtype)

@@ -17,7 +17,7 @@ from dmgan_tf.errors import InputError
 from dmgan_tf.evaluate.captions import choose_captions
 from dmgan_tf.evaluate.images import GeneratedImages, StoredImages
 from dmgan_tf.evaluate.judges import damsm_judge
-from dmgan_tf.evaluate.networks import load_networks
+from dmgan_tf.evaluate.networks import choose_networks
 from dmgan_tf.evaluate.scoring import measure_reference, score_images
 from dmgan_tf.models.model_directory import load_model_directory
 from dmgan_tf.models.text_to_image import DMGANTextToImage
@@ -109,7 +109,7 @@ def test_the_best_model_scores_as_its_entry_says(evaluated, data, damsm, setting
     entry = model.extra["evaluation"]
     assert entry == result.best_evaluation and model.extra["training"]["epochs"] == 3
     plan = choose_captions(list_captions(data, "validation"), 13, 0, {})
-    networks = load_networks([], features=settings.features)
+    networks = choose_networks(["fid"], features=settings.features)
     real = StoredImages(data, "validation", size=32, crop=True)
     fid, r_precision = score_images(
         GeneratedImages(model, plan, seed=0),

@@ -30,9 +30,10 @@ class Protocol:
         metrics: Those that it defines, among `"fid"`, `"is"` and `"kid"`.
         description: Network; resize; quantisation. One line, for the report.
         published_by: Whose numbers these are.
-        preprocess: uint8 (B,H,W,3) to the network's float32 input.
+        preprocess: uint8 `(batch, height, width, 3)` to the network's float32 input.
         class_logits: The network's logits and its classifier to those of the Inception Score.
         num_classes: Size of that classifier; None where any will do.
+        dim: How many features an image has.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Protocol:
     preprocess: Callable
     class_logits: Callable | None = None
     num_classes: int | None = None
+    dim: int = 2048
 
 
 def _around_128(images):
@@ -145,6 +147,7 @@ _IN_ORDER = (
         "after the resize",
         published_by="nobody: for comparing models with one another where no Inception is at hand",
         preprocess=_lite0,
+        dim=1280,
     ),
 )
 PROTOCOLS = {protocol.name: protocol for protocol in _IN_ORDER}
