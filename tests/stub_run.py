@@ -28,6 +28,8 @@ class Stub(keras.Model):
         frozen: The value of a weight that no checkpoint holds, as the DAMSM's.
     """
 
+    described = {}  # of its objective
+
     def __init__(self, at_step, frozen):
         super().__init__()
         self.total = self.add_weight(name="total", dtype="float64", initializer="zeros")

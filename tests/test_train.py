@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import logging
 
 import pytest
 from tiny_training import CONFIG, flags_of
@@ -43,6 +44,7 @@ def test_a_run_and_its_resumption_by_its_own_flags(
 @pytest.mark.usefixtures("traced_once")
 def test_evaluation_during_training(validated_data, damsm_directory, tmp_path, run_command, caplog):
     """By a module of the user's own; the run may go on without."""
+    caplog.set_level(logging.INFO)
     module = tmp_path / "colours.py"
     module.write_text("def features(images):\n    return images.mean(axis=(1, 2))\n")
     run = tmp_path / "run"
