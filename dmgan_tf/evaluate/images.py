@@ -29,6 +29,7 @@ from dmgan_tf.errors import InputError, first_line
 from dmgan_tf.evaluate.captions import CaptionPlan
 from dmgan_tf.evaluate.features import weights_sha256
 from dmgan_tf.evaluate.replicas import OverReplicas
+from dmgan_tf.models.generator import generator_inputs
 from dmgan_tf.models.text_to_image import DMGANTextToImage, noise_rows, padded_token_ids
 
 _DECODING_THREADS = 8
@@ -118,15 +119,7 @@ class GeneratedImages(ImageSource):
 
     def _draw(self, token_ids, noise, condition_noise):
         encoded = self.model.text_encoder(token_ids)
-        outputs = self.model.generator(
-            {
-                "noise": noise,
-                "condition_noise": condition_noise,
-                "word_features": encoded["word_features"],
-                "sentence_embedding": encoded["sentence_embedding"],
-                "padding_mask": token_ids != 0,
-            }
-        )
+        outputs = self.model.generator(generator_inputs(encoded, token_ids, noise, condition_noise))
         images = tf.cast(outputs["images"][-1], tf.float32)
         return tf.cast(tf.clip_by_value(tf.round((images + 1) * 127.5), 0, 255), tf.uint8)
 

@@ -164,4 +164,5 @@ class InceptionBackbone(InceptionV3, ImageBackbone):
     def get_config(self):
         config = super().get_config()
         del config["num_classes"]
-        return {**config, "inception_variant": config.pop("variant")}
+        config["inception_variant"] = config.pop("variant")
+        return config

@@ -66,10 +66,11 @@ class ImageEncoder(keras.Model):
         # Images stay float32 until they are resized; the layers cast for themselves.
         super().__init__(autocast=False, **kwargs)
         # === Layers ===
-        self._offered = {"channels": channels, "inception_variant": inception_variant}
-        self.backbone = IMAGE_BACKBONES.make(
-            backbone, self._offered, dtype=self.dtype_policy, name="backbone"
-        )
+        self.channels = channels
+        self.inception_variant = inception_variant
+        self.backbone = IMAGE_BACKBONES.make(backbone, self._offered, dtype=self.dtype_policy)
+        # Checkpoints know variables by the names of their layers, which Keras else numbers.
+        self.backbone.name = self.backbone_name.rpartition(":")[2]
         if freeze_backbone is None:
             freeze_backbone = self.backbone.is_frozen
         self.backbone.trainable = not freeze_backbone
@@ -84,6 +85,11 @@ class ImageEncoder(keras.Model):
         self.input_size = input_size or self.backbone.default_input_size
         self.backbone.check_input_size(self.input_size)
         self.freeze_backbone = freeze_backbone
+
+    @property
+    def _offered(self):
+        """What backbones get that take it, where they are given by their name alone."""
+        return {"channels": self.channels, "inception_variant": self.inception_variant}
 
     @property
     def backbone_name(self) -> str:

@@ -58,9 +58,9 @@ class TextEncoder(keras.Model):
                 f"Received: word_dim={word_dim}."
             )
         # === Layers ===
-        self._offered = {"vocabulary_size": vocabulary_size, "embedding_dim": embedding_dim}
+        sizes = {"vocabulary_size": vocabulary_size, "embedding_dim": embedding_dim}
         self.embedding = WORD_EMBEDDINGS.make(
-            word_embedding, self._offered, dtype=self.dtype_policy, name="embedding"
+            word_embedding, sizes, dtype=self.dtype_policy, name="embedding"
         )
         self.dropout = Dropout(dropout, dtype=self.dtype_policy, name="dropout")
         self.recurrence = layers.Bidirectional(
@@ -92,13 +92,13 @@ class TextEncoder(keras.Model):
         }
 
     def get_config(self):
+        sizes = {"vocabulary_size": self.vocabulary_size, "embedding_dim": self.embedding_dim}
         config = {
             **super().get_config(),
-            "vocabulary_size": self.vocabulary_size,
+            **sizes,
             "word_dim": self.word_dim,
-            "embedding_dim": self.embedding_dim,
             "dropout": self.dropout_rate,
         }
-        embedding = WORD_EMBEDDINGS.describe_briefly(self.embedding, self._offered)
+        embedding = WORD_EMBEDDINGS.describe_briefly(self.embedding, sizes)
         # Versions before there was a choice read what the default wrote.
         return config if embedding == "learned" else {**config, "word_embedding": embedding}

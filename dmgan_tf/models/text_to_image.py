@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from dmgan_tf.errors import InputError
+from dmgan_tf.models.generator import generator_inputs
 from dmgan_tf.models.model_directory import load_model_directory, save_model_directory
 from dmgan_tf.text.tokenizer import Tokenizer
 
@@ -225,13 +226,7 @@ class DMGANTextToImage:
         rows = range(first_row, first_row + len(token_ids))
         noise, condition_noise = noise_rows(self.generator, seed, rows)
         return self.generator.predict_on_batch(
-            {
-                "noise": noise,
-                "condition_noise": condition_noise,
-                "word_features": encoded["word_features"],
-                "sentence_embedding": encoded["sentence_embedding"],
-                "padding_mask": token_ids != 0,
-            }
+            generator_inputs(encoded, token_ids, noise, condition_noise)
         )
 
 

@@ -4,6 +4,8 @@ import functools
 
 import tensorflow as tf
 
+from dmgan_tf.models.generator import generator_inputs
+
 _SHOWN_WORDS = 5  # of the vocabulary, in an error message
 _SEED_BUCKETS = 2**63 - 1  # every seed that an int64 holds, but for the negative ones
 
@@ -146,13 +148,7 @@ class Signatures:
 
     def _call_networks(self, token_ids, noise, condition_noise):
         encoded = self.text_encoder(token_ids, training=False)
-        inputs = {
-            "noise": noise,
-            "condition_noise": condition_noise,
-            "word_features": encoded["word_features"],
-            "sentence_embedding": encoded["sentence_embedding"],
-            "padding_mask": tf.not_equal(token_ids, 0),
-        }
+        inputs = generator_inputs(encoded, token_ids, noise, condition_noise)
         outputs = self.generator(inputs, training=False)
         return {name: outputs[name] for name in ("images", "attention_scores")}
 

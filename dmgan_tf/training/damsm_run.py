@@ -1,7 +1,6 @@
 """A whole run of DAMSM pretraining: data in, a model directory out."""
 
 import dataclasses
-import logging
 import os
 import pathlib
 
@@ -12,10 +11,9 @@ from dmgan_tf.data.readable import reading, scan_split
 from dmgan_tf.data.records import load_dataset_info
 from dmgan_tf.data.splits import held_out_split
 from dmgan_tf.errors import InputError
-from dmgan_tf.models.image_encoder import ImageEncoder
+from dmgan_tf.models.building import build_image_encoder, build_text_encoder
 from dmgan_tf.models.model_card import About
 from dmgan_tf.models.model_directory import load_inception_directory, save_model_directory
-from dmgan_tf.models.text_encoder import TextEncoder
 from dmgan_tf.text.tokenizer import Tokenizer
 from dmgan_tf.training.config import PretrainingConfig, RunSettings
 from dmgan_tf.training.damsm import DAMSM, GAMMAS
@@ -78,6 +76,8 @@ def pretrain_damsm(
             scan_split(info, split, 0.0)  # told of now, not after the first epoch
         with session.building():
             damsm = build_damsm(config, len(vocabulary), image_size)
+            if session.is_new:
+                damsm.text_encoder.embedding.start_from(vocabulary.words)
             decay = EpochDecay(config.learning_rate, steps, config.learning_rate_decay)
             damsm.compile(adam(decay, config.precision))
         session.restore(damsm, training_state(damsm), steps)
@@ -132,36 +132,11 @@ def build_damsm(config: PretrainingConfig, vocabulary_size: int, image_size: int
     Raises:
         InputError: If `image_weights` hold no Inception.
     """
-    dtype = config.dtype_policy
-    needs_weights = config.image_backbone == "inception_v3" and not config.image_weights
-    if needs_weights:
-        logging.warning(
-            "inception_v3 has no weights (--image_weights): a frozen backbone that was never "
-            "trained teaches nothing, so it trains from nothing here, which takes much data and a "
-            "GPU. Use --image_backbone=small_cnn, or ImageNet weights."
-        )
     inception = _load_image_weights(config.image_weights) if config.image_weights else None
-    text_encoder = TextEncoder(
-        vocabulary_size, config.word_dim, config.embedding_dim, config.dropout, dtype=dtype
-    )
-    image_encoder = ImageEncoder(
-        config.word_dim,
-        config.image_backbone,
-        channels=config.backbone_channels,
-        input_size=config.encoder_input_size,
-        freeze_backbone=False if needs_weights else None,
-        inception_variant=inception.variant if inception else "torchvision",
-        dtype=dtype,
-    )
+    text_encoder = build_text_encoder(config, vocabulary_size)
+    image_encoder = build_image_encoder(config, inception)
     gammas = {name: getattr(config, name) for name in GAMMAS}
-    damsm = DAMSM(text_encoder, image_encoder, image_size, negatives=config.negatives, **gammas)
-    if inception:
-        pairs = zip(
-            image_encoder.backbone.convolution_units(), inception.convolution_units(), strict=True
-        )
-        for (_, ours), (_, loaded) in pairs:
-            ours.set_weights(loaded.get_weights())
-    return damsm
+    return DAMSM(text_encoder, image_encoder, image_size, negatives=config.negatives, **gammas)
 
 
 def _load_image_weights(directory):
