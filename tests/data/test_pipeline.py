@@ -101,6 +101,9 @@ def test_seed_decides(directory, tokenizer, batches_of_seed_3):
     other = train_batches(directory, tokenizer, num_steps=12, seed=6)
     assert_same(first, again)
     assert any((a["class_ids"] != b["class_ids"]).any() for a, b in zip(first, other, strict=True))
+    # Which caption stands at a place does not depend on the image there: its draws differ, too.
+    of_words = [[(batch["token_ids"] > 0).sum(1) for batch in each] for each in (first, other)]
+    assert not np.array_equal(*of_words)
 
 
 def test_nothing_left_to_do(directory, tokenizer):
