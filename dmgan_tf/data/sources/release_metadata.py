@@ -146,7 +146,7 @@ def load_pickle(path: pathlib.Path, constructors: Mapping = {}) -> object:  # no
     return restricted_pickle.load(data, name=str(path), constructors=constructors)[0]
 
 
-def kind_of(value) -> str:
+def kind_of(value: object) -> str:
     """Names a value by its type alone; what a file gave may be too deep to print."""
     if type(value) is list:
         kinds = sorted({type(item).__name__ for item in value})
