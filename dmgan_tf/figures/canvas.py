@@ -12,6 +12,7 @@ from PIL import Image
 from dmgan_tf.errors import InputError
 from dmgan_tf.figures.contact_sheet import wrap_text
 
+Point = tuple[float, float]
 INK = "#1e1e1e"
 PALE_INK = "#6e6e6e"
 RULE = "#c8c8c8"
@@ -96,17 +97,17 @@ def drawable(text: str) -> str:
 class _Type:
     """Type of one size and weight, measured as `wrap_text` asks for it."""
 
-    def __init__(self, size, bold):
+    def __init__(self, size: float, bold: bool):
         self.properties = import_matplotlib().font_manager.FontProperties(
             family=_fonts()[0], size=size, weight="bold" if bold else "normal"
         )
 
-    def getlength(self, text):
+    def getlength(self, text: str) -> float:
         measure = import_matplotlib().textpath.text_to_path.get_text_width_height_descent
         return measure(text, self.properties, False)[0] if text else 0
 
 
-def text_lines(text: str | None, width: float, size: float = BODY, bold=False) -> list[str]:
+def text_lines(text: str | None, width: float, size: float = BODY, bold: bool = False) -> list[str]:
     """Breaks text into lines no wider than `width`; see `wrap_text`."""
     return wrap_text(drawable(text), _Type(size, bold), width) if text else []
 
@@ -197,7 +198,9 @@ class Canvas:
             parse_math=False,  # captions may hold dollar signs
         )
 
-    def write_lines(self, lines: Sequence[str], left: float, top: float, size=BODY, **how) -> float:
+    def write_lines(
+        self, lines: Sequence[str], left: float, top: float, size: float = BODY, **how
+    ) -> float:
         """Writes lines below each other as `write` does, and returns the y below them."""
         for line in lines:
             self.write(line, left, top, size, **how)
@@ -213,7 +216,7 @@ class Canvas:
         top = self.write_lines(captions, MARGIN, top, TITLE, bold=True)
         return top + (GAP if titles or captions else 0)
 
-    def line(self, start, end, colour: str = RULE, width: float = 1.5) -> None:
+    def line(self, start: Point, end: Point, colour: str = RULE, width: float = 1.5) -> None:
         """Draws a line from one point to another, `(x, y)` each."""
         self._add_line(zip(start, end, strict=True), color=colour, linewidth=width)
 
@@ -231,7 +234,17 @@ class Canvas:
         line = np.full((1, self.width - 2 * MARGIN, 3), 200, np.uint8)
         self.picture(line, MARGIN, top, framed=False)
 
-    def rounded(self, left, top, width, height, radius, edge: str, fill: str, depth=0.9) -> None:
+    def rounded(
+        self,
+        left: float,
+        top: float,
+        width: float,
+        height: float,
+        radius: float,
+        edge: str,
+        fill: str,
+        depth: float = 0.9,
+    ) -> None:
         """Draws a rectangle with rounded corners, over those of a lower depth and under type."""
         patch = import_matplotlib().patches.FancyBboxPatch(
             (left, top),
@@ -246,7 +259,7 @@ class Canvas:
         )
         self._figure.add_artist(patch)
 
-    def arrow(self, start, end) -> None:
+    def arrow(self, start: Point, end: Point) -> None:
         """Draws an arrow from one point to another, `(x, y)` each, under boxes."""
         how = {"color": PALE_INK, "linewidth": 2.6, "shrinkA": 0, "shrinkB": 0, "zorder": 0.8}
         style = {"arrowstyle": "-|>,head_length=8,head_width=4", "mutation_scale": 2}
