@@ -22,18 +22,19 @@ from absl import flags
 from made_up_batch import made_up_batch
 
 from dmgan_tf import command, pretrain_damsm, train
-from dmgan_tf.data.sources import coco, cub
+from dmgan_tf.data.sources.coco import COCO
+from dmgan_tf.data.sources.cub import CUB
 from dmgan_tf.errors import InputError
 from dmgan_tf.models.image_encoder import ImageEncoder
 from dmgan_tf.models.model_directory import ModelComponents
 from dmgan_tf.models.text_encoder import TextEncoder
 from dmgan_tf.training.config import DMGANConfig, PretrainingConfig
-from dmgan_tf.training.damsm import create_optimizer
 from dmgan_tf.training.damsm_run import build_damsm
 from dmgan_tf.training.dmgan_run import build_dmgan
+from dmgan_tf.training.optimizer import adam
 
 CONFIGS = pathlib.Path(__file__).parents[1] / "configs"
-PUBLISHED = {"cub": cub.PUBLISHED_COUNTS, "coco": coco.PUBLISHED_COUNTS}
+PUBLISHED = {"cub": CUB.published_counts, "coco": COCO.published_counts}
 VOCABULARY_SIZES = {"cub": 5_450, "coco": 27_297}
 RECIPES = (
     *("cub_damsm", "cub_dmgan", "cub_dmgan_release"),
@@ -121,7 +122,7 @@ def damsm_step(config, vocabulary_size):
     damsm = build_damsm(config, vocabulary_size, config.image_size)
     damsm.image_encoder.backbone.trainable = False
     damsm.image_encoder.freeze_backbone = True
-    damsm.compile(optimizer=create_optimizer(damsm, config.learning_rate), jit_compile=False)
+    damsm.compile(adam(config.learning_rate, config.precision))
     return damsm.train_step, (config.image_size,)
 
 

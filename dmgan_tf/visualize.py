@@ -190,10 +190,15 @@ def architecture_output(model: Any) -> Output:
     from dmgan_tf.figures.network_parts import architecture_table, read_architecture
 
     architecture = read_architecture(model)
-    named = ("discriminator_loss", "generator_loss", "conditioning_divergence", "matching_losses")
+    functions = (
+        losses.Objective.discriminator_loss,
+        losses.Objective.generator_loss,
+        losses.conditioning_divergence,
+        losses.matching_losses,
+    )
     return Output(
         "architecture",
-        architecture_figure(architecture, [getattr(losses, name) for name in named]),
+        architecture_figure(architecture, functions),
         architecture_table(architecture),
         ("class", "parameters", "outputs"),
     )

@@ -1,7 +1,6 @@
 """Settings that must stand before any test imports TensorFlow, and what several tests share."""
 
 import dataclasses
-import importlib
 import json
 import os
 import sys
@@ -162,14 +161,6 @@ def vivid_model(prepared_data, tmp_path_factory):
     return directory
 
 
-def command_module(name):
-    """The module that `python -m dmgan_tf.NAME` runs: a package's is its `__main__`."""
-    module = importlib.import_module(f"dmgan_tf.{name}")
-    if hasattr(module, "__path__"):
-        module = importlib.import_module(f"dmgan_tf.{name}.__main__")
-    return module
-
-
 @pytest.fixture
 def run_command(monkeypatch, capsys):
     """Runs `python -m dmgan_tf.NAME` in this process: `(exit status, stdout, stderr)`.
@@ -178,25 +169,20 @@ def run_command(monkeypatch, capsys):
     """
     import logging
 
-    from absl import app, flags
+    from commands import command_module, defined_flags
 
     from dmgan_tf import command
 
     def run(name, *arguments):
         module = command_module(name) if isinstance(name, str) else name
-        app.define_help_flags()
-        handlers, others = logging.root.handlers[:], set(flags.FLAGS)
-        module.define_flags()
+        handlers = logging.root.handlers[:]
         monkeypatch.setattr(sys, "argv", [str(name), *map(str, arguments)])
         capsys.readouterr()
         try:
-            with pytest.raises(SystemExit) as exited:
+            with defined_flags(module), pytest.raises(SystemExit) as exited:
                 command.run(module.main)
         finally:
             logging.root.handlers[:] = handlers
-            for flag in set(flags.FLAGS) - others:
-                delattr(flags.FLAGS, flag)
-            flags.FLAGS.unparse_flags()
         return exited.value.code or 0, *capsys.readouterr()
 
     return run

@@ -1,11 +1,10 @@
 """Every flag file is one that its command takes, and says in its head how to use it."""
 
 import dataclasses
-import importlib
 import pathlib
 
 import pytest
-from absl import flags
+from commands import command_module, defined_flags
 
 from dmgan_tf.command import read_settings
 from dmgan_tf.training.config import DMGANConfig, PretrainingConfig
@@ -47,18 +46,10 @@ def settings():
     def read(*files):
         is_damsm = any("damsm" in name for name in files)
         config_class = PretrainingConfig if is_damsm else DMGANConfig
-        command = importlib.import_module(
-            "dmgan_tf.pretrain_damsm" if is_damsm else "dmgan_tf.train"
-        )
-        others = set(flags.FLAGS)
-        command.define_flags()
-        try:
-            flags.FLAGS(["command", *(f"--flagfile={CONFIGS / name}" for name in files)])
+        module = command_module("pretrain_damsm" if is_damsm else "train")
+        with defined_flags(module) as known:
+            known(["command", *(f"--flagfile={CONFIGS / name}" for name in files)])
             return read_settings(config_class)
-        finally:
-            for flag in set(flags.FLAGS) - others:
-                delattr(flags.FLAGS, flag)
-            flags.FLAGS.unparse_flags()
 
     return read
 

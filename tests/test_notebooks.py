@@ -9,7 +9,7 @@ import shlex
 import tomllib
 
 import pytest
-from absl import flags
+from commands import command_module, defined_flags
 from executed_notebooks import METADATA, NOTEBOOKS, WITH_OUTPUTS, execute, tidied, tidied_text
 from PIL import Image
 from source_imports import PACKAGE, ROOT, imports_in, module_file
@@ -139,14 +139,8 @@ def test_every_command_of_a_notebook_exists_and_takes_its_flags(name):
     for command, *arguments in commands(name):
         given = [word for word in arguments if not word.startswith("--flagfile=")]
         assert all(word.startswith("--") for word in given), given
-        others = set(flags.FLAGS)
-        importlib.import_module(f"{PACKAGE}.{command}").define_flags()
-        try:
-            flags.FLAGS([command, *given])
-        finally:
-            for flag in set(flags.FLAGS) - others:
-                delattr(flags.FLAGS, flag)
-            flags.FLAGS.unparse_flags()
+        with defined_flags(command_module(command)) as known:
+            known([command, *given])
 
 
 def test_commands_are_found_in_code_and_in_text():

@@ -5,7 +5,6 @@ the captions for training, those for testing, the words by id and the ids by wor
 which pads captions there as `<pad>` does here.
 """
 
-import mmap
 import os
 import pathlib
 import pickle
@@ -40,17 +39,20 @@ def read_vocabulary(path: str | os.PathLike) -> Vocabulary:
         if not path.is_file():
             what = "a directory" if path.is_dir() else "no file"
             raise InputError(f"Expected {_WHAT} at {path}. Received: {what}.")
-        with open(path, "rb") as file:
-            head = file.read(512)
-            problem = failed_download(head)
-            if problem is not None:
-                raise _unexpected(path, problem)
-            if head.startswith(f"{PADDING_WORD}\n".encode()):
-                return Vocabulary.load(path)
-            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-                content = _load_pickle(path, data)
+        data = path.read_bytes()
     except OSError as error:
         raise InputError(f"Cannot read {path}: {error}.") from error
+    problem = failed_download(data[:512])
+    if problem is not None:
+        raise _unexpected(path, problem)
+    if data.startswith(f"{PADDING_WORD}\n".encode()):
+        return Vocabulary.load(path)
+    try:
+        content, _ = restricted_pickle.load(data, name=str(path))
+    except InputError:
+        if restricted_pickle.begins_like_pickle(data):
+            raise
+        raise _unexpected(path, f"a file that begins with {data[:16]!r}") from None
     return _vocabulary_of(path, content)
 
 
@@ -78,16 +80,6 @@ def check_can_be_written(vocabulary: Vocabulary, path: str | os.PathLike) -> Non
             f"Expected a vocabulary without the word {_END_WORD}, which is the padding in "
             f"{path}. Received: one that has it with id {vocabulary.id_of(_END_WORD)}."
         )
-
-
-def _load_pickle(path, data):
-    try:
-        content, _ = restricted_pickle.load(data, name=str(path))
-    except InputError:
-        if restricted_pickle.begins_like_pickle(data):
-            raise
-        raise _unexpected(path, f"a file that begins with {data[:16]!r}") from None
-    return content
 
 
 def _vocabulary_of(path, content) -> Vocabulary:

@@ -26,32 +26,23 @@ _STORED_DTYPES = {
 _READ_DTYPES = {"BFloat16Storage": "float32", "BoolStorage": "bool"}  # where not the stored one
 
 
-@dataclasses.dataclass(frozen=True)
-class StorageType:
-    """One of PyTorch's typed storages, such as `torch.FloatStorage`."""
-
-    name: str
-
-    @property
-    def stored_dtype(self) -> np.dtype:
-        return np.dtype(_STORED_DTYPES[self.name])
-
-    @property
-    def dtype(self) -> np.dtype:
-        return np.dtype(_READ_DTYPES.get(self.name, _STORED_DTYPES[self.name]))
-
-
 @dataclasses.dataclass
 class Storage:
     """A row of elements in the file; its position is known once the pickle has been read."""
 
-    kind: StorageType
+    kind: str  # the name of one of PyTorch's typed storages
     num_elements: int
     position: int | None = None
 
     @property
+    def stored_dtype(self) -> np.dtype:
+        """The dtype of the elements in the file."""
+        return np.dtype(_STORED_DTYPES[self.kind])
+
+    @property
     def num_bytes(self) -> int:
-        return self.num_elements * self.kind.stored_dtype.itemsize
+        """How many bytes of the file it takes."""
+        return self.num_elements * self.stored_dtype.itemsize
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,7 +75,7 @@ class StoredTensor:
     @property
     def dtype(self) -> np.dtype:
         """The dtype that `read` gives; float32 for bfloat16, which numpy does not have."""
-        return self.storage.kind.dtype
+        return np.dtype(_READ_DTYPES.get(self.storage.kind, self.storage.stored_dtype))
 
     def read(self) -> np.ndarray:
         """Reads the tensor's elements, and of its storage only the part that they span.
@@ -95,8 +86,7 @@ class StoredTensor:
         Raises:
             InputError: If the file has gone or has become shorter.
         """
-        kind = self.storage.kind
-        stored = kind.stored_dtype
+        stored = self.storage.stored_dtype
         span = _span(self.shape, self.strides)
         position = self.storage.position + self.offset * stored.itemsize
         try:
@@ -115,9 +105,9 @@ class StoredTensor:
         if span:
             elements = np.lib.stride_tricks.as_strided(elements, self.shape, byte_strides)
         elements = np.ascontiguousarray(elements)
-        if kind.name == "BFloat16Storage":  # the upper half of a float32
+        if self.storage.kind == "BFloat16Storage":  # the upper half of a float32
             elements = np.left_shift(elements, 16, dtype=np.uint32).view(np.float32)
-        elif kind.name == "BoolStorage":
+        elif self.storage.kind == "BoolStorage":
             elements = elements != 0
         return elements.reshape(self.shape)
 
@@ -141,21 +131,17 @@ class PyTorchObjects:
             ("torch._utils", "_rebuild_tensor"): self._tensor,
             ("torch._utils", "_rebuild_tensor_v2"): self._tensor,
             ("torch._utils", "_rebuild_parameter"): self._parameter,
-            **{("torch", name): StorageType(name) for name in _STORED_DTYPES},
+            **{("torch", name): name for name in _STORED_DTYPES},
         }
 
-    def storage(self, identifier) -> StorageView:
+    def storage(self, identifier: object) -> StorageView:
         """Resolves a persistent id: ('storage', type, key, location, size[, view])."""
         if type(identifier) is not tuple or len(identifier) not in (5, 6):
-            raise self._damage("a storage without its type, key and size")
+            identifier = 5 * (None,)
         tag, kind, key, _, num_elements = identifier[:5]  # on which device it was does not matter
         view = identifier[5] if len(identifier) == 6 else None
-        if (
-            tag != "storage"
-            or type(kind) is not StorageType
-            or type(key) is not str
-            or not _is_count(num_elements)
-        ):
+        known = tag == "storage" and type(kind) is str and kind in _STORED_DTYPES
+        if not known or type(key) is not str or not _is_count(num_elements):
             raise self._damage("a storage without its type, key and size")
         storage = self.storages.setdefault(key, Storage(kind, num_elements))
         if (storage.kind, storage.num_elements) != (kind, num_elements):

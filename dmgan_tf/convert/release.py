@@ -1,13 +1,15 @@
 """The authors' released weights as our networks, and ours in the release's format.
 
 Every size is read off the shapes, so any width, number of stages, residual blocks and words that
-the authors' code can be set to is converted. The large tensors' shapes are checked against one
-another before a network is built: a network takes no more memory than its file has bytes for.
+the authors' code can be set to is converted. What a network of these sizes takes at least is held
+against the file before it is built: it takes no more memory than the file has bytes for.
 """
 
 import itertools
 import logging
+import os
 import pathlib
+from collections.abc import Sequence
 
 from dmgan_tf.convert import release_layout
 from dmgan_tf.convert.caption_pickle import check_can_be_written, write_vocabulary
@@ -21,9 +23,11 @@ from dmgan_tf.convert.state_dict import (
 )
 from dmgan_tf.errors import InputError
 from dmgan_tf.layers.initialization import without_initial_values
+from dmgan_tf.models.claimed_size import least_values
 from dmgan_tf.models.discriminator import Discriminator
 from dmgan_tf.models.generator import Generator
 from dmgan_tf.models.image_encoder import ImageEncoder
+from dmgan_tf.models.model_directory import ModelComponents
 from dmgan_tf.models.text_encoder import TextEncoder
 
 _logger = logging.getLogger(__name__)
@@ -33,7 +37,7 @@ _KNOWN_EXTRAS = ("num_batches_tracked", "weight_v")
 _MOST_OF_A_KIND = 16  # stages, blocks or doublings; a file may claim any number
 
 
-def read_text_encoder(path) -> TextEncoder:
+def read_text_encoder(path: str | os.PathLike) -> TextEncoder:
     """Reads the release's `RNN_ENCODER`, a bidirectional LSTM of one layer.
 
     Args:
@@ -54,18 +58,15 @@ def read_text_encoder(path) -> TextEncoder:
             f"Expected the text encoder in {path} to be an LSTM of one layer, the release's. "
             f"Received: {found}, which dmgan_tf does not have."
         )
-    for direction in ("l0", "l0_reverse"):
-        state.check_shapes(
-            {
-                f"rnn.weight_ih_{direction}": (4 * units, embedding_dim),
-                f"rnn.weight_hh_{direction}": (4 * units, units),
-            }
-        )
-    encoder = TextEncoder(vocabulary_size, word_dim=2 * units, embedding_dim=embedding_dim)
-    return _filled(encoder, release_layout.text_encoder_entries, state)
+    sizes = {
+        "vocabulary_size": vocabulary_size,
+        "word_dim": 2 * units,
+        "embedding_dim": embedding_dim,
+    }
+    return _filled(TextEncoder, sizes, release_layout.text_encoder_entries, state)
 
 
-def read_image_encoder(path) -> ImageEncoder:
+def read_image_encoder(path: str | os.PathLike) -> ImageEncoder:
     """Reads the release's `CNN_ENCODER`, the DAMSM's image encoder on Inception-v3.
 
     Args:
@@ -78,18 +79,12 @@ def read_image_encoder(path) -> ImageEncoder:
         InputError: If the file holds none.
     """
     state = StateDict.open(path, IMAGE_ENCODER)
-    embedding_dim = state.shape("emb_cnn_code.weight", 2)[0]
-    state.check_shapes(
-        {
-            "emb_features.weight": (embedding_dim, 768, 1, 1),
-            "emb_cnn_code.weight": (embedding_dim, 2048),
-        }
-    )
-    encoder = ImageEncoder(embedding_dim, "inception_v3")
-    return _filled(encoder, release_layout.image_encoder_entries, state)
+    embedding_dim, _ = state.shape("emb_cnn_code.weight", 2)
+    sizes = {"embedding_dim": embedding_dim, "backbone": "inception_v3"}
+    return _filled(ImageEncoder, sizes, release_layout.image_encoder_entries, state)
 
 
-def read_generator(path) -> Generator:
+def read_generator(path: str | os.PathLike) -> Generator:
     """Reads the release's `G_NET`, or AttnGAN's, which is the baseline of the paper's Table 3.
 
     Args:
@@ -123,33 +118,9 @@ def read_generator(path) -> Generator:
         "base_size": 4 * 2**doublings,
         "num_stages": 1 + refinements,
     }
-    expected = {"h_net1.fc.0.weight": (32 * channels * 2**doublings, condition_dim + noise_dim)}
-    for i in range(doublings):
-        width = channels * 2 ** (doublings - i)
-        expected[f"h_net1.upsample{i + 1}.1.weight"] = (width, width, 3, 3)
     if refinements:
         sizes |= _refinement_sizes(state)
-        for stage in range(2, refinements + 2):
-            expected |= _word_reader_shapes(sizes, f"h_net{stage}")
-        blocks = sizes["num_residual_blocks"]
-        for stage, block in itertools.product(range(2, refinements + 2), range(blocks)):
-            inside = f"h_net{stage}.residual.{block}.block"
-            expected[f"{inside}.0.weight"] = (4 * channels, 2 * channels, 3, 3)
-            expected[f"{inside}.3.weight"] = (2 * channels, 2 * channels, 3, 3)
-    state.check_shapes(expected)
-    return _filled(Generator(**sizes), release_layout.generator_entries, state)
-
-
-def _word_reader_shapes(sizes, name):
-    channels, word_dim, memory_dim = (sizes.get(n) for n in ("channels", "word_dim", "memory_dim"))
-    if sizes.get("refinement") == "attention":
-        return {f"{name}.att.conv_context.weight": (channels, word_dim, 1, 1)}
-    return {
-        f"{name}.M_w.0.weight": (memory_dim, word_dim, 1),
-        f"{name}.M_r.0.weight": (memory_dim, channels, 1),
-        f"{name}.key.0.weight": (channels, memory_dim, 1),
-        f"{name}.value.0.weight": (channels, memory_dim, 1),
-    }
+    return _filled(Generator, sizes, release_layout.generator_entries, state)
 
 
 def _refinement_sizes(state):
@@ -159,7 +130,7 @@ def _refinement_sizes(state):
     return {**sizes, "memory_dim": state.shape("h_net2.M_w.0.weight", 3)[0]}
 
 
-def read_discriminator(path) -> Discriminator:
+def read_discriminator(path: str | os.PathLike) -> Discriminator:
     """Reads one of the release's `D_NET64`, `D_NET128` and `D_NET256`.
 
     Args:
@@ -183,22 +154,16 @@ def read_discriminator(path) -> Discriminator:
             f"Expected COND_DNET.jointConv in {path} to read {8 * channels} image features and a "
             f"sentence. Received: {joint_channels} channels in all."
         )
-    widths = [channels * 2**i for i in range(image_size.bit_length() - 3)]
-    expected, width = {}, 3
-    names = release_layout.image_block_names(image_size)
-    for name, filters in itertools.zip_longest(names, widths):
-        filters = filters or width // 2  # the blocks of stride 1 narrow what the others widened
-        side = 4 if len(expected) < len(widths) else 3
-        expected[f"{name}.weight_bar"] = (filters, width, side, side)
-        width = filters
-    joint_shape = (width, width + sentence_dim, 3, 3)
-    state.check_shapes({**expected, "COND_DNET.jointConv.0.module.weight_bar": joint_shape})
-    discriminator = Discriminator(image_size, channels, sentence_dim)
-    return _filled(discriminator, release_layout.discriminator_entries, state)
+    sizes = {"image_size": image_size, "channels": channels, "sentence_dim": sentence_dim}
+    return _filled(Discriminator, sizes, release_layout.discriminator_entries, state)
 
 
 def read_release(
-    *, text_encoder=None, image_encoder=None, generator=None, discriminators=()
+    *,
+    text_encoder: str | os.PathLike | None = None,
+    image_encoder: str | os.PathLike | None = None,
+    generator: str | os.PathLike | None = None,
+    discriminators: Sequence[str | os.PathLike] = (),
 ) -> dict:
     """Reads any of the release's files, and checks that the networks fit one another.
 
@@ -215,15 +180,14 @@ def read_release(
         InputError: If a file cannot be read, or two networks differ in the size of word features.
     """
     networks, word_sizes = {}, []
-    if text_encoder:
-        networks["text_encoder"] = read_text_encoder(text_encoder)
-        word_sizes.append((networks["text_encoder"].word_dim, "text encoder", text_encoder))
-    if image_encoder:
-        networks["image_encoder"] = read_image_encoder(image_encoder)
-        word_sizes.append((networks["image_encoder"].embedding_dim, "image encoder", image_encoder))
-    if generator:
-        networks["generator"] = read_generator(generator)
-        word_sizes.append((networks["generator"].word_dim, "generator", generator))
+    for name, path, read, size in (
+        ("text_encoder", text_encoder, read_text_encoder, "word_dim"),
+        ("image_encoder", image_encoder, read_image_encoder, "embedding_dim"),
+        ("generator", generator, read_generator, "word_dim"),
+    ):
+        if path:
+            networks[name] = read(path)
+            word_sizes.append((getattr(networks[name], size), name.replace("_", " "), path))
     read = sorted(
         ((read_discriminator(path), path) for path in discriminators if path),
         key=lambda pair: pair[0].image_size,
@@ -260,7 +224,7 @@ def _check_image_sizes(read, generator, generator_path):
             )
 
 
-def write_release(components, directory) -> list[pathlib.Path]:
+def write_release(components: ModelComponents, directory: str | os.PathLike) -> list[pathlib.Path]:
     """Writes text encoder, generator and image encoder in the release's format.
 
     The files are those that the authors' code loads, under PyTorch 0.4 as under today's, with the
@@ -346,8 +310,17 @@ def _check_release_can_hold(generator):
             )
 
 
-def _filled(network, table, state):
-    """The network, built, with the values that its table finds in the state dict."""
+def _filled(network_class, sizes, table, state):
+    """A network of these sizes with the values that its table finds in the state dict."""
+    least = least_values(network_class.__name__, sizes)
+    stored = os.path.getsize(state.path)
+    if 2 * least > stored:  # the narrowest floats have two bytes
+        raise InputError(
+            f"Expected at least {2 * least} bytes in {state.path} for {state.kind.phrase} of the "
+            f"size that its tensors ask for. Received: {stored}. It is damaged, or of another "
+            "network."
+        )
+    network = network_class(**sizes)
     with without_initial_values():
         network.build()
     release_layout.load(table(network), state)

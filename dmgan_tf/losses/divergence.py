@@ -1,10 +1,12 @@
 """The divergence that keeps conditioning augmentation close to a standard normal."""
 
+from typing import Any
+
 from keras import ops
 
 
-def conditioning_divergence(mean, log_variance):
-    """Kullback-Leibler divergence of the condition's Gaussian from N(0, I), a mean over dimensions.
+def conditioning_divergence(mean: Any, log_variance: Any) -> Any:
+    """Returns the Kullback-Leibler divergence of the condition from N(0, I), mean over dimensions.
 
     The mean, not the sum that Eq. 13 writes: the authors' release averages over dimensions, and
     its weight of 1 is tuned to that.

@@ -1,13 +1,22 @@
 """The deep attentional multimodal similarity model's scores and losses (DAMSM)."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from keras import ops
 
 MASKED = -1e9  # a finite stand-in for -inf: its gradient and its differences stay numbers
 EPSILON = 1e-8
 
 
-def word_matching_scores(region_features, word_features, padding_mask, gamma1=4.0, gamma2=5.0):
-    """How well each caption's words are found among each image's regions.
+def word_matching_scores(
+    region_features: Any,
+    word_features: Any,
+    padding_mask: Any,
+    gamma1: float = 4.0,
+    gamma2: float = 5.0,
+) -> Any:
+    """Returns how well each caption's words are found among each image's regions.
 
     Every word draws a context from the regions by attention; the score of a pair is a soft maximum
     over the words of the cosine between word and context. As in the authors' release, the sum of
@@ -46,8 +55,8 @@ def word_matching_scores(region_features, word_features, padding_mask, gamma1=4.
     return ops.logsumexp(ops.where(mask, similarity, MASKED), axis=-1)
 
 
-def sentence_matching_scores(image_code, sentence_embedding):
-    """Cosine of every image's code with every sentence's embedding.
+def sentence_matching_scores(image_code: Any, sentence_embedding: Any) -> Any:
+    """Returns the cosine of every image's code with every sentence's embedding.
 
     Reference: AttnGAN (CVPR 2018), section 3.2, after Eq. 13.
 
@@ -66,18 +75,18 @@ def sentence_matching_scores(image_code, sentence_embedding):
 
 
 def matching_losses(
-    image_features,
-    text_features,
-    padding_mask,
-    class_ids=None,
+    image_features: Mapping[str, Any],
+    text_features: Mapping[str, Any],
+    padding_mask: Any,
+    class_ids: Any = None,
     *,
-    gamma1=4.0,
-    gamma2=5.0,
-    gamma3=10.0,
-    row_offset=0,
-    num_rows=None,
-):
-    """The four DAMSM losses: each image must find its caption in the batch, and the reverse.
+    gamma1: float = 4.0,
+    gamma2: float = 5.0,
+    gamma3: float = 10.0,
+    row_offset: Any = 0,
+    num_rows: Any = None,
+) -> dict[str, Any]:
+    """Returns the four DAMSM losses: each image must find its caption in the batch, and vice versa.
 
     Reference: AttnGAN (CVPR 2018), section 3.2, Eq. 11-13; DM-GAN (CVPR 2019), section 3.4.
 
@@ -101,49 +110,33 @@ def matching_losses(
         "sentence_text_to_image"}`, each float32 of shape `(num_rows,)`.
     """
     regions = _flat_regions(image_features["region_features"])
-    codes = image_features["image_code"]
-    words = text_features["word_features"]
-    sentences = text_features["sentence_embedding"]
+    codes, sentences = image_features["image_code"], text_features["sentence_embedding"]
+    words, batch_size = text_features["word_features"], ops.shape(regions)[0]
+
+    def own(values):
+        return values if num_rows is None else _rows(values, row_offset, num_rows)
 
     def score_words(regions, words, mask):
         return word_matching_scores(regions, words, mask, gamma1, gamma2)
 
-    if num_rows is None:
-        num_rows = ops.shape(regions)[0]
-        by_word = score_words(regions, words, padding_mask)
-        by_sentence = sentence_matching_scores(codes, sentences)
-        scores = {
-            "word_image_to_text": by_word,
-            "word_text_to_image": ops.transpose(by_word),
-            "sentence_image_to_text": by_sentence,
-            "sentence_text_to_image": ops.transpose(by_sentence),
-        }
-    else:
-
-        def own(values):
-            return _rows(values, row_offset, num_rows)
-
-        scores = {
-            "word_image_to_text": score_words(own(regions), words, padding_mask),
-            "word_text_to_image": ops.transpose(
-                score_words(regions, own(words), own(padding_mask))
-            ),
-            "sentence_image_to_text": sentence_matching_scores(own(codes), sentences),
-            "sentence_text_to_image": ops.transpose(
-                sentence_matching_scores(codes, own(sentences))
-            ),
-        }
-    batch_size = ops.shape(regions)[0]
-    is_match = ops.expand_dims(row_offset + ops.arange(num_rows, dtype="int32"), 1) == ops.arange(
-        batch_size, dtype="int32"
-    )
+    by_word = by_word_of_text = score_words(own(regions), words, padding_mask)
+    by_sentence = by_sentence_of_text = sentence_matching_scores(own(codes), sentences)
+    if num_rows is not None:  # the columns of these captions are not among the rows of the images
+        by_word_of_text = score_words(regions, own(words), own(padding_mask))
+        by_sentence_of_text = sentence_matching_scores(codes, own(sentences))
+    scores = {
+        "word_image_to_text": by_word,
+        "word_text_to_image": ops.transpose(by_word_of_text),
+        "sentence_image_to_text": by_sentence,
+        "sentence_text_to_image": ops.transpose(by_sentence_of_text),
+    }
+    everyone = ops.arange(batch_size, dtype="int32")
+    is_match = ops.expand_dims(own(everyone), 1) == everyone
     is_left_out = None
     if class_ids is not None:
         class_ids = ops.cast(class_ids, "int32")
-        own_classes = _rows(class_ids, row_offset, num_rows)
-        is_left_out = ops.logical_and(
-            ops.expand_dims(own_classes, 1) == class_ids, ops.logical_not(is_match)
-        )
+        is_same_class = ops.expand_dims(own(class_ids), 1) == class_ids
+        is_left_out = ops.logical_and(is_same_class, ops.logical_not(is_match))
     return {
         name: _cross_entropy(gamma3 * score, is_match, is_left_out)
         for name, score in scores.items()

@@ -17,7 +17,9 @@ from dmgan_tf.models.model_directory import load_inception_directory, save_model
 from dmgan_tf.models.text_encoder import TextEncoder
 from dmgan_tf.text.tokenizer import Tokenizer
 from dmgan_tf.training.config import RunSettings
-from dmgan_tf.training.damsm import DAMSM, GAMMAS, EpochDecay, RetrievalValidation, create_optimizer
+from dmgan_tf.training.damsm import DAMSM, GAMMAS
+from dmgan_tf.training.optimizer import EpochDecay, adam
+from dmgan_tf.training.retrieval_validation import RetrievalValidation
 from dmgan_tf.training.session.checkpoints import named_variables
 from dmgan_tf.training.session.session import Session
 
@@ -78,10 +80,8 @@ def pretrain_damsm(
             scan_split(info, split, 0.0)  # told of now, not after the first epoch
         with session.building():
             damsm = build_damsm(config, len(vocabulary), image_size)
-            optimizer = create_optimizer(
-                damsm, EpochDecay(config.learning_rate, steps, config.learning_rate_decay)
-            )
-            damsm.compile(optimizer=optimizer, jit_compile=False)
+            decay = EpochDecay(config.learning_rate, steps, config.learning_rate_decay)
+            damsm.compile(adam(decay, config.precision))
         session.restore(damsm, training_state(damsm), steps)
         pipeline = {
             "tokenizer": Tokenizer(vocabulary),

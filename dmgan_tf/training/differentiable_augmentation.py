@@ -6,7 +6,7 @@ LARGEST_SHIFT = 1 / 8  # of the image's side, in each direction
 CUTOUT_SIDE = 1 / 3  # of the image's side
 
 
-def augment(images, draws):
+def augment(images: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
     """Shifts every image and blanks a square of it, as its random numbers say.
 
     A discriminator that sees few images learns them by heart; one that never sees the same picture

@@ -11,12 +11,14 @@ from dmgan_tf.data.splits import held_out_split
 from dmgan_tf.errors import InputError
 from dmgan_tf.models.building import build_discriminators, build_generator
 from dmgan_tf.models.model_directory import find_model_directory, load_model_directory
+from dmgan_tf.registry.catalogue import OBJECTIVES
+from dmgan_tf.registry.lookup import Choice
 from dmgan_tf.text.tokenizer import Tokenizer
 from dmgan_tf.text.vocabulary import check_same_vocabulary
 from dmgan_tf.training.config import RunSettings
 from dmgan_tf.training.damsm import GAMMAS
 from dmgan_tf.training.dmgan import DMGAN
-from dmgan_tf.training.optimizer import GuardedAdam, GuardedLossScaleOptimizer
+from dmgan_tf.training.optimizer import adam
 from dmgan_tf.training.periodic_evaluation import LOGS as EVALUATION_LOGS
 from dmgan_tf.training.periodic_evaluation import ValidationScorer, periodic_evaluation
 from dmgan_tf.training.samples import CurrentModel, SampleSheets, model_card
@@ -179,7 +181,7 @@ def build_dmgan(config, encoders):
         build_discriminators(config, word_dim),
         encoders.text_encoder,
         encoders.image_encoder,
-        objective=config.objective,
+        objective=OBJECTIVES.create(Choice.parse(config.objective)),
         damsm_weight=config.damsm_weight,
         gammas={name: damsm[name] for name in GAMMAS if name in damsm},
         kl_weight=config.kl_weight,
@@ -189,8 +191,8 @@ def build_dmgan(config, encoders):
         seed=config.seed,
     )
     dmgan.compile(
-        _adam(config, config.generator_learning_rate),
-        _adam(config, config.discriminator_learning_rate),
+        adam(config.generator_learning_rate, config.precision),
+        adam(config.discriminator_learning_rate, config.precision),
     )
     return dmgan
 
@@ -207,13 +209,6 @@ def training_state(dmgan):
     for network in dmgan.discriminators:
         state |= named_variables(f"discriminator_{network.image_size}", network.variables)
     return state
-
-
-def _adam(config, learning_rate):
-    optimizer = GuardedAdam(learning_rate, beta_1=0.5, beta_2=0.999, epsilon=1e-8)
-    if config.precision == "float16":
-        optimizer = GuardedLossScaleOptimizer(optimizer)
-    return optimizer
 
 
 def _load_encoders(damsm, info, data):

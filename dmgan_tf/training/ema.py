@@ -1,5 +1,6 @@
 """The averaged copy of the generator that is sampled, saved and served."""
 
+import keras
 import tensorflow as tf
 
 
@@ -19,18 +20,20 @@ class ExponentialMovingAverage:
             the average of a short run is not one of its first, random steps.
     """
 
-    def __init__(self, model, average, decay=0.999, warmup=False):
+    def __init__(
+        self, model: keras.Model, average: keras.Model, decay: float = 0.999, warmup: bool = False
+    ):
         self.model = model
         self.average = average
         self.decay = decay
         self.warmup = warmup
 
-    def copy(self):
+    def copy(self) -> None:
         """Makes the average equal to the model. Not for use inside a training step."""
         for average, variable in zip(self.average.weights, self.model.weights, strict=True):
             average.assign(variable)
 
-    def update(self, num_updates, is_good=True):
+    def update(self, num_updates: tf.Tensor, is_good: tf.Tensor | bool = True) -> None:
         """Moves the average towards the model, on every replica alike.
 
         Args:

@@ -1,103 +1,179 @@
-"""What keeps a step whose loss or gradient is not finite away from everything that is learned."""
+"""One optimizer's step: reduced over replicas, judged, and made or left out as a whole."""
 
 import typing
+from collections.abc import Mapping, Sequence
 
+import keras
 import tensorflow as tf
 
-from dmgan_tf.layers import tensorflow_kernels
+from dmgan_tf.layers.tensorflow_kernels import num_replicas, sum_over_replicas
 
 
-class Verdict(typing.NamedTuple):
-    """What becomes of a step; the same on every replica.
+class Outcome(typing.NamedTuple):
+    """What became of a step; the same on every replica.
 
     Args:
-        is_good: Whether it is made.
-        is_overflow: Whether only the loss scale of float16 was too large: it is left out, and the
-            scale made smaller.
+        is_good: Whether it was made.
+        is_bad: 1 for a step that was left out and should not have been there, else 0; float32. One
+            that float16 overflowed in, where a smaller loss scale may help, is neither.
+        norms: Norms of gradients, without loss scale and limit, as `NAME_gradient_norm`.
     """
 
     is_good: tf.Tensor
-    is_overflow: tf.Tensor
-
-    @property
-    def bad_steps(self):
-        """1 for a step that is left out and should not have been there, else 0; float32."""
-        return 1.0 - tf.cast(tf.logical_or(self.is_good, self.is_overflow), tf.float32)
-
-    def for_optimizer(self):
-        """The arguments of `optimizer.Guarded.apply`."""
-        return {"is_good": self.is_good, "is_overflow": self.is_overflow}
+    is_bad: tf.Tensor
+    norms: dict[str, tf.Tensor]
 
 
-def judge(losses, norms, optimizer):
-    """Whether a network's step is made.
+class GuardedStep:
+    """A step of the networks of one optimizer, which changes no byte of them if it is not finite.
 
-    Args:
-        losses: Its losses summed over replicas, a vector: one that is not finite on any replica
-            makes its sum so.
-        norms: Norms of its gradients, a vector, likewise of sums. They also show a gradient whose
-            square is beyond float32: Adam's mean square would be infinite from then on.
-        optimizer: The optimizer; its loss scale, where it has one, is given the blame for gradients
-            that overflow while the losses are finite, until it is down to 1.
-
-    Returns:
-        A `Verdict`.
-    """
-    losses_are_finite = tf.reduce_all(tf.math.is_finite(losses))
-    is_good = tf.logical_and(losses_are_finite, tf.reduce_all(tf.math.is_finite(norms)))
-    scale = getattr(optimizer, "dynamic_scale", None)
-    if scale is None:
-        return Verdict(is_good, tf.constant(False))
-    may_help = tf.logical_and(losses_are_finite, tf.convert_to_tensor(scale) > 1.0)
-    return Verdict(is_good, tf.logical_and(may_help, tf.logical_not(is_good)))
-
-
-def sum_over_replicas(gradients, scalars):
-    """Sums gradients over replicas, and a few scalars with them in the same exchange.
-
-    Args:
-        gradients: This replica's gradients. A word that occurs twice has two slices of one row; the
-            sums are dense, so that their norm is that of the gradient.
-        scalars: A vector of what else is to be summed.
-
-    Returns:
-        A tuple of the list of sums, in order, and the vector of sums.
-    """
-    gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
-    *gradients, scalars = tensorflow_kernels.sum_over_replicas([*gradients, scalars])
-    return gradients, scalars
-
-
-class Statistics:
-    """What networks learn in their forward pass, as it was when this object was made.
+    Keras' optimizers sum gradients over replicas out of sight, and judge by those of the first. How
+    large a gradient is, and whether it is finite, shows in the sum, so here the sum comes first.
 
     Batch norm and spectral normalisation store their statistics while they compute, before anyone
     knows whether the step is good. These are small vectors, so they are remembered, and put back
-    after a step that was not.
+    after a step that was not: make this object before the networks' forward pass.
 
     Args:
-        networks: Models whose layers name such variables as their `statistics`.
+        networks: The networks by their names in the logs. Their layers name the variables that a
+            forward pass in training changes as their `statistics`.
+        optimizer: A built Keras optimizer, or a `LossScaleOptimizer` around one.
+        limits: Largest norm of the gradient of some of the networks, by name.
     """
 
-    def __init__(self, networks):
-        self._variables = [
+    def __init__(
+        self,
+        networks: Mapping[str, keras.Model],
+        optimizer: keras.optimizers.Optimizer,
+        limits: Mapping[str, float] | None = None,
+    ):
+        self.networks = dict(networks)
+        self.optimizer = optimizer
+        self.limits = dict(limits or {})
+        self._is_scaled = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+        self._scale = tf.convert_to_tensor(optimizer.dynamic_scale if self._is_scaled else 1.0)
+        self._statistics = [
             variable.value
-            for network in networks
+            for network in self.networks.values()
             for layer in network._flatten_layers()
             for variable in getattr(layer, "statistics", ())
         ]
-        self._values = [tf.convert_to_tensor(variable) for variable in self._variables]
+        self._remembered = [tf.convert_to_tensor(variable) for variable in self._statistics]
 
-    def restore_unless(self, is_good):
-        """Puts the remembered values back, to the bit, if the step was not good."""
-        merge_call = tf.distribute.get_replica_context().merge_call
-        merge_call(_restore_unless, args=(self._variables, self._values, is_good))
+    def gradients(
+        self, tape: tf.GradientTape, loss: tf.Tensor, sources: Sequence[tf.Tensor]
+    ) -> list[tf.Tensor]:
+        """Returns this replica's part of the gradients by `sources`, times the loss scale.
+
+        Args:
+            tape: The tape that recorded the loss.
+            loss: Mean over this replica's examples; the sum of the parts is then the gradient of
+                the mean over the global batch.
+            sources: Variables and tensors.
+        """
+        gradients = tape.gradient(
+            loss,
+            sources,
+            output_gradients=self._scale / num_replicas(),
+            unconnected_gradients=tf.UnconnectedGradients.ZERO,
+        )
+        # A word that occurs twice has two slices of one row; dense, their norm is the gradient's.
+        return [tf.convert_to_tensor(gradient) for gradient in gradients]
+
+    def make(
+        self,
+        gradients: Sequence[tf.Tensor],
+        losses: Mapping[str, tf.Tensor],
+        at_images: Mapping[str, tf.Tensor] | None = None,
+    ) -> Outcome:
+        """Makes the step, if losses and norms of gradients are finite on all replicas.
+
+        The norms also show a gradient whose square is beyond float32: Adam's mean square would be
+        infinite from then on.
+
+        Args:
+            gradients: By all that the networks train, in their order, and then by `at_images`.
+            losses: Scalars, all of which must be finite.
+            at_images: Tensors whose gradients are measured only, by name.
+        """
+        gradients, at_images = list(gradients), list(at_images or ())
+        squares = [_sum_of_squares(gradients.pop()) for _ in at_images][::-1]
+        *gradients, sums = sum_over_replicas([*gradients, tf.stack([*losses.values(), *squares])])
+        norms, gradients = self._measured_and_limited(gradients)
+        losses_are_finite = _all_finite(sums[: len(losses)])
+        is_good = losses_are_finite & _all_finite(tf.stack(list(norms.values())))
+        # Gradients that overflow while losses are finite are the loss scale's fault, until it is 1.
+        is_overflow = losses_are_finite & (self._scale > 1.0) & ~is_good
+        if self._is_scaled:
+            gradients = [gradient / self._scale for gradient in gradients]
+        tf.distribute.get_replica_context().merge_call(
+            self._update, args=(gradients, self._remembered, is_good, is_overflow)
+        )
+        for name, square in zip(at_images, tf.unstack(sums)[len(losses) :], strict=True):
+            norms[name] = tf.sqrt(square) / self._scale
+        norms = {f"{name}_gradient_norm": norm for name, norm in norms.items()}
+        return Outcome(is_good, 1.0 - tf.cast(is_good | is_overflow, tf.float32), norms)
+
+    def _measured_and_limited(self, gradients):
+        """The norm of each network's gradient, and all gradients in order, within the limits."""
+        remaining, norms, limited = iter(gradients), {}, []
+        for name, network in self.networks.items():
+            own = [next(remaining) for _ in network.trainable_variables]
+            norms[name] = tf.linalg.global_norm(own) / self._scale
+            if name in self.limits:
+                # Keras' `global_clipnorm` acts before the sum, which clips another vector.
+                factor = self.limits[name] / tf.maximum(norms[name], self.limits[name])
+                own = [gradient * factor for gradient in own]
+            limited += own
+        return norms, limited
+
+    def _update(self, strategy, gradients, remembered, is_good, is_overflow):
+        """Branches outside of the replicas, where a branch may assign to what they share."""
+        optimizer = self.optimizer.inner_optimizer if self._is_scaled else self.optimizer
+        variables = [v for network in self.networks.values() for v in trained(network)]
+
+        def on_every_device(function, variable, *arguments):
+            strategy.extended.update(variable, function, args=arguments, group=False)
+
+        def descend(variable, gradient):
+            optimizer.update_step(gradient, variable, optimizer.learning_rate)
+
+        def make():
+            for variable, gradient in zip(variables, gradients, strict=True):
+                on_every_device(descend, variable, gradient)
+            on_every_device(lambda count: count.assign_add(1), optimizer.iterations.value)
+            if self._is_scaled:
+                on_every_device(self._grow_scale, *scale)
+
+        def leave_out():
+            for variable, value in zip(self._statistics, remembered, strict=True):
+                on_every_device(lambda variable, value: variable.assign(value), variable, value)
+            if self._is_scaled:
+                on_every_device(_shrink_scale, *scale, is_overflow)
+
+        if self._is_scaled:
+            scale = self.optimizer.dynamic_scale.value, self.optimizer.step_counter.value
+        tf.cond(strategy.experimental_local_results(is_good)[0], make, leave_out)
+
+    def _grow_scale(self, scale, steps):
+        is_due = steps + 1 >= self.optimizer.dynamic_growth_steps
+        scale.assign(tf.where(is_due, scale * 2.0, scale))
+        steps.assign(tf.where(is_due, tf.zeros_like(steps), steps + 1))
 
 
-def _restore_unless(strategy, variables, values, is_good):
-    for variable, value in zip(variables, values, strict=True):
-        strategy.extended.update(variable, _assign_unless, args=(value, is_good), group=False)
+def _shrink_scale(scale, steps, is_overflow):
+    scale.assign(tf.where(is_overflow, tf.maximum(scale * 0.5, 1.0), scale))
+    steps.assign(tf.where(is_overflow, tf.zeros_like(steps), steps))
 
 
-def _assign_unless(variable, value, is_good):
-    variable.assign(tf.where(is_good, variable, value))
+def trained(network: keras.Model) -> list[tf.Variable]:
+    """Returns TensorFlow's variables of what is trained of a network, for a tape to watch."""
+    return [variable.value for variable in network.trainable_variables]
+
+
+def _sum_of_squares(gradient):
+    return tf.reduce_sum(tf.square(tf.cast(gradient, tf.float32)))
+
+
+def _all_finite(values):
+    return tf.reduce_all(tf.math.is_finite(values))

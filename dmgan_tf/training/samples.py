@@ -9,6 +9,7 @@ from dmgan_tf.figures.contact_sheet import contact_sheet, save_png
 from dmgan_tf.models import model_card as cards
 from dmgan_tf.models.building import build_generator
 from dmgan_tf.models.text_to_image import DMGANTextToImage
+from dmgan_tf.registry.catalogue import OBJECTIVES
 
 
 class CurrentModel:
@@ -36,6 +37,7 @@ class CurrentModel:
             extra={
                 **{name: value for name, value in encoders.extra.items() if name == "damsm"},
                 "training": dataclasses.asdict(config),
+                "objective": OBJECTIVES.describe(dmgan.objective),
                 **({"started_from": str(init)} if init else {}),
             },
         )

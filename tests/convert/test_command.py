@@ -6,10 +6,11 @@ import pathlib
 
 import numpy as np
 import pytest
-from inception_recipe import recipe_state, state_shapes
+from inception_recipe import fid_inception, recipe_state, state_shapes
 from tiny_training import CONFIG
 
 from dmgan_tf import DMGANTextToImage
+from dmgan_tf.convert import inception_weights
 from dmgan_tf.convert.caption_pickle import write_vocabulary
 from dmgan_tf.convert.pytorch_file import read_pytorch_file
 from dmgan_tf.convert.pytorch_writer import write_pytorch_file
@@ -18,13 +19,13 @@ from dmgan_tf.errors import InputError
 from dmgan_tf.models.generator import Generator
 from dmgan_tf.models.model_directory import (
     ModelComponents,
-    load_inception_directory,
     load_model_directory,
     save_model_directory,
 )
 from dmgan_tf.models.text_encoder import TextEncoder
 from dmgan_tf.text.vocabulary import Vocabulary
-from dmgan_tf.training.dmgan_run import build_dmgan, train_dmgan
+from dmgan_tf.training import dmgan_run
+from dmgan_tf.training.dmgan_run import build_dmgan
 
 PARITY = pathlib.Path(__file__).parent / "parity"
 ODD, SMALL = PARITY / "odd", PARITY / "small"
@@ -53,7 +54,7 @@ def convert(run_command, tmp_path):
     return run
 
 
-def test_a_whole_model_is_converted_and_draws(convert, run_command, tmp_path):
+def test_a_whole_model_is_converted_and_draws(convert):
     directory, output = convert(*ODD_FILES, "--gamma1=3", "--sequence_length=15")
     assert "64, 128, 256 pixels, 5 channels, 3 residual blocks" in output
     config = json.loads((directory / "config.json").read_text())
@@ -68,8 +69,6 @@ def test_a_whole_model_is_converted_and_draws(convert, run_command, tmp_path):
     assert [d.image_size for d in model.discriminators] == [64, 128]
     caption = " ".join(model.vocabulary.words[1:6])
     assert model.generate([caption], seed=1).shape == (1, 256, 256, 3)
-    flags = (f"--model={directory}", f"--caption={caption}", "--num_samples=1")
-    assert run_command("sample", *flags, f"--output={tmp_path}/samples")[0] == 0
 
 
 def test_any_subset_will_do(convert):
@@ -128,29 +127,41 @@ def test_training_stands_on_converted_encoders(prepared_data, convert, run_comma
     assert trained.generate(["a red disc"]).shape == (1, 32, 32, 3)
 
 
-def test_gammas_and_words_of_the_damsm_reach_training(prepared_data, damsm_directory, tmp_path):
+@pytest.fixture
+def parts(damsm_directory):
+    """An encoders' model directory as `convert` leaves one."""
     parts = load_model_directory(damsm_directory)
     parts.extra["damsm"] = {"gamma1": 2.0, "gamma2": 3.0, "gamma3": 4.0, "max_words": 2}
     parts.extra["converted_from"] = {"text_encoder": {"file": "text_encoder.pth"}}
-    assert build_dmgan(CONFIG, parts).gammas == {"gamma1": 2.0, "gamma2": 3.0, "gamma3": 4.0}
+    return parts
 
+
+def test_gammas_and_words_of_the_damsm_reach_training(parts):
+    assert build_dmgan(CONFIG, parts).gammas == {"gamma1": 2.0, "gamma2": 3.0, "gamma3": 4.0}
+    config = dataclasses.replace(CONFIG, max_words=None)
+    assert dmgan_run._with_max_words(config, parts).max_words == 2
+
+
+@pytest.mark.slow
+def test_gammas_and_words_of_the_damsm_reach_the_trained_model(parts, prepared_data, tmp_path):
     save_model_directory(tmp_path / "damsm", **vars(parts))
     config = dataclasses.replace(CONFIG, epochs=1, max_words=None)
-    result = train_dmgan(config, prepared_data, tmp_path / "damsm", tmp_path / "run")
+    result = dmgan_run.train_dmgan(config, prepared_data, tmp_path / "damsm", tmp_path / "run")
     trained = load_model_directory(result.model).extra
     assert trained["training"]["max_words"] == 2 and trained["damsm"]["gamma3"] == 4.0
     assert "converted_from" not in trained  # the generator is of this training
 
 
-def test_an_inception_becomes_a_directory_of_its_own(convert, tmp_path):
+def test_an_inception_becomes_a_directory_of_its_own(convert, monkeypatch):
     """Through the command, so that its answer and its model card are looked at once."""
-    state = recipe_state("test:", state_shapes(num_classes=1008))
-    write_pytorch_file(tmp_path / "weights.pth", state)
-    directory, output = convert(f"--inception={tmp_path}/weights.pth")
+    monkeypatch.setattr(inception_weights, "load_inception", lambda *given: fid_inception())
+    directory, output = convert("--inception=weights.pth")
+    monkeypatch.undo()
     assert "arithmetic of fid_2015, 1008 classes" in output
-    network = load_inception_directory(directory)
+    network = inception_weights.load_inception(directory)
     assert (network.variant, network.num_classes) == ("fid_2015", 1008)
-    np.testing.assert_array_equal(network.fc.bias, state["fc.bias"])
+    for one, other in zip(network.weights, fid_inception().weights, strict=True):
+        np.testing.assert_array_equal(one, other)
     card = (directory / "README.md").read_text(encoding="utf-8")
     assert "Inception-v3" in card and "--image_weights" in card
 

@@ -11,9 +11,8 @@ import keras
 import numpy as np
 import pytest
 from differences import check_difference
-from inception_recipe import recipe_images, recipe_state, state_shapes
+from inception_recipe import fid_inception, recipe_images, recipe_state, state_shapes
 
-from dmgan_tf.convert.inception_weights import load_inception
 from dmgan_tf.convert.pytorch_writer import write_pytorch_file
 from dmgan_tf.convert.release import read_image_encoder
 from dmgan_tf.layers.resize import resize
@@ -32,28 +31,26 @@ def test_image_encoder_of_the_release(tmp_path, close):
     write_pytorch_file(tmp_path / "image_encoder.pth", state)
     encoder = read_image_encoder(tmp_path / "image_encoder.pth")
 
-    outputs = encoder.predict_on_batch(recipe_images(seed=5))
+    outputs = encoder(recipe_images(seed=5), training=False)
 
     expected = np.load(DIRECTORY / "image_encoder_outputs.npz")
     for name, part in (("region_features", "regions"), ("image_code", "image code")):
         close(f"image encoder: {part}", outputs[name], expected[name])
 
 
-def test_fid_network_of_pytorch_fid_and_torch_fidelity(tmp_path, close):
-    state = recipe_state("shared-fid:", state_shapes(num_classes=1008))
-    write_pytorch_file(tmp_path / "pt_inception-2015-12-05.pth", state)
-    network = load_inception(tmp_path / "pt_inception-2015-12-05.pth")
+def test_fid_network_of_pytorch_fid_and_torch_fidelity(close):
+    network = fid_inception()
     expected = np.load(DIRECTORY / "fid_inception_outputs.npz")
     images = recipe_images(seed=6)
 
-    outputs = network.predict_on_batch(resize(images, 299))
+    outputs = network(resize(images, 299), training=False)
     close("FID Inception: pooled features", outputs["pooled"], expected["pool_features"])
     close("FID Inception: logits", outputs["logits"], expected["logits"])
 
     # The TensorFlow 1 way: rounded to bytes, resized from the corner, scaled around 128.
     as_bytes = np.round((images + 1) * 127.5)
     resized = resize(as_bytes, 299, "legacy_tensorflow")
-    outputs = network.predict_on_batch((resized - 128) / 128)
+    outputs = network((resized - 128) / 128, training=False)
     bias = keras.ops.convert_to_numpy(network.fc.bias)
     part = "FID Inception, TensorFlow 1's resize"
     close(f"{part}: pooled features", outputs["pooled"], expected["uint8_tf1_resize_pool_features"])

@@ -4,13 +4,12 @@ import zipfile
 import keras
 import numpy as np
 import pytest
-from inception_recipe import recipe_state, state_shapes
+from inception_recipe import fid_inception, recipe_state, state_shapes
 
+from dmgan_tf.convert import inception_weights
 from dmgan_tf.convert.inception_weights import load_inception
 from dmgan_tf.convert.pytorch_writer import write_pytorch_file
 from dmgan_tf.errors import InputError
-from dmgan_tf.models.inception import InceptionV3
-from dmgan_tf.models.model_directory import save_model_directory
 
 AUXILIARY = "AuxLogits.conv0.conv.weight"
 
@@ -36,14 +35,12 @@ def value(variable):
     return keras.ops.convert_to_numpy(variable)
 
 
-@pytest.mark.parametrize(("num_classes", "variant"), [(1000, "torchvision"), (1008, "fid_2015")])
-def test_the_classes_tell_which_pytorch_network_it_is(
-    backbone, tmp_path, caplog, num_classes, variant
-):
-    state = {**backbone, **classifier(num_classes), AUXILIARY: np.ones((128, 768, 1, 1), "float32")}
+def test_the_classes_tell_which_pytorch_network_it_is(backbone, tmp_path, caplog):
+    assert (fid_inception().variant, fid_inception().num_classes) == ("fid_2015", 1008)
+    state = {**backbone, **classifier(1000), AUXILIARY: np.ones((128, 768, 1, 1), "float32")}
     write_pytorch_file(tmp_path / "weights.pth", state)
     network = load_inception(tmp_path / "weights.pth")
-    assert (network.variant, network.num_classes) == (variant, num_classes)
+    assert (network.variant, network.num_classes) == ("torchvision", 1000)
     unit = network.Mixed_6b.branch7x7_2
     expected = state["Mixed_6b.branch7x7_2.conv.weight"].transpose(2, 3, 1, 0)
     np.testing.assert_array_equal(value(unit.conv.kernel), expected)
@@ -88,14 +85,13 @@ def test_missing_and_unknown_tensors_are_named(backbone, tmp_path, caplog):
 
     write_pytorch_file(tmp_path / "more.pth", {**backbone, "extra.weight": np.ones(3, "float32")})
     with caplog.at_level(logging.WARNING):
-        load_inception(tmp_path / "more.pth", "torchvision")
+        assert load_inception(tmp_path / "more.pth", "fid_2015").variant == "fid_2015"
     assert "extra.weight" in caplog.text
 
 
 def test_a_network_that_does_not_tell_which_it_is_must_be_named(backbone, tmp_path):
     write_pytorch_file(tmp_path / "trunk.pth", backbone)
     assert "Received: no classifier. Say which it is" in line_of(tmp_path / "trunk.pth")
-    assert load_inception(tmp_path / "trunk.pth", "fid_2015").variant == "fid_2015"
     write_pytorch_file(tmp_path / "ten.pth", {**backbone, **classifier(10)})
     assert "Received: 10 classes" in line_of(tmp_path / "ten.pth")
 
@@ -173,6 +169,7 @@ def test_keras_applications_with_classifier(keras_network, keras_file):
     np.testing.assert_allclose(outputs["logits"], keras_network(images), rtol=0, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_keras_applications_without_classifier(tmp_path):
     headless = keras.applications.InceptionV3(weights=None, include_top=False)
     headless.save(tmp_path / "inception.h5")  # the older format
@@ -205,20 +202,20 @@ def test_without_network_the_file_to_fetch_is_named(monkeypatch):
     assert "no route" in line and "inception_v3_weights_tf_dim_ordering_tf_kernels.h5" in line
 
 
-def test_another_keras_network_is_refused(tmp_path):
-    other = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
-    other.save_weights(tmp_path / "other.weights.h5")
-    assert "keras.applications.InceptionV3" in line_of(tmp_path / "other.weights.h5")
+def test_keras_files_with_and_without_classifier_and_of_another_network(tmp_path, monkeypatch):
+    """With networks of one layer and of two in the place of those of `keras.applications`."""
 
+    def network(weights, include_top):
+        layers = [keras.layers.Conv2D(2, 1), keras.layers.Dense(3)]
+        return keras.Sequential([keras.Input((4, 4, 3)), *layers[: 1 + include_top]])
 
-def test_our_own_directory(tmp_path):
-    network = InceptionV3("fid_2015", num_classes=3)
-    network.build()
-    save_model_directory(tmp_path / "inception", inception=network)
-    loaded = load_inception(tmp_path / "inception")
-    assert (loaded.variant, loaded.num_classes) == ("fid_2015", 3)
-    for one, other in zip(loaded.get_weights(), network.get_weights(), strict=True):
-        np.testing.assert_array_equal(one, other)
+    monkeypatch.setattr(keras.applications, "InceptionV3", network)
+    for include_top in (True, False):
+        path = tmp_path / f"{include_top}.weights.h5"
+        network(None, include_top).save_weights(path)
+        assert len(inception_weights._keras_network(path).layers) == 1 + include_top
+    keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)]).save_weights(path)
+    assert "keras.applications.InceptionV3" in line_of(path)
 
 
 def test_a_model_without_inception_is_refused(damsm_directory):

@@ -139,7 +139,11 @@ def test_discriminator_objective_of_the_release(close):
     real = discriminator(images, sentences)
     fake = discriminator(generated("small")["images"][0], sentences)
     features = discriminator.extract_features(images)
-    mismatched = discriminator.conditional_logits(features[:-1], sentences[1:])
-    loss = losses.discriminator_loss(real, fake, mismatched, objective="release")
+    count = len(sentences)
+    mismatched = {
+        "conditional_logits": discriminator.conditional_logits(features, np.roll(sentences, -1, 0)),
+        "weights": [count / (count - 1)] * (count - 1) + [0.0],
+    }
+    loss = losses.ReleaseObjective().discriminator_loss(real, fake, mismatched)
     reference_loss = expected["d64_loss_with_mismatched_pairs"]
     close("discriminator's objective", np.mean(loss), reference_loss, relative=True)

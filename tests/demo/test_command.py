@@ -38,8 +38,8 @@ def without_gradio(monkeypatch):
     monkeypatch.setattr(builtins, "__import__", missing)
 
 
-def test_without_gradio(error_line, without_gradio, finished_run):
-    line = error_line("demo", f"--model={finished_run}")
+def test_without_gradio(error_line, without_gradio, vivid_model):
+    line = error_line("demo", f"--model={vivid_model}")
     assert "Gradio" in line and 'pip install "dmgan_tf[demo]"' in line
 
 
@@ -50,15 +50,15 @@ def test_flags_that_cannot_be_used(error_line):
     assert "many" in error_line("demo", "--model=x", "--port=many")
 
 
-def test_a_port_in_use(error_line, needs_gradio, finished_run):
+def test_a_port_in_use(error_line, needs_gradio, vivid_model):
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        line = error_line("demo", f"--model={finished_run}", f"--port={port}")
+        line = error_line("demo", f"--model={vivid_model}", f"--port={port}")
     assert f"--port={port}: Address already in use" in line
 
 
-def test_a_host_that_is_not_this_machine(error_line, needs_gradio, finished_run):
-    line = error_line("demo", f"--model={finished_run}", "--host=192.0.2.1", "--port=0")
+def test_a_host_that_is_not_this_machine(error_line, needs_gradio, vivid_model):
+    line = error_line("demo", f"--model={vivid_model}", "--host=192.0.2.1", "--port=0")
     assert "--host=192.0.2.1" in line
 
 

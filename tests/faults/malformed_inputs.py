@@ -170,26 +170,29 @@ def _work(scratch: pathlib.Path, seed: int) -> None:
     """Runs the cases that come in as lines, and answers each with a line."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what libraries print goes to the log
-    from faults.kinds import KINDS
     from faults.originals import make_originals
-    from faults.planted import PLANTED
 
     originals = scratch / "originals"
     if not originals.exists():
         make_originals(scratch / "making")
         (scratch / "making").rename(originals)
-    kinds = {kind.name: kind for kind in (*KINDS, *PLANTED)}
     print("ready", file=answers, flush=True)
     for line in sys.stdin:
-        name, number = json.loads(line)
-        print(json.dumps(_run_case(kinds[name], number, scratch, seed)), file=answers, flush=True)
+        print(json.dumps(run_case(*json.loads(line), scratch, seed)), file=answers, flush=True)
 
 
-def _run_case(kind, number, scratch, seed):
+def run_case(name: str, number: int, scratch: pathlib.Path, seed: int = 0):
+    """Runs one case in this process, which it may end: `(outcome, message, megabytes)`.
+
+    The originals lie in `scratch/originals`.
+    """
+    from faults.kinds import KINDS
+    from faults.planted import PLANTED
     from faults.readers import clear_output
 
     from dmgan_tf.errors import InputError
 
+    kind = next(kind for kind in (*KINDS, *PLANTED) if kind.name == name)
     place = scratch / "case"
     clear_output(place)
     random_state = random.Random(f"{seed}/{kind.name}/{number}")

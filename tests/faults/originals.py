@@ -27,7 +27,7 @@ from dmgan_tf.models.model_directory import save_model_directory
 from dmgan_tf.text.vocabulary import Vocabulary
 from dmgan_tf.training.session.checkpoints import CheckpointStore
 
-PARITY = pathlib.Path(__file__).resolve().parents[1] / "conversion" / "parity" / "small"
+PARITY = pathlib.Path(__file__).resolve().parents[1] / "convert" / "parity" / "small"
 CAPTIONS = [
     "a red disc",
     "the SQUARE is blue!",

@@ -5,7 +5,6 @@ does is a fault. Of a command, `InputError` stands for exit status 2 and one lin
 """
 
 import contextlib
-import importlib
 import io
 import logging
 import pathlib
@@ -13,7 +12,7 @@ import random
 import shutil
 import sys
 
-from absl import app, flags
+from commands import command_module, defined_flags
 from faults.originals import checkpoint_variables
 from PIL import Image
 
@@ -48,22 +47,21 @@ def run_command(name: str, *arguments: str) -> None:
         InputError: If it ended with status 2 and one line; the line is its message.
         AssertionError: If it ended in any other way than that or status 0.
     """
-    module = importlib.import_module(f"dmgan_tf.{name}")
-    app.define_help_flags()
-    handlers, others, argv = logging.root.handlers[:], set(flags.FLAGS), sys.argv
-    module.define_flags()
+    module = command_module(name)
+    handlers, argv = logging.root.handlers[:], sys.argv
     sys.argv = [name, *map(str, arguments)]
     output, status = io.StringIO(), 0
     try:
-        with contextlib.redirect_stderr(output), contextlib.redirect_stdout(output):
+        with (
+            defined_flags(module),
+            contextlib.redirect_stderr(output),
+            contextlib.redirect_stdout(output),
+        ):
             command.run(module.main)
     except SystemExit as ended:
         status = ended.code or 0
     finally:
         logging.root.handlers[:], sys.argv = handlers, argv
-        for flag in set(flags.FLAGS) - others:
-            delattr(flags.FLAGS, flag)
-        flags.FLAGS.unparse_flags()
     text = output.getvalue()
     errors = [line for line in text.splitlines() if line.startswith("error: ")]
     if status == 2 and len(errors) == 1 and "Traceback" not in text:

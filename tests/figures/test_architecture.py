@@ -14,7 +14,7 @@ from dmgan_tf.figures.architecture import architecture_figure
 from dmgan_tf.figures.canvas import text_width
 from dmgan_tf.figures.network_parts import architecture_table, named_shape, read_architecture
 from dmgan_tf.layers.memory import MemoryReading
-from dmgan_tf.losses import discriminator_loss, matching_losses
+from dmgan_tf.losses import Objective, matching_losses
 from dmgan_tf.models.discriminator import Discriminator
 from dmgan_tf.models.generator import Generator
 from dmgan_tf.text.vocabulary import Vocabulary
@@ -147,7 +147,9 @@ def assert_legible(figure, found):
 
 
 def test_a_model_is_drawn_without_a_clash_on_a_page_with_a_white_edge(monkeypatch, architecture):
-    figure, found = written(monkeypatch, architecture, (discriminator_loss, matching_losses))
+    figure, found = written(
+        monkeypatch, architecture, (Objective.discriminator_loss, matching_losses)
+    )
     assert_legible(figure, found)
     texts = [text for text, *_ in found]
     names = {"MemoryWriting", "MemoryReading", "GatedResponse", "ImageEncoder", "in training"}
@@ -184,7 +186,9 @@ def test_a_model_is_drawn_without_a_clash_on_a_page_with_a_white_edge(monkeypatc
 )
 def test_every_model_is_drawn_as_it_is(monkeypatch, encoders, settings, names, missing):
     architecture = read_architecture(make_model(encoders, **settings))
-    figure, found = written(monkeypatch, architecture, (discriminator_loss, matching_losses))
+    figure, found = written(
+        monkeypatch, architecture, (Objective.discriminator_loss, matching_losses)
+    )
     assert_legible(figure, found)
     texts = {text for text, *_ in found}
     assert set(names) <= texts and not set(missing) & texts

@@ -56,7 +56,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(VALUES, st.integers(3, 5))
 def test_reads_what_pickle_writes(value, protocol):
     assert load(pickle.dumps(value, protocol)) == value
@@ -90,7 +90,7 @@ def test_a_list_that_contains_itself():
 
 
 def test_a_list_nested_deeper_than_the_stack():
-    depth = 200_000
+    depth = 100_000
     value = load(b"]" * depth + b"a" * (depth - 1) + b".")
     for _ in range(depth - 1):
         (value,) = value

@@ -54,6 +54,14 @@ def test_splits_are_contiguous_and_cover_all(num_splits):
     assert score_of(LOGITS, num_splits=num_splits) == pytest.approx(expected, rel=1e-12, abs=1e-12)
 
 
+def test_shuffled_splits_are_those_of_the_shuffled_images():
+    """Split k has the images that stand in its place after torch-fidelity's permutation."""
+    score = InceptionScore(NUM_IMAGES, 5, shuffle_seed=3)
+    score.update(LOGITS)
+    shuffled = LOGITS[np.random.RandomState(3).permutation(NUM_IMAGES)]
+    assert score.result() == pytest.approx(score_of(shuffled, num_splits=5), rel=1e-12)
+
+
 @given(st.lists(st.integers(0, NUM_IMAGES), max_size=12), st.integers(1, NUM_IMAGES))
 @settings(deadline=None)
 def test_batches_make_no_difference(cuts, num_splits):

@@ -68,10 +68,10 @@ def run(models, inputs):
         "fake": fake,
         "regions": regions,
         "losses": [
-            losses.discriminator_loss(
-                real, fake, fake["conditional_logits"][1:], objective="release"
+            losses.ReleaseObjective().discriminator_loss(
+                real, fake, {**fake, "weights": keras.ops.ones_like(fake["conditional_logits"])}
             ),
-            losses.generator_loss(fake, objective="paper"),
+            losses.PaperObjective().generator_loss(fake),
             losses.conditioning_divergence(mean, log_variance),
             losses.matching_losses(regions, encoded, token_ids != 0, inputs["class_ids"]),
         ],

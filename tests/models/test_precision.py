@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from dmgan_tf.losses import generator_loss
+from dmgan_tf.losses import ReleaseObjective
 from dmgan_tf.models.discriminator import Discriminator
 from dmgan_tf.models.generator import Generator
 from dmgan_tf.models.text_encoder import TextEncoder
@@ -103,7 +103,7 @@ def test_variables_and_gradients(dtype):
     }
     with tf.GradientTape() as tape:
         outputs, logits = draw(models, training=True)
-        loss = tf.reduce_mean(generator_loss(logits, objective="release"))
+        loss = tf.reduce_mean(ReleaseObjective().generator_loss(logits))
         # Every stage, as in training, so that no variable is left without a gradient.
         loss += sum(tf.reduce_mean(image**2) for image in outputs["images"])
         scaled = loss * 128.0  # as a loss scale does, or small gradients vanish in float16

@@ -4,7 +4,7 @@ import shutil
 
 import numpy as np
 import pytest
-from tiny_training import CONFIG, values_of
+from tiny_training import CONFIG, make_dmgan, values_of
 
 from dmgan_tf.data.preparation import prepare
 from dmgan_tf.data.records import load_dataset_info
@@ -55,6 +55,14 @@ def test_the_model_is_the_average_of_the_last_checkpoint(finished_run, damsm_dir
         for one, other in zip(*weights, strict=True):
             np.testing.assert_array_equal(one, other)
     assert model.extra["training"] == json.loads(json.dumps(dataclasses.asdict(CONFIG)))
+
+
+def test_the_optimizers_are_the_releases():
+    dmgan = make_dmgan(generator_learning_rate=1e-3)
+    for optimizer, rate in ((dmgan.optimizer, 1e-3), (dmgan.discriminator_optimizer, 2e-4)):
+        assert float(optimizer.learning_rate) == pytest.approx(rate)
+        numbers = (optimizer.beta_1, optimizer.beta_2, optimizer.epsilon)
+        assert numbers == (0.5, 0.999, 1e-8)
 
 
 def test_the_card_says_what_it_is(finished_run):
@@ -111,3 +119,10 @@ def test_what_cannot_be_trained_leaves_no_trace(
     with pytest.raises(InputError, match=message):
         train_dmgan(config, prepared_data, damsm_directory, tmp_path / "run", **arguments)
     assert not (tmp_path / "run").exists()
+
+
+def test_the_sheets_show_captions_of_the_validation_split(validated_data):
+    info = load_dataset_info(validated_data)
+    captions = dmgan_run._held_out_captions(validated_data, info)
+    assert len(captions) == info.split("validation").num_images
+    assert len(set(captions)) == 2  # of two classes

@@ -1,5 +1,7 @@
 """A Keras model whose own training step runs under every distribution strategy."""
 
+from collections.abc import Callable, Mapping
+
 import keras
 import tensorflow as tf
 
@@ -22,8 +24,10 @@ class ReplicatedModel(keras.Model):
     # With several workers, a float32 variable of this process alone: 1 asks all of them to stop.
     # The logs of every step then hold "stop_requested", how many workers ask.
     stop_requested = None
+    # What a checkpoint keeps of how it was trained, beside variables, as JSON by what it is.
+    described: Mapping[str, str] = {}
 
-    def make_train_function(self, force=False):
+    def make_train_function(self, force: bool = False) -> Callable:
         """Makes the function of an iterator that `fit` calls for every step."""
         if self.train_function is not None and not force:
             return self.train_function

@@ -2,13 +2,13 @@
 
 import logging
 import math
+from collections.abc import Callable, Mapping
 
 import keras
 
 from dmgan_tf.errors import TrainingDiverged
 from dmgan_tf.training.session.callbacks import BAD_STEPS
 
-_TRIAL = 10  # times the patience: how long a run without another return is on trial at most
 _MAX_ROLLBACKS = 3  # to one checkpoint
 _MAX_WARNINGS = 20  # a run that lives with bad steps is not to fill the disk with them
 _MAX_NAMES = 4
@@ -21,7 +21,7 @@ _ADVICE = (
 class HealthMonitor(keras.callbacks.Callback):
     """Reports bad steps, and after too many in a row goes back to the last checkpoint or stops.
 
-    The training step itself leaves a bad step out (`step_guard`); a few, of a rare overflow or an
+    The training step itself leaves a bad step out (`GuardedStep`); a few, of a rare overflow or an
     odd image, do no harm. Many in a row mean weights that no step can leave: finite, but so large
     that the loss is not. Put it before the callback that saves checkpoints, which should not save
     while `is_healthy` is false.
@@ -36,7 +36,13 @@ class HealthMonitor(keras.callbacks.Callback):
         initial_step: Steps that were taken before.
     """
 
-    def __init__(self, restore, on_nan="rollback", patience=10, initial_step=0):
+    def __init__(
+        self,
+        restore: Callable[[], int | None],
+        on_nan: str = "rollback",
+        patience: int = 10,
+        initial_step: int = 0,
+    ):
         super().__init__()
         self.restore = restore
         self.on_nan = on_nan
@@ -45,43 +51,35 @@ class HealthMonitor(keras.callbacks.Callback):
         self._in_a_row = {}
         self._restored_step = None
         self._num_rollbacks = 0
-        self._steps_on_trial = 0
-        self._trial_ends = 0
+        self._on_trial_to = initial_step
         self._num_warnings = 0
 
     @property
-    def is_healthy(self):
+    def is_healthy(self) -> bool:
         """Whether the weights are worth going back to.
 
-        The last step was good; after a return, as many in a row as it takes to act, or ten times
-        as many with bad ones among them. Otherwise one lucky step after each return would make a
-        new checkpoint, and the returns would never end.
+        The last step was good; and after a return, twice as many steps went by as bad ones in a row
+        lead to another. Otherwise one lucky step after each return would make a new checkpoint, and
+        the returns would never end.
         """
-        return self._steps_on_trial == 0 and not any(self._in_a_row.values())
+        return self.step >= self._on_trial_to and not any(self._in_a_row.values())
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
         """Reads the flags of bad steps in the logs of a step.
 
         Raises:
             TrainingDiverged: If there is nothing left to try.
         """
         self.step += 1
-        flags = {
-            name.removesuffix(BAD_STEPS).rstrip("_") or "DAMSM": value > 0
-            for name, value in (logs or {}).items()
-            if name.endswith(BAD_STEPS)
-        }
-        new = [name for name in flags if flags[name] and not self._in_a_row.get(name)]
-        for network, is_bad in flags.items():
-            self._in_a_row[network] = self._in_a_row.get(network, 0) + 1 if is_bad else 0
+        new, lost = [], []
+        for flag, value in (logs or {}).items():
+            if flag.endswith(BAD_STEPS):
+                network = flag.removesuffix(BAD_STEPS).rstrip("_") or "DAMSM"
+                count = self._in_a_row[network] = self._in_a_row.get(network, 0) + 1 if value else 0
+                new += [network] * (count == 1)
+                lost += [network] * (count >= self.patience)
         if new:
             self._warn(new, logs)
-        if self._steps_on_trial:
-            is_bad = any(flags.values())
-            self._steps_on_trial = self.patience if is_bad else self._steps_on_trial - 1
-            if self.step >= self._trial_ends:
-                self._steps_on_trial = 0
-        lost = [name for name, count in self._in_a_row.items() if count >= self.patience]
         if lost:
             self._act(lost, logs)
 
@@ -103,22 +101,20 @@ class HealthMonitor(keras.callbacks.Callback):
         )
         if self.on_nan == "stop":
             raise TrainingDiverged(f"{problem}. {_ADVICE}; --resume goes on from the last good.")
-        restored_step = self.restore()
-        if restored_step is None:
+        step = self.restore()
+        if step is None:
             raise TrainingDiverged(f"{problem}; there is no checkpoint to go back to. {_ADVICE}.")
-        is_same = restored_step == self._restored_step
-        self._num_rollbacks = self._num_rollbacks + 1 if is_same else 1
-        self._restored_step = restored_step
+        self._num_rollbacks = self._num_rollbacks + 1 if step == self._restored_step else 1
+        self._restored_step = step
         if self._num_rollbacks > _MAX_ROLLBACKS:
             raise TrainingDiverged(
                 f"{problem}; so it went after each of {_MAX_ROLLBACKS} returns to the checkpoint "
-                f"of step {restored_step}. {_ADVICE}; --resume goes on from it, or, if its file is "
-                "moved away, from the one before."
+                f"of step {step}. {_ADVICE}; --resume goes on from it, or, if its file is moved "
+                "away, from the one before."
             )
-        logging.warning("%s. Going on with the weights of step %d.", problem, restored_step)
+        logging.warning("%s. Going on with the weights of step %d.", problem, step)
         self._in_a_row.clear()
-        self._steps_on_trial = self.patience
-        self._trial_ends = self.step + _TRIAL * self.patience
+        self._on_trial_to = self.step + 2 * self.patience
 
 
 def _what_is_not_finite(networks, logs):

@@ -130,6 +130,7 @@ class Session:
             "data set": self.info.fingerprint,
             "choice of readable records": self.readable.digest,
             "DAMSM": digest_of_variables([w for w in model.weights if id(w) not in saved]),
+            **model.described,
         }
         self._check_agreement()
         return self.step
