@@ -323,7 +323,6 @@ MUTATIONS = {
             'for name in ("validation", "test"):',
             'for name in ("test", "validation"):',
             "data/test_splits.py",
-            "training/test_held_out.py",
         ),
         _of(  # a word less in the vocabulary
             "text/vocabulary.py",

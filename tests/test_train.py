@@ -1,29 +1,19 @@
 """The `train` command: its flags, and one run of it as a user starts it."""
 
+import dataclasses
 import json
 import subprocess
 import sys
 
 import pytest
 from source_imports import ROOT
-from tiny_training import save_damsm
+from tiny_training import CONFIG, flags_of, save_damsm
 
 from dmgan_tf.data.preparation import prepare
 from dmgan_tf.data.sources.image_folder import read_image_folder
 from dmgan_tf.data.splits import hold_out_validation
 
-TINY_FLAGS = (
-    "--epochs=1",
-    "--batch_size=4",
-    "--channels=4",
-    "--discriminator_channels=4",
-    "--noise_dim=5",
-    "--condition_dim=4",
-    "--num_residual_blocks=1",
-    "--base_size=16",
-    "--num_stages=2",
-    "--max_words=4",
-)
+TINY_FLAGS = flags_of(dataclasses.replace(CONFIG, epochs=1))
 
 
 def test_a_run_and_its_resumption_by_its_own_flags(

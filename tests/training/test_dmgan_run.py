@@ -119,3 +119,10 @@ def test_what_cannot_be_trained_leaves_no_trace(
     with pytest.raises(InputError, match=message):
         train_dmgan(config, prepared_data, damsm_directory, tmp_path / "run", **arguments)
     assert not (tmp_path / "run").exists()
+
+
+def test_the_sheets_show_captions_of_the_validation_split(validated_data):
+    info = load_dataset_info(validated_data)
+    captions = dmgan_run._held_out_captions(validated_data, info)
+    assert len(captions) == info.split("validation").num_images
+    assert len(set(captions)) == 2  # of two classes
