@@ -23,15 +23,15 @@ MAY_IMPORT = {
     "figures": set(),
     "models": {"layers", "text"},
     "data": {"text"},
-    "demo": {"figures", "text"},
-    "metrics": {"models", "layers", "text"},
+    "demo": {"figures", "models", "text"},
+    "metrics": set(),
     "convert": {"models", "layers", "text"},
-    "evaluate": {"metrics", "convert", "models", "data", "text"},
+    "evaluate": {"metrics", "convert", "models", "layers", "data", "text"},
     "serving": {"models", "layers", "text"},
     "training": {"models", "layers", "losses", "data", "text", "figures", "metrics", "evaluate"},
     "__init__": {"models"},
 }
-KERAS_ONLY = {"layers", "models", "losses"}  # they also run on Keras' other backends
+KERAS_ONLY = {"layers", "models", "losses", "metrics"}  # they also run on Keras' other backends
 # Beside the commands and text/tokenizer.py; convert reads TensorFlow 1 checkpoints with it.
 TENSORFLOW_IN = {"data", "training", "serving", "convert", "evaluate"}
 # A fused batch norm makes training on a CPU twice as fast; its caller does without elsewhere.

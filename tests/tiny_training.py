@@ -1,6 +1,7 @@
 """The smallest DM-GAN that has every part, and batches to train it with."""
 
 import dataclasses
+import functools
 
 import keras
 import numpy as np
@@ -11,7 +12,9 @@ from dmgan_tf.models.model_directory import ModelComponents, save_model_director
 from dmgan_tf.models.text_encoder import TextEncoder
 from dmgan_tf.text.vocabulary import Vocabulary
 from dmgan_tf.training.config import DMGANConfig, PretrainingConfig
+from dmgan_tf.training.damsm import DAMSM
 from dmgan_tf.training.dmgan_run import build_dmgan
+from dmgan_tf.training.optimizer import adam
 
 CONFIG = DMGANConfig(
     epochs=2,
@@ -37,6 +40,9 @@ PRETRAINING = PretrainingConfig(
     embedding_dim=6,
     dropout=0.5,
 )
+
+
+VOCABULARY = Vocabulary(["a", "red", "green", "apple", "pear", "leaf"])
 
 
 def flags_of(settings):
@@ -71,9 +77,67 @@ def save_damsm(directory, vocabulary, with_image_encoder=True):
 
 def make_dmgan(**settings):
     """A compiled `DMGAN`; the same settings give the same weights."""
-    encoders = make_encoders(Vocabulary(["a", "red", "green", "apple", "pear", "leaf"]))
+    encoders = make_encoders(VOCABULARY)
     keras.utils.set_random_seed(3)
     return build_dmgan(dataclasses.replace(CONFIG, **settings), encoders)
+
+
+def make_damsm(precision="float32", learning_rate=0.002, **settings):
+    """A compiled `DAMSM`; the same settings give the same weights."""
+    dtype = DMGANConfig(precision=precision).dtype_policy
+    encoders = make_encoders(VOCABULARY, dtype)
+    damsm = DAMSM(encoders.text_encoder, encoders.image_encoder, image_size=32, **settings)
+    damsm.compile(adam(learning_rate, precision))
+    return damsm
+
+
+@functools.cache
+def _made(make, **settings):
+    model = make(**settings)
+    optimizers = [getattr(model, name, None) for name in ("optimizer", "discriminator_optimizer")]
+    variables = [*model.variables, *(v for one in optimizers if one for v in one.variables)]
+    return model, variables, values_of(variables)
+
+
+def shared(make, **settings):
+    """A model of `make_dmgan` or `make_damsm` that is made once for all tests, at its first values.
+
+    For tests that take steps and change no attribute of it but by `monkeypatch`.
+    """
+    model, variables, values = _made(make, **settings)
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
+    return model
+
+
+def take_step(model, batch, strategy=None):
+    """One eager step, without the time to trace it; its logs as numbers.
+
+    Args:
+        model: A `DMGAN` or `DAMSM`.
+        batch: The global batch.
+        strategy: That of the model, if it has replicas; the logs are means over them.
+    """
+    if strategy is None:
+        logs = model.train_step(batch)
+    else:
+        share = strategy.experimental_distribute_values_from_function(
+            lambda context: replica_part(batch, context.replica_id_in_sync_group, strategy)
+        )
+        logs = strategy.run(model.train_step, args=(share,))
+        logs = {name: strategy.experimental_local_results(value) for name, value in logs.items()}
+    return {name: float(np.mean(value)) for name, value in logs.items()}
+
+
+def replica_part(batch, index, strategy):
+    """The rows of a global batch that a replica gets."""
+    count = strategy.num_replicas_in_sync
+
+    def part(values):
+        size = len(values) // count
+        return values[index * size : (index + 1) * size]
+
+    return tf.nest.map_structure(part, batch)
 
 
 def make_batch(seed, size=4):

@@ -54,7 +54,7 @@ def _packaged_file():
 
 
 def efficientnet_entries(network: EfficientNetLite0) -> Iterator[Entry]:
-    """The table of an `EfficientNetLite0`, by the names of `efficientnet_lite_pytorch`."""
+    """Yields the table of an `EfficientNetLite0`, by the names of `efficientnet_lite_pytorch`."""
     yield from _unit_entries(network.stem, "_conv_stem", "_bn0")
     for number, block in enumerate(network.blocks):
         name = f"_blocks.{number}"

@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from dmgan_tf.data.sources.image_folder import CaptionedImage, class_name, first_by_hash
+from dmgan_tf.data.sources.source import CaptionedImage, class_name, first_by_hash
 from dmgan_tf.errors import InputError
 
 if TYPE_CHECKING:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from dmgan_tf.errors import InputError
 from dmgan_tf.text.tokenizer import shortened
+from dmgan_tf.text.vocabulary import Vocabulary
 from dmgan_tf.text.words import split_words
 
 MOST_SAMPLES = 8
@@ -53,7 +54,7 @@ class Piece:
     place: int | None = None
 
 
-def pieces_of(caption: str, vocabulary) -> list[Piece]:
+def pieces_of(caption: str, vocabulary: Vocabulary) -> list[Piece]:
     """Takes a caption apart by the tokenizer's rule; the texts, joined, are the caption.
 
     Args:
@@ -71,8 +72,8 @@ def pieces_of(caption: str, vocabulary) -> list[Piece]:
     return pieces
 
 
-def checked_caption(caption) -> str:
-    """A caption that can be read, whether or not the model knows its words.
+def checked_caption(caption: object) -> str:
+    """Returns a caption that can be read, whether or not the model knows its words.
 
     Args:
         caption: What came from the page, or from a program in its place.
@@ -107,7 +108,7 @@ def checked_caption(caption) -> str:
 
 
 def known_words(pieces: Sequence[Piece], examples: Sequence[str]) -> str:
-    """The known words of a caption, as a caption of their own.
+    """Returns the known words of a caption, as a caption of their own.
 
     Args:
         pieces: Of `pieces_of`.
@@ -125,8 +126,8 @@ def known_words(pieces: Sequence[Piece], examples: Sequence[str]) -> str:
     return " ".join(known)
 
 
-def checked_number(value, name: str, lowest: int, highest: int) -> int:
-    """A whole number from the page.
+def checked_number(value: object, name: str, lowest: int, highest: int) -> int:
+    """Returns a whole number from the page.
 
     Args:
         value: What came; an emptied field gives `None`.
@@ -150,8 +151,8 @@ def checked_number(value, name: str, lowest: int, highest: int) -> int:
     return int(value)
 
 
-def examples_for(vocabulary) -> list[str]:
-    """Captions that a model knows every word of, to start from.
+def examples_for(vocabulary: Vocabulary) -> list[str]:
+    """Returns captions that a model knows every word of, to start from.
 
     Args:
         vocabulary: The model's `Vocabulary`.

@@ -20,12 +20,12 @@ _TEMPLATE_SIGNS = str.maketrans({sign: f"&#{ord(sign)};" for sign in "{}$`\\"})
 
 
 def escaped(text: str) -> str:
-    """Text that stands in HTML as what it is, in an attribute, too."""
+    """Returns text that stands in HTML as what it is, in an attribute, too."""
     return html.escape(text).translate(_TEMPLATE_SIGNS)
 
 
 def caption_markup(pieces: Sequence[Piece]) -> str:
-    """A caption, its known words as buttons, its unknown ones struck through.
+    """Returns a caption, its known words as buttons, its unknown ones struck through.
 
     Args:
         pieces: Of `pieces_of`; none give nothing.
@@ -54,7 +54,7 @@ def caption_markup(pieces: Sequence[Piece]) -> str:
 
 
 def message_markup(pieces: Sequence[Piece], message: str) -> str:
-    """What the page shows when nothing could be drawn.
+    """Returns what the page shows when nothing could be drawn.
 
     Args:
         pieces: The caption's, if it came so far.
@@ -68,7 +68,7 @@ def message_markup(pieces: Sequence[Piece], message: str) -> str:
 
 
 def result_markup(pieces: Sequence[Piece], drawings: Sequence[Drawing], seed: int) -> str:
-    """All samples of a caption, the first one chosen.
+    """Returns all samples of a caption, the first one chosen.
 
     Args:
         pieces: Of `pieces_of`.
@@ -89,7 +89,7 @@ def result_markup(pieces: Sequence[Piece], drawings: Sequence[Drawing], seed: in
 
 
 def map_attributes(scores: np.ndarray) -> str:
-    """Which word each place of a picture reads, for `page.js`.
+    """Returns which word each place of a picture reads, for `page.js`.
 
     Args:
         scores: Float `(side, side, words)`, a word's share in what a pixel reads.

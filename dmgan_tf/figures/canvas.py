@@ -49,6 +49,7 @@ def import_matplotlib():
         import matplotlib.figure
         import matplotlib.font_manager
         import matplotlib.ft2font
+        import matplotlib.patches
         import matplotlib.textpath
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "matplotlib":
@@ -214,6 +215,43 @@ class Canvas:
         )
         axes.set_axis_off()
         return axes
+
+    @functools.cached_property
+    def _page(self):
+        """Axes of the whole page, in pixels from its upper left corner."""
+        axes = self.axes(0, 0, self.width, self.height)
+        axes.set_xlim(0, self.width)
+        axes.set_ylim(self.height, 0)
+        return axes
+
+    def rounded(self, left, top, width, height, radius, edge, fill, depth=2):
+        """Draws a rectangle with rounded corners, over those of a lower depth and under type."""
+        patch = import_matplotlib().patches.FancyBboxPatch(
+            (left, top),
+            width,
+            height,
+            boxstyle=f"round,pad=0,rounding_size={radius}",
+            facecolor=fill,
+            edgecolor=edge,
+            linewidth=2.6,
+            zorder=depth,
+        )
+        self._page.add_patch(patch)
+
+    def arrow(self, start, end):
+        """Draws an arrow from one point to another, `(x, y)` each."""
+        arrow = import_matplotlib().patches.FancyArrowPatch(
+            start,
+            end,
+            arrowstyle="-|>,head_length=8,head_width=4",
+            color=PALE_INK,
+            linewidth=2.6,
+            shrinkA=0,
+            shrinkB=0,
+            mutation_scale=2,
+            zorder=1,
+        )
+        self._page.add_patch(arrow)
 
     def colour_scale(self, left, top, width, low, high, marks=()):
         """Draws all colours side by side, with the values of the ends written below.

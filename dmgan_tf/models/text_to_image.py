@@ -1,6 +1,7 @@
 """`DMGANTextToImage`: what a user loads and calls."""
 
 import numbers
+import os
 from collections.abc import Iterable, Sequence
 
 import keras
@@ -76,7 +77,12 @@ class DMGANTextToImage:
         return self._tokenizer
 
     @classmethod
-    def from_preset(cls, preset, dtype=None):
+    def from_preset(
+        cls,
+        preset: str | os.PathLike,
+        dtype: str | None = None,
+        allow_modules: Sequence[str] = (),
+    ) -> "DMGANTextToImage":
         """Loads a model.
 
         Args:
@@ -84,15 +90,14 @@ class DMGANTextToImage:
                 package, such as `"emoji_128"`, or the handle of one on a hub, `"hf://USER/MODEL"`
                 or `"kaggle://USER/MODEL/keras/VARIATION"`.
             dtype: Keras dtype policy, such as `"mixed_bfloat16"`; float32 if `None`.
-
-        Returns:
-            A `DMGANTextToImage`.
+            allow_modules: Modules outside the package whose code a model may run, if it names
+                classes of them; a downloaded model runs no other.
 
         Raises:
-            InputError: If there is no such model, or it cannot be fetched, is damaged, or has no
-                generator.
+            InputError: If there is no such model, or it cannot be fetched, is damaged, has no
+                generator, or names code of a module that is not allowed.
         """
-        components = load_model_directory(preset, dtype=dtype)
+        components = load_model_directory(preset, dtype, allow_modules)
         if components.generator is None:
             raise InputError(
                 f"{preset} holds no generator (a DAMSM's model directory has encoders only). "

@@ -142,8 +142,8 @@ def huge_images():
 # Prints the megabytes that the rest took beyond those of what is imported first.
 MEASURED = """
 import resource, sys
-from dmgan_tf.data import pipeline, preparation, records, scan
-from dmgan_tf.data.image_folder import read_image_folder
+from dmgan_tf.data import pipeline, preparation, readable, records
+from dmgan_tf.data.sources.image_folder import read_image_folder
 import tensorflow as tf
 tf.constant(1) + 1
 
@@ -193,13 +193,13 @@ def test_records_that_claim_30000_pixels_squared_do_not_take_the_memory(tmp_path
     body = """
 info = records.load_dataset_info(sys.argv[1])
 if SCANNED:
-    assert scan.scan_split(info, "train", 0.1).num_skipped == 4
+    assert readable.scan_split(info, "train", 0.1).num_skipped == 4
 else:
     settings = {"image_sizes": (20,), "batch_size": 4, "num_steps": 10}
     tokenizer = pipeline.Tokenizer(info.vocabulary())
     dataset = pipeline.training_dataset(sys.argv[1], tokenizer=tokenizer, **settings)
     try:
-        with reading(info):
+        with readable.reading(info):
             list(dataset)
     except records.InputError as error:
         assert "image of another size" in str(error), error

@@ -5,11 +5,8 @@ import random
 import pytest
 
 from dmgan_tf.data.records import load_dataset_info
-from dmgan_tf.data.sources.image_folder import (
-    CaptionedImage,
-    embedded_dataset_path,
-    read_image_folder,
-)
+from dmgan_tf.data.sources.image_folder import embedded_dataset_path, read_image_folder
+from dmgan_tf.data.sources.source import CaptionedImage
 from dmgan_tf.data.splits import held_out_split, hold_out_validation
 from dmgan_tf.errors import InputError
 

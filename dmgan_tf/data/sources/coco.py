@@ -6,12 +6,11 @@ import pathlib
 import re
 
 from dmgan_tf.data.sources import release_metadata
-from dmgan_tf.data.sources.image_folder import IMAGE_SUFFIXES, CaptionedImage
-from dmgan_tf.data.sources.release_metadata import PublishedSource
+from dmgan_tf.data.sources.published import CAPTIONS_PICKLE, PublishedSource
+from dmgan_tf.data.sources.source import IMAGE_SUFFIXES, CaptionedImage
 from dmgan_tf.errors import InputError
 
 CAPTIONS_PER_IMAGE = 5
-PUBLISHED_COUNTS = {"train": (82_783, None), "test": (40_504, None)}  # images; no classes
 
 _PART_OF = {"train": "train2014", "test": "val2014"}
 _RELEASED_NAME = re.compile(r"COCO_(train2014|val2014)_[^/]+")
@@ -22,54 +21,54 @@ _KINDS = {
 }
 
 
-def read_coco(source: str | os.PathLike) -> PublishedSource:
-    """Lists the images with their first five captions, each image a class of its own.
+class COCO(PublishedSource):
+    """The images with their first five captions, each a class of its own, in the order of lists.
 
     Args:
-        source: A folder with either `annotations/captions_train2014.json` and
+        directory: A folder with either `annotations/captions_train2014.json` and
             `captions_val2014.json`, or the metadata archive of AttnGAN and DM-GAN:
             `train/filenames.pickle`, `test/filenames.pickle` and the texts, NAME.txt, in `text/`,
             `text/train2014/` and `text/val2014/`, or, as they are unpacked, `train2014/` and
             `val2014/`. The latter go first if both are there. The images lie in `train2014/` and
             `val2014/`, in the folder itself or in its `images/`, or all of them in `images/`.
-
-    Returns:
-        `train` and, of val2014, `test`, in the order of the lists.
-
-    Raises:
-        InputError: If a part is missing, or two do not fit together.
+        test_fraction: Not used: the test images are those of val2014.
     """
-    source = pathlib.Path(source)
-    if not source.is_dir():
-        raise InputError(f"Expected the folder of COCO 2014 at {source}. Received: no folder.")
-    lists = {
-        split: source / split / release_metadata.FILE_NAMES for split in release_metadata.SPLITS
-    }
-    as_released = any(path.is_file() for path in lists.values())
-    if as_released:
-        listed = _read_lists(lists, source)
-    else:
-        lists = {
-            split: source / f"annotations/captions_{part}.json" for split, part in _PART_OF.items()
-        }
-        listed = {split: _read_json(path) for split, path in lists.items()}
-    splits, first_class = {}, 0
-    for split, images in listed.items():
-        folders = _image_folders(source, _PART_OF[split])
-        splits[split] = [
-            CaptionedImage(_path_of(name, folders), name, captions, class_id)
-            for class_id, (name, captions) in enumerate(images, start=first_class)
-        ]
-        first_class += len(images)
-    release_metadata.check_disjoint(splits, str(source))
-    pickle = source / release_metadata.CAPTIONS_PICKLE
-    return PublishedSource(
-        splits=splits,
-        captions_pickle=pickle if pickle.is_file() else None,
-        in_release_order=as_released,
-        origin=str(source if as_released else source / "annotations"),
-        lists=lists,
-    )
+
+    name = "coco"
+    published_counts = {"train": (82_783, None), "test": (40_504, None)}  # each image is a class
+
+    def __init__(self, directory: str | os.PathLike, test_fraction: float = 0.1):
+        super().__init__(directory, test_fraction)
+        source = self.directory
+        self.lists = {split: source / split / release_metadata.FILE_NAMES for split in _PART_OF}
+        self.in_release_order = any(path.is_file() for path in self.lists.values())
+        if not self.in_release_order:
+            self.lists = {
+                split: source / f"annotations/captions_{part}.json"
+                for split, part in _PART_OF.items()
+            }
+        pickle = source / CAPTIONS_PICKLE
+        self.vocabulary_file = pickle if pickle.is_file() else None
+
+    def list_images(self) -> dict[str, list[CaptionedImage]]:
+        """Returns the images of `train` and `test`.
+
+        Raises:
+            InputError: If a part is missing, or two do not fit together.
+        """
+        if self.in_release_order:
+            listed = _read_lists(self.lists, self.directory)
+        else:
+            listed = {split: _read_json(path) for split, path in self.lists.items()}
+        splits, first_class = {}, 0
+        for split, images in listed.items():
+            folders = _image_folders(self.directory, _PART_OF[split])
+            splits[split] = [
+                CaptionedImage(_path_of(name, folders), name, captions, class_id)
+                for class_id, (name, captions) in enumerate(images, start=first_class)
+            ]
+            first_class += len(images)
+        return splits
 
 
 def _names_in(candidates: tuple[pathlib.Path, ...]) -> dict[pathlib.Path, frozenset[str]]:

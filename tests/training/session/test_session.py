@@ -35,7 +35,7 @@ def test_going_back_leaves_what_moves_on_and_what_was_set(prepared_data, tmp_pat
     with Session(tmp_path / "run", PRETRAINING, RunSettings()) as run:
         run.scan(load_dataset_info(prepared_data))
         held = variables(1)
-        model = types.SimpleNamespace(weights=list(held.values()))
+        model = types.SimpleNamespace(weights=list(held.values()), described={})
         assert run.is_new and run.restore(model, held, steps_per_epoch=3) == 0
         assert run.roll_back() is None and values(held) == [1, 1, 1]
         run.store.save(4, variables(2), {"steps_per_epoch": 3})
