@@ -192,22 +192,16 @@ def run_command(monkeypatch, capsys):
 
     In place of the name it takes the module of a script that is made like a command.
     """
-    import logging
-
     from commands import command_module, defined_flags
 
     from dmgan_tf import command
 
     def run(name, *arguments):
         module = command_module(name) if isinstance(name, str) else name
-        handlers = logging.root.handlers[:]
         monkeypatch.setattr(sys, "argv", [str(name), *map(str, arguments)])
         capsys.readouterr()
-        try:
-            with defined_flags(module), pytest.raises(SystemExit) as exited:
-                command.run(module.main)
-        finally:
-            logging.root.handlers[:] = handlers
+        with defined_flags(module), pytest.raises(SystemExit) as exited:
+            command.run(module.main)
         return exited.value.code or 0, *capsys.readouterr()
 
     return run

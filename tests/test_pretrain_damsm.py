@@ -61,7 +61,7 @@ def test_the_command_and_the_flags_that_it_keeps(validated_data, tmp_path, run_c
     flags = (f"--data={validated_data}", f"--run={tmp_path / 'run'}", *flags_of(one_epoch))
     status, stdout, stderr = run_command("pretrain_damsm", *flags)
     assert status == 0, stderr
-    assert stdout.startswith("retrieval on the validation split: ") and "chance " in stdout
+    assert stdout.startswith("retrieval on the validation split: ") and "(chance 30.0%)" in stdout
     assert f"model: {tmp_path / 'run' / 'model'}" in stdout
     model = load_model_directory(tmp_path / "run")
     assert model.extra["damsm"]["retrieval_split"] == "validation"
