@@ -150,7 +150,7 @@ def test_a_run_keeps_its_objective_in_the_model_and_in_checkpoints(finished_run)
     config = json.loads((finished_run / "model/config.json").read_text())
     assert config["objective"] == {"class": "paper"}
     with np.load(max((finished_run / "checkpoints").glob("*.npz"))) as file:
-        metadata = json.loads(file["metadata"].tobytes())
+        metadata = json.loads(file["metadata"].tobytes())["metadata"]
     assert json.loads(metadata["objective"]) == {"class": "paper"}
 
 

@@ -1,7 +1,7 @@
 """Small helpers for training steps that run on one device or on several replicas.
 
-The rule they serve: gradients are summed over replicas, so every loss is a sum over the replica's
-examples divided by the *global* batch, and the result is that of one device with the whole batch.
+The rule they serve: gradients are summed over replicas, so `GuardedStep` takes those of the mean
+over a replica's examples divided by the number of replicas: the result is that of one device.
 """
 
 import functools
@@ -135,19 +135,6 @@ def check_batch_size(batch_size: int, strategy: tf.distribute.Strategy) -> None:
             f"Expected --batch_size to be a multiple of the {strategy.num_replicas_in_sync} "
             f"devices. Received: {batch_size}."
         )
-
-
-def global_batch_mean(per_example: tf.Tensor, global_batch_size: tf.Tensor | int) -> tf.Tensor:
-    """Returns a replica's share of the mean over the global batch.
-
-    Args:
-        per_example: One value an example of this replica, `(local_batch,)`.
-        global_batch_size: Examples of all replicas together.
-
-    Returns:
-        A scalar; the sum of the replicas' scalars is the mean.
-    """
-    return tf.reduce_sum(per_example) / tf.cast(global_batch_size, per_example.dtype)
 
 
 def gather(values: tf.Tensor) -> tf.Tensor:
