@@ -54,7 +54,7 @@ def flags_of(settings):
     ]
 
 
-_made = {}
+_traced = {}
 
 
 def build_dmgan_once(config, encoders):
@@ -68,11 +68,11 @@ def build_dmgan_once(config, encoders):
         ),
         encoders.text_encoder.vocabulary_size,
     )
-    if key not in _made:
+    if key not in _traced:
         dmgan = build_dmgan(config, encoders)
         values = values_of(training_state(dmgan).values())
-        _made[key] = dmgan, values, dmgan.make_train_function()
-    dmgan, values, dmgan.train_function = _made[key]
+        _traced[key] = dmgan, values, dmgan.make_train_function()
+    dmgan, values, dmgan.train_function = _traced[key]
     for variable, value in zip(training_state(dmgan).values(), values, strict=True):
         variable.assign(value)
     for part in ("text_encoder", "image_encoder"):
