@@ -178,7 +178,7 @@ def build_step(variant, options, batch):
     image_encoder = ImageEncoder(WORD_DIM, options.backbone, dtype=config.dtype_policy)
     image_encoder.build()
     encoders = ModelComponents(None, text_encoder, image_encoder=image_encoder)
-    step = tf.function(build_dmgan(config, encoders).train_step)
+    step = tf.function(build_dmgan(config, encoders).train_step, autograph=False)  # as in `fit`
     with contextlib.ExitStack() as stack:
         for owner, name, value in CHANGES.get(change, ()):
             stack.enter_context(mock.patch.object(owner, name, value))

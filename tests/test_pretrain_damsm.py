@@ -1,4 +1,4 @@
-"""Whole runs of DAMSM pretraining, by the function and by the command."""
+"""DAMSM pretraining: a whole run, and the command."""
 
 import dataclasses
 
@@ -16,16 +16,10 @@ def weights_in(run):
     return [value.tobytes() for part in parts for value in values_of(part.weights)]
 
 
-@pytest.fixture(scope="module")
-def whole_run(prepared_data, tmp_path_factory):
-    run = tmp_path_factory.mktemp("whole") / "run"
-    return run, pretrain_damsm(PRETRAINING, prepared_data, run, flags_text="--epochs=2")
-
-
-def test_a_run_leaves_a_model_and_its_figures(whole_run):
-    run, result = whole_run
+def test_a_run_leaves_a_model_and_its_figures(finished_pretraining):
+    run, result = finished_pretraining
     assert result.model == str(run / "model")
-    assert 0 <= result.retrieval_accuracy <= 1
+    assert result.retrieval_split == "test" and 0 <= result.retrieval_accuracy <= 1
     assert result.retrieval_chance == pytest.approx(1 / 6)
     components = load_model_directory(run)
     assert components.text_encoder.word_dim == components.image_encoder.embedding_dim == 8
@@ -35,43 +29,45 @@ def test_a_run_leaves_a_model_and_its_figures(whole_run):
     assert any((run / "logs").iterdir())
 
 
-def test_resuming_a_finished_run_trains_no_more(prepared_data, whole_run):
-    run, result = whole_run
+def test_resuming_a_finished_run_trains_no_more(prepared_data, finished_pretraining):
+    run, result = finished_pretraining
     before = weights_in(run)
     again = pretrain_damsm(PRETRAINING, prepared_data, run, resume=True, flags_text="--epochs=2")
-    assert again == result and weights_in(run) == before
+    assert again == result
+    assert weights_in(run) == before
 
 
-def test_what_does_not_fit_the_run_is_refused(prepared_data, whole_run):
-    run, _ = whole_run
+def test_another_run_in_the_directory_is_refused(prepared_data, finished_pretraining):
     with pytest.raises(InputError, match="already holds a run"):
-        pretrain_damsm(PRETRAINING, prepared_data, run)
+        pretrain_damsm(PRETRAINING, prepared_data, finished_pretraining[0])
+
+
+def test_resuming_with_another_architecture_is_refused(prepared_data, finished_pretraining):
     other = dataclasses.replace(PRETRAINING, word_dim=16)
     with pytest.raises(InputError, match="another architecture"):
-        pretrain_damsm(other, prepared_data, run, resume=True)
+        pretrain_damsm(other, prepared_data, finished_pretraining[0], resume=True)
 
 
 def test_more_images_a_batch_than_there_are(prepared_data, tmp_path):
-    larger = dataclasses.replace(PRETRAINING, batch_size=15)
     with pytest.raises(InputError, match="batch size .* Received: 15"):
-        pretrain_damsm(larger, prepared_data, tmp_path / "run")
+        config = dataclasses.replace(PRETRAINING, batch_size=15)
+        pretrain_damsm(config, prepared_data, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
-def test_the_command_trains_and_its_flags_are_reloadable(
-    validated_data, tmp_path, run_command, error_line
-):
-    """Watched on the validation split, where there is one."""
-    run = tmp_path / "run"
-    arguments = (f"--data={validated_data}", f"--run={run}", *flags_of(PRETRAINING))
-    status, stdout, stderr = run_command("pretrain_damsm", *arguments, "--epochs=1")
+def test_the_command_and_the_flags_that_it_keeps(validated_data, tmp_path, run_command, error_line):
+    """Watched on the validation split where there is one."""
+    one_epoch = dataclasses.replace(PRETRAINING, epochs=1)
+    flags = (f"--data={validated_data}", f"--run={tmp_path / 'run'}", *flags_of(one_epoch))
+    status, stdout, stderr = run_command("pretrain_damsm", *flags)
     assert status == 0, stderr
-    assert stdout.startswith("retrieval on the validation split: ")
-    assert "(chance 50.0%)" in stdout and f"model: {run / 'model'}" in stdout
-    model = load_model_directory(run)
+    assert stdout.startswith("retrieval on the validation split: ") and "(chance 30.0%)" in stdout
+    assert f"model: {tmp_path / 'run' / 'model'}" in stdout
+    model = load_model_directory(tmp_path / "run")
     assert model.extra["damsm"]["retrieval_split"] == "validation"
     assert "of the validation split" in model.readme
-    assert "--resume" in error_line("pretrain_damsm", f"--flagfile={run / 'flags.txt'}")
+    line = error_line("pretrain_damsm", f"--flagfile={tmp_path / 'run' / 'flags.txt'}")
+    assert "already holds a run" in line and "--resume" in line
 
 
 def test_the_command_names_what_is_missing(error_line):

@@ -204,14 +204,17 @@ def as_is(variable: keras.Variable, *names: str) -> Entry:
     return Entry(variable, names, lambda ours: ours, lambda theirs: theirs)
 
 
+def permuted(kernel: keras.Variable, name: str, axes: tuple[int, ...]) -> Entry:
+    """Makes the entry of a weight whose axes here are the axes `axes` there."""
+    back = np.argsort(axes)
+    return Entry(
+        kernel, (name,), lambda ours: ours.transpose(back), lambda theirs: theirs.transpose(axes)
+    )
+
+
 def _convolution(kernel, name, ending="weight"):
     """(height, width, in, out) here, (out, in, height, width) there."""
-    return Entry(
-        kernel,
-        (f"{name}.{ending}",),
-        lambda ours: ours.transpose(3, 2, 0, 1),
-        lambda theirs: theirs.transpose(2, 3, 1, 0),
-    )
+    return permuted(kernel, f"{name}.{ending}", (2, 3, 1, 0))
 
 
 def _matrix(kernel, name, axes=2):

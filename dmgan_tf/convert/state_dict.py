@@ -111,7 +111,7 @@ class StateDict:
         return shape
 
     def check_shapes(self, shapes: dict[str, tuple[int, ...]]) -> None:
-        """Raises an error unless every named tensor is there in the shape given."""
+        """Raises an `InputError` unless every named tensor is there in the shape given."""
         self._require(shapes)
         for name, expected in shapes.items():
             shape = self._tensors[name].shape

@@ -70,7 +70,7 @@ class ReadableRecords:
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
     def summary(self) -> str:
-        """One line for a log: how many there are, and what became of the others."""
+        """Returns one line for a log: how many there are, and what became of the others."""
         if not self.num_skipped:
             return f"all {self.num_listed} records of {self.split!r} are readable"
         return (

@@ -226,15 +226,18 @@ def _check_description(info: DatasetInfo, path: pathlib.Path) -> None:
         *(count for split in info.splits.values() for count in dataclasses.astuple(split)[:3]),
         *(shard.num_images for shard in shards),
     ]
-    for count in counts:
-        if type(count) is not int or not 0 <= count < 2**31:
-            raise _no_description(path, f"{count!r:.80} is no count")
-    for text in (info.name, info.vocabulary_sha256, info.fingerprint):
-        if type(text) is not str:
-            raise _no_description(path, f"{text!r:.80} is no text")
-    for shard in shards:
-        if type(shard.file) is not str or not _FILE_NAME.fullmatch(shard.file):
-            raise _no_description(path, f"{shard.file!r:.80} is no name of a file in it")
+    texts = (info.name, info.vocabulary_sha256, info.fingerprint)
+    problems = [
+        *(f"{n!r:.80} is no count" for n in counts if type(n) is not int or not 0 <= n < 2**31),
+        *(f"{text!r:.80} is no text" for text in texts if type(text) is not str),
+        *(
+            f"{shard.file!r:.80} is no name of a file in it"
+            for shard in shards
+            if type(shard.file) is not str or not _FILE_NAME.fullmatch(shard.file)
+        ),
+    ]
+    if problems:
+        raise _no_description(path, problems[0])
     for name, split in info.splits.items():
         held = sum(shard.num_images for shard in split.shards)
         if held != split.num_images:

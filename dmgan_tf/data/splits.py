@@ -76,7 +76,7 @@ def hold_out_validation(
 
 
 def held_out_split(info: "DatasetInfo", min_images: int = 1) -> str | None:
-    """The split to watch training by: `validation` where there is one, else `test`.
+    """Returns the split to watch training by: `validation` where there is one, else `test`.
 
     What is chosen by a score on the test split has seen it, so it serves only where nothing else
     was held out.

@@ -55,15 +55,7 @@ class Piece:
 
 
 def pieces_of(caption: str, vocabulary: Vocabulary) -> list[Piece]:
-    """Takes a caption apart by the tokenizer's rule; the texts, joined, are the caption.
-
-    Args:
-        caption: Any text.
-        vocabulary: The model's `Vocabulary`.
-
-    Returns:
-        The pieces, in order.
-    """
+    """Takes any text apart by the tokenizer's rule; the texts, joined, are the caption."""
     pieces, places = [], itertools.count()
     for is_word, characters in itertools.groupby(caption, lambda c: bool(split_words(c))):
         text = "".join(characters)
@@ -73,13 +65,10 @@ def pieces_of(caption: str, vocabulary: Vocabulary) -> list[Piece]:
 
 
 def checked_caption(caption: object) -> str:
-    """Returns a caption that can be read, whether or not the model knows its words.
+    """Returns a caption as one line of Unicode text, whether or not the model knows its words.
 
     Args:
         caption: What came from the page, or from a program in its place.
-
-    Returns:
-        The caption as one line of Unicode text.
 
     Raises:
         InputError: If it is no text, holds no word, or is far longer than a caption.
@@ -135,9 +124,6 @@ def checked_number(value: object, name: str, lowest: int, highest: int) -> int:
         lowest: The least that may be.
         highest: The most.
 
-    Returns:
-        The number as an `int`.
-
     Raises:
         InputError: If it is none, is not whole, or is out of range.
     """
@@ -152,14 +138,10 @@ def checked_number(value: object, name: str, lowest: int, highest: int) -> int:
 
 
 def examples_for(vocabulary: Vocabulary) -> list[str]:
-    """Returns captions that a model knows every word of, to start from.
+    """Returns one caption or more that a model knows every word of, to start from.
 
-    Args:
-        vocabulary: The model's `Vocabulary`.
-
-    Returns:
-        One caption or more: of the first kind of data of which it knows two, or else single words,
-        which stand in the vocabulary by how often they were met in training.
+    They are of the first kind of data of which it knows two, or else single words, which stand in
+    the vocabulary by how often they were met in training.
     """
     for family in _EXAMPLES:
         known = [caption for caption in family if _all_known(caption, vocabulary)]

@@ -25,13 +25,10 @@ def escaped(text: str) -> str:
 
 
 def caption_markup(pieces: Sequence[Piece]) -> str:
-    """Returns a caption, its known words as buttons, its unknown ones struck through.
+    """Returns the HTML of a caption, its known words as buttons, its unknown ones struck through.
 
     Args:
         pieces: Of `pieces_of`; none give nothing.
-
-    Returns:
-        HTML.
     """
     if not pieces:
         return ""
@@ -54,29 +51,23 @@ def caption_markup(pieces: Sequence[Piece]) -> str:
 
 
 def message_markup(pieces: Sequence[Piece], message: str) -> str:
-    """Returns what the page shows when nothing could be drawn.
+    """Returns the HTML that the page shows when nothing could be drawn.
 
     Args:
         pieces: The caption's, if it came so far.
         message: One line.
-
-    Returns:
-        HTML.
     """
     text = f'<p class="dm-message" role="alert">{escaped(message)}</p>'
     return f'<div class="dm-result">{caption_markup(pieces)}{text}</div>'
 
 
 def result_markup(pieces: Sequence[Piece], drawings: Sequence[Drawing], seed: int) -> str:
-    """Returns all samples of a caption, the first one chosen.
+    """Returns the HTML of all samples of a caption, the first one chosen.
 
     Args:
         pieces: Of `pieces_of`.
         drawings: One a sample, of the known words of the caption.
         seed: That they were drawn with.
-
-    Returns:
-        HTML.
     """
     thumbnails = _thumbnails(drawings) if len(drawings) > 1 else ""
     samples = "".join(

@@ -8,7 +8,6 @@ from dmgan_tf.figures.canvas import INK, PALE_INK, Canvas, text_lines, text_widt
 from dmgan_tf.figures.network_parts import Architecture, named_shape
 
 # In pixels: twice what is usual, so that the picture stays sharp where a page shows it smaller.
-_PAGE_HEIGHT = 5000  # drawn on; what is left below is cut off
 _COLUMN, _GAP, _MARGIN, _INSET = 390, 48, 28, 36
 _HEADING, _TITLE, _TEXT = 34, 28, 23
 _LINE = 31  # from one line of text to the next
@@ -47,7 +46,7 @@ def architecture_figure(architecture: Architecture, losses: Sequence[Callable] =
         losses: The functions that the model is trained by, to be named.
     """
     columns = max(len(architecture.images) + 2, 4)
-    canvas = Canvas(2 * (_MARGIN + _INSET) + columns * (_COLUMN + _GAP) - _GAP, _PAGE_HEIGHT)
+    canvas = Canvas(2 * (_MARGIN + _INSET) + columns * (_COLUMN + _GAP) - _GAP)
     stages, bottom = architecture.generation, 0
     for title, note, *rest in (
         (architecture.model_name, _LEGEND, stages, architecture.images),
@@ -56,7 +55,7 @@ def architecture_figure(architecture: Architecture, losses: Sequence[Callable] =
     ):
         if rest[0]:
             bottom = _draw_panel(canvas, bottom + _MARGIN, title, note, *rest)
-    return canvas.image().crop((0, 0, canvas.width, bottom + _MARGIN))
+    return canvas.image(bottom + _MARGIN)
 
 
 def _draw_panel(canvas, top, title, note, parts, images=(), losses=()):
@@ -86,7 +85,7 @@ def _draw_panel(canvas, top, title, note, parts, images=(), losses=()):
         below += _PILL
     bottom = round(below + _PADDING)
     ground = (_MARGIN, top, canvas.width - 2 * _MARGIN, bottom - top)
-    canvas.rounded(*ground, 28, "none", _PANEL, depth=0)
+    canvas.rounded(*ground, 28, "none", _PANEL, depth=0.1)
     return bottom
 
 

@@ -1,6 +1,7 @@
 """A whole run of DAMSM pretraining: data in, a model directory out."""
 
 import dataclasses
+import os
 import pathlib
 
 import keras
@@ -14,7 +15,7 @@ from dmgan_tf.models.building import build_image_encoder, build_text_encoder
 from dmgan_tf.models.model_card import About
 from dmgan_tf.models.model_directory import load_inception_directory, save_model_directory
 from dmgan_tf.text.tokenizer import Tokenizer
-from dmgan_tf.training.config import RunSettings
+from dmgan_tf.training.config import PretrainingConfig, RunSettings
 from dmgan_tf.training.damsm import DAMSM, GAMMAS
 from dmgan_tf.training.optimizer import EpochDecay, adam
 from dmgan_tf.training.retrieval_validation import RetrievalValidation
@@ -41,25 +42,22 @@ class PretrainingResult:
 
 
 def pretrain_damsm(
-    config,
-    data,
-    run,
-    resume=False,
-    flags_text="",
-    settings=RunSettings(),  # noqa: B008  frozen
-):
+    config: PretrainingConfig,
+    data: str | os.PathLike,
+    run: str | os.PathLike,
+    resume: bool = False,
+    flags_text: str = "",
+    settings: RunSettings = RunSettings(),  # noqa: B008  frozen
+) -> PretrainingResult:
     """Trains a text encoder and an image encoder on a prepared data set.
 
     Args:
-        config: A `PretrainingConfig`.
+        config: What is trained, and how.
         data: The data directory that `prepare_data` made.
         run: The run directory: checkpoints, TensorBoard logs, and `model/`, always current.
         resume: Whether to continue a run that stands there.
         flags_text: Flags to keep in the run directory, one a line.
-        settings: The `RunSettings`: how the run is saved and looked after.
-
-    Returns:
-        A `PretrainingResult`.
+        settings: How the run is saved and looked after.
 
     Raises:
         InputError: If the data or the run directory cannot be used.
@@ -123,16 +121,13 @@ def pretrain_damsm(
         return PretrainingResult(str(session.directory.model), accuracy, chance, split)
 
 
-def build_damsm(config, vocabulary_size, image_size):
-    """Makes the two encoders and the `DAMSM` around them; call it in the strategy's scope.
+def build_damsm(config: PretrainingConfig, vocabulary_size: int, image_size: int) -> DAMSM:
+    """Makes the two encoders and the built `DAMSM` around them; call it in the strategy's scope.
 
     Args:
-        config: A `PretrainingConfig`.
+        config: What they are made by.
         vocabulary_size: Number of ids, the padding's included.
         image_size: Size of the images in pixels.
-
-    Returns:
-        A built `DAMSM`.
 
     Raises:
         InputError: If `image_weights` hold no Inception.
@@ -154,8 +149,8 @@ def _load_image_weights(directory):
     return load_inception_directory(directory)
 
 
-def training_state(damsm):
-    """Everything that the next step depends on; dropout's seeds are among the variables."""
+def training_state(damsm: DAMSM) -> dict:
+    """Returns everything that the next step depends on; dropout's seeds are among the variables."""
     return {
         **named_variables("text_encoder", damsm.text_encoder.variables),
         **named_variables("image_encoder", damsm.image_encoder.variables),

@@ -1,11 +1,13 @@
 """Objectives of one's own, as `docs/extending.md` shows them: each trains by its formula."""
 
+import dataclasses
+import json
 import pathlib
 
 import numpy as np
 import pytest
 import tensorflow as tf
-from tiny_training import make_batch, make_dmgan, shared, take_step, values_of
+from tiny_training import CONFIG, make_batch, make_dmgan, shared, take_step, values_of
 
 from dmgan_tf.registry.catalogue import OBJECTIVES
 from dmgan_tf.registry.lookup import Choice, allow_choice
@@ -142,3 +144,25 @@ def test_what_config_json_keeps_makes_it_again(objective_of, text):
     description = OBJECTIVES.describe(objective_of(text))
     assert description["class"] == text.partition("(")[0] and len(description) == 2
     assert OBJECTIVES.describe(OBJECTIVES.restore(description)) == description
+
+
+def test_a_run_keeps_its_objective_in_the_model_and_in_checkpoints(finished_run):
+    config = json.loads((finished_run / "model/config.json").read_text())
+    assert config["objective"] == {"class": "paper"}
+    with np.load(max((finished_run / "checkpoints").glob("*.npz"))) as file:
+        metadata = json.loads(file["metadata"].tobytes())["metadata"]
+    assert json.loads(metadata["objective"]) == {"class": "paper"}
+
+
+@pytest.mark.slow
+def test_the_command_trains_with_one(
+    run_command, prepared_data, damsm_directory, tmp_path, monkeypatch
+):
+    monkeypatch.syspath_prepend(FOLDER)
+    config = dataclasses.replace(CONFIG, epochs=1, objective=R1)
+    flags = {**dataclasses.asdict(config), "data": prepared_data, "damsm": damsm_directory}
+    flags = [f"--{name}={value}" for name, value in flags.items() if value is not None]
+    status, _, stderr = run_command("train", *flags, f"--run={tmp_path}")
+    assert status == 0, stderr
+    kept = json.loads((tmp_path / "model/config.json").read_text())["objective"]
+    assert kept == {"class": "r1_objective:R1", "weight": 30.0}

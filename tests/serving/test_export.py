@@ -123,17 +123,12 @@ def test_other_networks_draw_nearly_the_same(
 
 
 @pytest.mark.slow  # the graph of the fast networks, written and read
-def test_a_fast_export_in_bfloat16_answers(exported, served, vivid_model, tmp_path):
+def test_a_fast_export_in_bfloat16_answers(served, vivid_model, tmp_path):
     settings = {"precision": "bfloat16", "fast": True}
     directory = export_model(vivid_model, tmp_path / "fast", batch_sizes=[1], **settings)
     expected = stages(served["generate_with_noise"])
     for name, drawn in stages(saved(directory)).items():
         assert 1e-4 < np.abs(drawn - expected[name]).mean() < 0.05, name
-    weights = [
-        tf.train.list_variables(str(path / "variables" / "variables"))
-        for path in (directory, exported)
-    ]
-    assert len(weights[0]) < len(weights[1])  # batch normalisation is folded
 
 
 def saved(directory):

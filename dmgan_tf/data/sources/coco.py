@@ -1,5 +1,6 @@
 """MS-COCO 2014 with five captions an image, in the layouts people have."""
 
+import itertools
 import json
 import os
 import pathlib
@@ -8,17 +9,12 @@ import re
 from dmgan_tf.data.sources import release_metadata
 from dmgan_tf.data.sources.published import CAPTIONS_PICKLE, PublishedSource
 from dmgan_tf.data.sources.source import IMAGE_SUFFIXES, CaptionedImage
-from dmgan_tf.errors import InputError
+from dmgan_tf.errors import InputError, first_line
 
 CAPTIONS_PER_IMAGE = 5
 
 _PART_OF = {"train": "train2014", "test": "val2014"}
 _RELEASED_NAME = re.compile(r"COCO_(train2014|val2014)_[^/]+")
-# What is read of each entry.
-_KINDS = {
-    "images": {"id": int, "file_name": str},
-    "annotations": {"image_id": int, "caption": str},
-}
 
 
 class COCO(PublishedSource):
@@ -139,50 +135,17 @@ def _read_list(path: pathlib.Path) -> list[str]:
 
 def _read_json(path: pathlib.Path) -> list[tuple[str, tuple[str, ...]]]:
     """Returns the name and the captions of each image."""
-    content = _load_json(path)
-    if type(content) is not dict:
-        raise _unexpected(path, f"a value of type {type(content).__name__}")
-    for key, kinds in _KINDS.items():
-        _check_entries(path, content, key, kinds)
-    texts = {}
-    for annotation in content["annotations"]:
-        texts.setdefault(annotation["image_id"], []).append(annotation["caption"])
-    names = [image["file_name"] for image in content["images"]]
-    if not names or any("/" in name for name in names):
-        raise _unexpected(path, "no images, or other names than those of files")
-    release_metadata.check_names(names, path)
-    return [
-        (
-            image["file_name"],
-            release_metadata.usable_captions(
-                texts.get(image["id"], []),
-                CAPTIONS_PER_IMAGE,
-                f"{path} for {image['file_name']}",
-            ),
-        )
-        for image in content["images"]
-    ]
-
-
-def _check_entries(path: pathlib.Path, content: dict, key: str, kinds: dict[str, type]) -> None:
-    entries = content.get(key)
-    if type(entries) is not list:
-        raise _unexpected(path, f'no list of "{key}"')
-    for number, entry in enumerate(entries, start=1):
-        if type(entry) is not dict:
-            raise _unexpected(
-                path, f'a value of type {type(entry).__name__} as number {number} of "{key}"'
-            )
-        for name, kind in kinds.items():
-            if type(entry.get(name)) is not kind:
-                raise _unexpected(
-                    path, f'no "{name}" of type {kind.__name__} in number {number} of "{key}"'
-                )
-
-
-def _load_json(path: pathlib.Path) -> object:
     try:
-        return json.loads(path.read_bytes())
+        content = json.loads(path.read_bytes())
+        texts = {}
+        for annotation in content["annotations"]:
+            texts.setdefault(annotation["image_id"], []).append(annotation["caption"])
+        listed = [(image["file_name"], texts.get(image["id"], [])) for image in content["images"]]
+        names = [name for name, _ in listed]
+        if not all(isinstance(text, str) for text in itertools.chain(names, *texts.values())):
+            raise TypeError("a name or a caption that is no text")
+        if not names or any("/" in name for name in names):
+            raise ValueError("no images, or other names than those of files")
     except FileNotFoundError:
         raise InputError(
             f"Expected {path}, or the lists train/{release_metadata.FILE_NAMES} and "
@@ -193,13 +156,18 @@ def _load_json(path: pathlib.Path) -> object:
         raise InputError(
             f"Cannot read {path}: {error}. Unpack annotations_trainval2014.zip again."
         ) from error
-    except (ValueError, RecursionError) as error:
-        raise _unexpected(path, f"no JSON ({error})") from error
-
-
-def _unexpected(path: pathlib.Path, what: str) -> InputError:
-    return InputError(
-        f'Expected COCO\'s captions in {path}: "images" with "id" and "file_name", "annotations" '
-        f'with "image_id" and "caption". Received: {what}. Get the file again: it is in '
-        "annotations_trainval2014.zip of COCO 2014."
-    )
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise InputError(
+            f'Expected COCO\'s captions in {path}: "images" with "id" and "file_name", '
+            '"annotations" with "image_id" and "caption". Received: '
+            f"{type(error).__name__}, {first_line(error)}. Get the file again: it is in "
+            "annotations_trainval2014.zip of COCO 2014."
+        ) from error
+    release_metadata.check_names(names, path)
+    return [
+        (
+            name,
+            release_metadata.usable_captions(captions, CAPTIONS_PER_IMAGE, f"{path} for {name}"),
+        )
+        for name, captions in listed
+    ]

@@ -112,24 +112,17 @@ def read_class_ids(path: pathlib.Path, count: int) -> list[int]:
     Raises:
         InputError: If it holds something else, or another number of classes.
     """
-    remedy = f"Remove the file: {CLASS_IDS} is not needed."
     try:
         ids = load_pickle(path, _NUMPY_CONSTRUCTORS)
-    except restricted_pickle.RefusedError as error:  # its advice is for models
+        valid = type(ids) is list and all(type(item) is int and 0 <= item < 2**31 for item in ids)
+        what = f"{len(ids)} classes" if valid else kind_of(ids)
+    except restricted_pickle.RefusedError:  # its advice is for models
+        valid, what = False, "other than plain numbers, an array say"
+    if not valid or len(ids) != count:
         raise InputError(
-            f"Expected a list of class ids in {path}. Received: other than plain numbers, an "
-            f"array say. {remedy}"
-        ) from error
-    valid = type(ids) is list and all(type(item) is int and 0 <= item < 2**31 for item in ids)
-    if not valid:
-        raise InputError(
-            f"Expected a list of class ids in {path}. Received: {kind_of(ids)}. {remedy}"
-        )
-    if len(ids) != count:
-        raise InputError(
-            f"Expected a class for each of the {count} images of {path.with_name(FILE_NAMES)} in "
-            f"{path}. Received: {len(ids)} classes. Take both files from one archive, or remove "
-            f"{CLASS_IDS}, which is not needed."
+            f"Expected a list of class ids, one for each of the {count} images of "
+            f"{path.with_name(FILE_NAMES)}, in {path}. Received: {what}. Take both files from one "
+            f"archive, or remove {CLASS_IDS}: it is not needed."
         )
     return ids
 
@@ -153,7 +146,7 @@ def load_pickle(path: pathlib.Path, constructors: Mapping = {}) -> object:  # no
     return restricted_pickle.load(data, name=str(path), constructors=constructors)[0]
 
 
-def kind_of(value) -> str:
+def kind_of(value: object) -> str:
     """Names a value by its type alone; what a file gave may be too deep to print."""
     if type(value) is list:
         kinds = sorted({type(item).__name__ for item in value})

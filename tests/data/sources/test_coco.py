@@ -99,7 +99,7 @@ def rewrite(folder, change):
         (lambda c: shutil.rmtree(c / "val2014"), "in .*val2014.* or .*images. .* val2014.zip"),
         (
             lambda c: (c / "annotations/captions_train2014.json").write_text('{"images": ['),
-            "captions_train2014.json: .* no JSON .* again",
+            "captions_train2014.json: .* JSONDecodeError, .* again",
         ),
         (
             lambda c: rewrite(
@@ -128,32 +128,27 @@ IMAGE = {"id": 9, "file_name": "a.jpg"}
 @pytest.mark.parametrize(
     "change, received",
     [
-        (lambda c: [c], "a value of type list"),
-        (lambda c: None, "a value of type NoneType"),
-        (lambda c: {"images": c["images"]}, 'no list of "annotations"'),
-        (lambda c: {**c, "images": {"0": IMAGE}}, 'no list of "images"'),
-        (lambda c: {**c, "images": []}, "no images, or other names than those of files"),
+        (lambda c: [c], "TypeError, list indices"),
+        (lambda c: None, "TypeError, 'NoneType' object"),
+        (lambda c: {"images": c["images"]}, "KeyError, 'annotations'"),
+        (lambda c: {**c, "images": {"0": IMAGE}}, "TypeError, string indices"),
+        (lambda c: {**c, "images": []}, "ValueError, no images, or other names than those of"),
         (
             lambda c: {**c, "images": [{**IMAGE, "file_name": "train2014/a.jpg"}]},
-            "no images, or other names than those of files",
+            "ValueError, no images, or other names than those of files",
         ),
-        (lambda c: {**c, "images": [IMAGE, "b"]}, 'a value of type str as number 2 of "images"'),
+        (lambda c: {**c, "images": [IMAGE, "b"]}, "TypeError, string indices"),
+        (lambda c: {**c, "images": [{"id": 9}]}, "KeyError, 'file_name'"),
+        (lambda c: {**c, "images": [{**IMAGE, "id": [9]}]}, "TypeError, unhashable"),
         (
-            lambda c: {**c, "images": [{"id": 9}]},
-            'no "file_name" of type str in number 1 of "images"',
-        ),
-        (
-            lambda c: {**c, "images": [{**IMAGE, "id": [9]}]},
-            'no "id" of type int in number 1 of "images"',
+            lambda c: {**c, "images": [{**IMAGE, "file_name": 9}]},
+            "TypeError, a name or a caption that is no text",
         ),
         (
             lambda c: {**c, "annotations": [{"image_id": 9, "caption": 5}]},
-            'no "caption" of type str in number 1 of "annotations"',
+            "TypeError, a name or a caption that is no text",
         ),
-        (
-            lambda c: {**c, "annotations": [{"caption": "a bus"}]},
-            'no "image_id" of type int in number 1 of "annotations"',
-        ),
+        (lambda c: {**c, "annotations": [{"caption": "a bus"}]}, "KeyError, 'image_id'"),
     ],
 )
 def test_annotations_of_other_types(tmp_path, change, received):
@@ -161,11 +156,14 @@ def test_annotations_of_other_types(tmp_path, change, received):
     rewrite(tmp_path / "coco", change)
     with pytest.raises(InputError) as caught:
         COCO(tmp_path / "coco").read()
-    assert str(caught.value) == (
+    message = str(caught.value)
+    assert message.startswith(
         f"Expected COCO's captions in {tmp_path}/coco/annotations/captions_train2014.json: "
         '"images" with "id" and "file_name", "annotations" with "image_id" and "caption". '
-        f"Received: {received}. Get the file again: it is in annotations_trainval2014.zip of COCO "
-        "2014."
+        f"Received: {received}"
+    )
+    assert message.endswith(
+        " Get the file again: it is in annotations_trainval2014.zip of COCO 2014."
     )
 
 

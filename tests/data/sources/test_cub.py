@@ -98,7 +98,7 @@ def change(birds, name, old, new):
         (lambda b: (b / f"text/{FIRST}.txt").unlink(), "0046_18.txt. Received: no such file"),
         (
             lambda b: write_pickle(b / "train/class_info.pickle", [1, 1, 3]),
-            "each of the 4 images of .*train/filenames.pickle in .*class_info.pickle. Received: 3",
+            "each of the 4 images of .*train/filenames.pickle, in .*class_info.pickle. Received: 3",
         ),
         (
             lambda b: shutil.rmtree(b / "CUB_200_2011"),

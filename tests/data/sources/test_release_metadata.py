@@ -68,12 +68,18 @@ def test_class_ids_of_python_3(tmp_path, kind):
 @pytest.mark.parametrize(
     "content, message",
     [
-        ([1, 2], "each of the 3 images of .*filenames.pickle .* 2 classes. .* remove"),
-        ([1, 2, "3"], r"a list of class ids .* a list of 3 \(int and str\). Remove the file"),
-        ([1, 2, -3], "a list of class ids"),
+        ([1, 2], "each of the 3 images of .*filenames.pickle.* 2 classes. .* remove"),
+        (
+            [1, 2, "3"],
+            r"a list of class ids.* a list of 3 \(int and str\). .* remove class_info.pickle",
+        ),
+        ([1, 2, -3], "a list of class ids, one for each"),
         ({1: 2}, "a value of type dict"),
         ([np.float64(1)] * 3, "damaged|asks for"),
-        (np.arange(3), "other than plain numbers, an array say. Remove the file: class_info.pick"),
+        (
+            np.arange(3),
+            "other than plain numbers, an array say.* remove class_info.pickle: it is not",
+        ),
     ],
 )
 def test_other_class_ids_are_refused(tmp_path, content, message):

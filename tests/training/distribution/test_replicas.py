@@ -69,13 +69,6 @@ def test_replica_rows_are_contiguous(two_replicas):
     np.testing.assert_array_equal(results, [[0, 1, 2, 3], [4, 5, 6, 7]])
 
 
-def test_shares_of_the_mean_sum_to_it(two_replicas):
-    results = on_two(
-        two_replicas, lambda x: replicas.global_batch_mean(x, 4), [[1.0, 2.0], [3.0, 6.0]]
-    )
-    assert sum(results) == 3.0
-
-
 def test_on_one_device_nothing_is_exchanged():
     x = tf.constant([1.0, np.inf])
     assert replicas.gather(x) is x

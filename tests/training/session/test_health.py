@@ -5,13 +5,17 @@ import logging
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from several_workers import Workers
-from tiny_training import CONFIG
+from tiny_training import CONFIG, PRETRAINING
 
+from dmgan_tf.data.records import load_dataset_info
 from dmgan_tf.errors import TrainingDiverged
 from dmgan_tf.training.config import RunSettings
+from dmgan_tf.training.distribution.replicated_model import ReplicatedModel
 from dmgan_tf.training.dmgan_run import train_dmgan
 from dmgan_tf.training.session.health import HealthMonitor
+from dmgan_tf.training.session.session import Session
 
 GOOD = {"generator_bad_steps": 0.0, "discriminators_bad_steps": 0.0, "damsm_loss": 3.0}
 BAD = {
@@ -141,6 +145,43 @@ def values_in(run):
             yield from (np.array(node) for node in found if isinstance(node, h5py.Dataset))
 
 
+class LeavingAllBounds(ReplicatedModel):
+    """A weight that grows by 1 a step, and from 4 on gives bad steps only."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = self.add_weight(name="weight", initializer="zeros")
+        self.steps_done = self.add_weight(name="steps_done", initializer="zeros")
+        self.compile(optimizer="sgd", jit_compile=False)
+        self.built = True
+
+    def train_step(self, batch):
+        is_good = self.weight.value < 4.0
+        self.weight.assign_add(tf.cast(is_good, "float32"))
+        self.steps_done.assign_add(1.0)
+        return {"bad_steps": tf.cast(~is_good, "float32"), "loss": self.weight / (4 - self.weight)}
+
+
+def test_a_run_goes_back_to_its_checkpoint_and_then_ends(prepared_data, tmp_path, caplog):
+    config = dataclasses.replace(PRETRAINING, epochs=100)
+    with Session(tmp_path / "run", config, RunSettings(nan_patience=2)) as run:
+        run.scan(load_dataset_info(prepared_data))
+        with run.building():
+            model = LeavingAllBounds()
+        variables = {"a/weight": model.weight, "a/steps_done": model.steps_done}
+        run.restore(model, variables, steps_per_epoch=3)
+        run.prepare()
+        with pytest.raises(TrainingDiverged, match="each of 3 returns to the checkpoint of step 3"):
+            run.fit(lambda first, last, **part: tf.data.Dataset.range(first, last))
+        assert run.store.steps() == [3]
+    assert caplog.text.count("Going on with the weights of step 3.") == 3
+    assert float(model.steps_done) == 3 + 4 * 3  # of which two each were bad
+    with np.load(next((tmp_path / "run/checkpoints").glob("*.npz"))) as file:
+        assert file["variables/a/weight"] == 3.0
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("traced_once")
 def test_a_run_whose_weights_leave_all_bounds_goes_back_and_then_ends(
     prepared_data, damsm_directory, tmp_path, caplog
 ):
