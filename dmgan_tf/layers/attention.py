@@ -1,12 +1,16 @@
 """Attention of image pixels over words, and the AttnGAN module that the paper compares with."""
 
+from typing import Any
+
 import keras
 from keras import layers, ops
 
 from dmgan_tf.layers.initialization import Orthogonal
 
 
-def attend_to_words(image_features, keys, values, padding_mask):
+def attend_to_words(
+    image_features: Any, keys: Any, values: Any, padding_mask: Any
+) -> tuple[Any, Any]:
     """Reads, for every pixel, the words' values in proportion to their keys' likeness to it.
 
     Reference:

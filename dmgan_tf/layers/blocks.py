@@ -1,5 +1,7 @@
 """The convolutional blocks that the generator and the discriminators are made of."""
 
+from typing import Any
+
 import keras
 from keras import layers, ops
 
@@ -30,8 +32,8 @@ class GLU(layers.Layer):
         return (*input_shape[:-1], input_shape[-1] // 2)
 
 
-def convolution_3x3(filters, dtype, name):
-    """A 3x3 convolution as the release has it: same size, no bias, orthogonal weights."""
+def convolution_3x3(filters: int, dtype: Any, name: str) -> layers.Conv2D:
+    """Makes a 3x3 convolution as the release has it: same size, no bias, orthogonal weights."""
     return layers.Conv2D(
         filters,
         3,
@@ -66,7 +68,7 @@ class UpsampleConv2D(layers.Layer):
         Float tensor `(batch, 2 * height, 2 * width, filters)`.
     """
 
-    def __init__(self, filters, **kwargs):
+    def __init__(self, filters: int, **kwargs):
         super().__init__(**kwargs)
         self.filters = filters
 
@@ -96,8 +98,8 @@ class UpsampleConv2D(layers.Layer):
         return {**super().get_config(), "filters": self.filters}
 
 
-def doubling_kernel(kernel):
-    """The kernel that, transposed and of stride 2, doubles by nearest neighbour and convolves.
+def doubling_kernel(kernel: Any) -> Any:
+    """Returns the kernel that, transposed and of stride 2, doubles an image and convolves it.
 
     Args:
         kernel: Float tensor `(3, 3, channels, filters)` of the convolution after the doubling.
@@ -133,12 +135,14 @@ class UpsampleBlock(layers.Layer):
         Float tensor `(batch, 2 * height, 2 * width, filters)`.
     """
 
-    def __init__(self, filters, **kwargs):
+    def __init__(self, filters: int, **kwargs):
         super().__init__(**kwargs)
-        self.filters = filters
+        # === Layers ===
         self.convolution = UpsampleConv2D(2 * filters, dtype=self.dtype_policy, name="convolution")
         self.normalization = BatchNorm(dtype=self.dtype_policy, name="normalization")
         self.activation = GLU(dtype=self.dtype_policy, name="activation")
+        # === Config ===
+        self.filters = filters
 
     def build(self, input_shape):
         self.convolution.build(input_shape)
@@ -227,14 +231,16 @@ class DownsampleBlock(layers.Layer):
         Float tensor `(batch, height / strides, width / strides, filters)`.
     """
 
-    def __init__(self, filters, kernel_size=4, strides=2, **kwargs):
+    def __init__(self, filters: int, kernel_size: int = 4, strides: int = 2, **kwargs):
         super().__init__(**kwargs)
-        self.filters = filters
-        self.kernel_size = kernel_size
-        self.strides = strides
+        # === Layers ===
         self.convolution = SpectralConv2D(
             filters, kernel_size, strides=strides, dtype=self.dtype_policy, name="convolution"
         )
+        # === Config ===
+        self.filters = filters
+        self.kernel_size = kernel_size
+        self.strides = strides
 
     def build(self, input_shape):
         self.convolution.build(input_shape)

@@ -28,9 +28,9 @@ class ConditioningAugmentation(layers.Layer):
         Dict of float32 tensors `(batch, condition_dim)`: `condition`, `mean`, `log_variance`.
     """
 
-    def __init__(self, condition_dim, **kwargs):
+    def __init__(self, condition_dim: int, **kwargs):
         super().__init__(**kwargs)
-        self.condition_dim = condition_dim
+        # === Layers ===
         self.dense = layers.Dense(
             4 * condition_dim,
             kernel_initializer=Orthogonal(),
@@ -38,6 +38,8 @@ class ConditioningAugmentation(layers.Layer):
             name="dense",
         )
         self.activation = GLU(dtype=self.dtype_policy, name="activation")
+        # === Config ===
+        self.condition_dim = condition_dim
 
     def build(self, sentence_embedding_shape, noise_shape=None):
         self.dense.build(sentence_embedding_shape)

@@ -24,7 +24,7 @@ class Dropout(layers.Dropout):
         Float tensor of the shape and type of `inputs`.
     """
 
-    def __init__(self, rate, *, seed=None, name=None, dtype=None):
+    def __init__(self, rate: float, *, seed: int | None = None, name=None, dtype=None):
         super().__init__(rate, seed=seed, name=name, dtype=dtype)
 
     def call(self, inputs, training=False):

@@ -2,6 +2,7 @@
 
 import contextlib
 import contextvars
+from collections.abc import Iterator
 
 import keras
 from keras import initializers, ops
@@ -10,7 +11,7 @@ _are_drawn = contextvars.ContextVar("are_initial_values_drawn", default=True)
 
 
 @contextlib.contextmanager
-def without_initial_values():
+def without_initial_values() -> Iterator[None]:
     """Builds networks inside it with zeros for orthogonal kernels, because weights follow at once.
 
     Orthogonal matrices of the paper's sizes take six seconds and more, and whoever loads weights

@@ -42,15 +42,17 @@ class MemoryWriting(layers.Layer):
         `(batch, words)` float32 in (0, 1): the share that the word has in its slot.
     """
 
-    def __init__(self, memory_dim, gated=True, **kwargs):
+    def __init__(self, memory_dim: int, gated: bool = True, **kwargs):
         super().__init__(**kwargs)
-        self.memory_dim = memory_dim
-        self.gated = gated
+        # === Layers ===
         self.word_projection = _projection(memory_dim, self.dtype_policy, "word_projection")
         if gated:
             self.image_projection = _projection(memory_dim, self.dtype_policy, "image_projection")
             self.word_gate = _gate(self.dtype_policy, "word_gate", use_bias=False)
             self.image_gate = _gate(self.dtype_policy, "image_gate", use_bias=False)
+        # === Config ===
+        self.memory_dim = memory_dim
+        self.gated = gated
 
     def build(self, word_features_shape, image_features_shape):
         self.word_projection.build(word_features_shape)
@@ -165,17 +167,21 @@ class DynamicMemory(layers.Layer):
         features that `features` are twice over.
     """
 
-    def __init__(self, memory_dim, writing_gate=True, response_gate=True, **kwargs):
+    def __init__(
+        self, memory_dim: int, writing_gate: bool = True, response_gate: bool = True, **kwargs
+    ):
         super().__init__(**kwargs)
-        self.memory_dim = memory_dim
-        self.writing_gate = writing_gate
-        self.response_gate = response_gate
+        # === Layers ===
         self.writing = MemoryWriting(
             memory_dim, gated=writing_gate, dtype=self.dtype_policy, name="writing"
         )
         self.reading = MemoryReading(dtype=self.dtype_policy, name="reading")
         if response_gate:
             self.response = GatedResponse(dtype=self.dtype_policy, name="response")
+        # === Config ===
+        self.memory_dim = memory_dim
+        self.writing_gate = writing_gate
+        self.response_gate = response_gate
 
     def build(self, image_features_shape, word_features_shape, padding_mask_shape=None):
         self.writing.build(word_features_shape, image_features_shape)

@@ -1,5 +1,7 @@
 """Batch normalisation with the release's numbers, the same on one device and on many."""
 
+from typing import Any
+
 import keras
 from keras import initializers, layers, ops
 
@@ -34,9 +36,9 @@ class BatchNorm(layers.BatchNormalization):
 
     def __init__(
         self,
-        momentum=0.9,
-        epsilon=1e-5,
-        gamma_initializer=None,
+        momentum: float = 0.9,
+        epsilon: float = 1e-5,
+        gamma_initializer: Any = None,
         *,
         name=None,
         dtype=None,
@@ -54,7 +56,7 @@ class BatchNorm(layers.BatchNormalization):
         )
 
     @property
-    def statistics(self):
+    def statistics(self) -> list[keras.Variable]:
         """The variables that a forward pass in training changes; none where it is frozen."""
         return [self.moving_mean, self.moving_variance] if self.trainable else []
 

@@ -1,9 +1,12 @@
 """Resizing images in each of the ways that published networks were trained and judged with."""
 
 import functools
+from typing import Any
 
 import numpy as np
 from keras import ops
+
+from dmgan_tf.errors import InputError
 
 _SAMPLINGS = ("aligned_corners", "half_pixel", "legacy_tensorflow")
 _KERNEL_RADIUS = {"bilinear": 1, "bicubic": 2}
@@ -33,16 +36,16 @@ def interpolation_matrix(
             which asks for `antialias`.
 
     Returns:
-        float32 (target, source); each row sums to 1.
+        Float32 `(target, source)`; each row sums to 1.
     """
     if sampling not in _SAMPLINGS:
-        raise ValueError(f"`sampling` must be one of {_SAMPLINGS}. Received: {sampling!r}.")
+        raise InputError(f"`sampling` must be one of {_SAMPLINGS}. Received: {sampling!r}.")
     if kernel not in _KERNEL_RADIUS:
-        raise ValueError(f"`kernel` must be one of {(*_KERNEL_RADIUS,)}. Received: {kernel!r}.")
+        raise InputError(f"`kernel` must be one of {(*_KERNEL_RADIUS,)}. Received: {kernel!r}.")
     if antialias and sampling != "half_pixel":
-        raise ValueError(f"`antialias` needs sampling='half_pixel'. Received: {sampling!r}.")
+        raise InputError(f"`antialias` needs sampling='half_pixel'. Received: {sampling!r}.")
     if kernel == "bicubic" and not antialias:
-        raise ValueError("kernel='bicubic' needs antialias=True. Received: antialias=False.")
+        raise InputError("kernel='bicubic' needs antialias=True. Received: antialias=False.")
     return _weights(source, target, sampling, antialias, kernel).astype("float32")
 
 
@@ -71,12 +74,12 @@ def _keys_cubic(distance):
 
 
 def resize(
-    images,
+    images: Any,
     size: int,
     sampling: str = "half_pixel",
     antialias: bool = False,
     kernel: str = "bilinear",
-):
+) -> Any:
     """Resizes images to `size` x `size` by two small matrix products.
 
     The platforms' own resizing operations differ in where they sample, and none offers every way
@@ -84,12 +87,13 @@ def resize(
     every backend. Images of that size come back as they are.
 
     Args:
-        images: float (B,H,W,C); H and W must be known.
+        images: Float tensor `(batch, height, width, channels)`; height and width static.
         size: Height and width wanted, in pixels.
         sampling, antialias, kernel: As for `interpolation_matrix`.
 
     Returns:
-        float32 (B,size,size,C). With a bicubic kernel, values may lie outside the images' range.
+        Float32 `(batch, size, size, channels)`. With a bicubic kernel, values may lie outside the
+        images' range.
     """
     images = ops.cast(images, "float32")
     _, height, width, _ = images.shape
@@ -102,7 +106,7 @@ def resize(
     return images
 
 
-def resize_bytes(images, size: int):
+def resize_bytes(images: Any, size: int) -> Any:
     """Resizes 8-bit images bilinearly with antialiasing, to the last bit as PIL does.
 
     PIL rounds to whole levels after each of its two passes, with weights of 22 binary digits. Sums
@@ -116,12 +120,12 @@ def resize_bytes(images, size: int):
         `Resize` of a PIL image are the same.
 
     Args:
-        images: uint8 (B,H,W,C), or whole numbers from 0 to 255 of any type; H and W must be known
-            and at most 16 times `size`.
+        images: Uint8 `(batch, height, width, channels)`, or whole numbers from 0 to 255 of any
+            type; height and width must be known and at most 16 times `size`.
         size: Height and width wanted, in pixels.
 
     Returns:
-        float32 (B,size,size,C) of whole numbers from 0 to 255.
+        Float32 `(batch, size, size, channels)` of whole numbers from 0 to 255.
     """
     images = ops.cast(images, "float32")
     _, height, width, _ = images.shape

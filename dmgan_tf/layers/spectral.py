@@ -1,5 +1,7 @@
 """Spectral normalisation that keeps its raw kernel and its gradient."""
 
+from typing import Any
+
 import keras
 from keras import initializers, layers, ops
 
@@ -32,7 +34,7 @@ class SpectralConv2D(layers.Layer):
         Float tensor `(batch, height / strides, width / strides, filters)`.
     """
 
-    def __init__(self, filters, kernel_size, strides=1, **kwargs):
+    def __init__(self, filters: int, kernel_size: int, strides: int = 1, **kwargs):
         super().__init__(**kwargs)
         self.filters = filters
         self.kernel_size = kernel_size
@@ -58,12 +60,12 @@ class SpectralConv2D(layers.Layer):
         )
 
     @property
-    def statistics(self):
+    def statistics(self) -> list[keras.Variable]:
         """The variables that a forward pass in training changes."""
         return [self.singular_vector]
 
-    def largest_singular_value(self):
-        """The kernel's, as the stored vector estimates it; half a power iteration, not stored.
+    def largest_singular_value(self) -> Any:
+        """Returns the kernel's, as the stored vector estimates it: half a power iteration.
 
         Returns:
             Float32 scalar. A layer's grows with the weights of its kernel; where it runs away over
@@ -72,8 +74,8 @@ class SpectralConv2D(layers.Layer):
         matrix = ops.reshape(self.kernel, (-1, self.filters))
         return ops.norm(ops.matmul(matrix, ops.convert_to_tensor(self.singular_vector)))
 
-    def power_iteration(self):
-        """One step of the power iteration on the raw kernel.
+    def power_iteration(self) -> tuple[Any, Any]:
+        """Makes one step of the power iteration on the raw kernel.
 
         Returns:
             A tuple of the kernel's largest singular value as now estimated, a scalar through which

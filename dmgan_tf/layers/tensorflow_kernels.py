@@ -5,22 +5,24 @@ This is the one module of theirs that names a backend; each function has its twi
 beside the caller, to which tests hold it equal.
 """
 
+from typing import Any
+
 import tensorflow as tf
 
 
-def num_replicas():
-    """How many replicas share the step that is being traced or run."""
+def num_replicas() -> int:
+    """Returns how many replicas share the step that is being traced or run."""
     return tf.distribute.get_strategy().num_replicas_in_sync
 
 
-def replica_index():
-    """Position of this replica, 0 for the first; a Python integer or a scalar tensor."""
+def replica_index() -> int | tf.Tensor:
+    """Returns the position of this replica, 0 for the first; an integer or a scalar tensor."""
     context = tf.distribute.get_replica_context()
     return 0 if num_replicas() == 1 else context.replica_id_in_sync_group
 
 
-def replica_rows(global_values):
-    """This replica's rows of a tensor that was drawn for the global batch.
+def replica_rows(global_values: tf.Tensor) -> tf.Tensor:
+    """Returns this replica's rows of a tensor that was drawn for the global batch.
 
     Args:
         global_values: `(global_batch, ...)`, the same on every replica. The replicas share the
@@ -38,14 +40,16 @@ def replica_rows(global_values):
     return global_values[start : start + rows]
 
 
-def sum_over_replicas(tensors):
-    """The sums of a tensor, or of a list of them, over all replicas; itself where there is one."""
+def sum_over_replicas(tensors: Any) -> Any:
+    """Returns the sum of a tensor, or of each of a list, over all replicas."""
     if num_replicas() == 1:
         return tensors
     return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, tensors)
 
 
-def normalize_by_batch(inputs, scale, offset, epsilon):
+def normalize_by_batch(
+    inputs: tf.Tensor, scale: Any, offset: Any, epsilon: float
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Normalises a batch by its own statistics.
 
     Args:
@@ -69,7 +73,9 @@ def normalize_by_batch(inputs, scale, offset, epsilon):
     return _as_before(outputs, inputs), mean, variance
 
 
-def normalize_by_moments(inputs, mean, variance, scale, offset, epsilon):
+def normalize_by_moments(
+    inputs: tf.Tensor, mean: Any, variance: Any, scale: Any, offset: Any, epsilon: float
+) -> tf.Tensor:
     """Normalises a batch by given statistics, float32 `(channels,)`; else as above."""
     outputs, *_ = tf.raw_ops.FusedBatchNormV3(
         x=_as_images(inputs),

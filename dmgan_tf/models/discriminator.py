@@ -1,5 +1,7 @@
 """The discriminator: is the image real, and does it fit the sentence?"""
 
+from typing import Any
+
 import keras
 from keras import layers, ops
 
@@ -53,19 +55,21 @@ class DiscriminatorBase(keras.Model):
             "unconditional_logits": self.unconditional_logits(features),
         }
 
-    def extract_features(self, images, training=False):
+    def extract_features(self, images: Any, training: bool = False) -> Any:
         """Returns what both heads look at: a tensor whose first axis is the batch."""
         raise NotImplementedError
 
-    def unconditional_logits(self, features):
+    def unconditional_logits(self, features: Any) -> Any:
         """Returns float32 `(batch,)`: how real the images look."""
         raise NotImplementedError
 
-    def conditional_logits(self, features, sentence_embedding, training=False):
+    def conditional_logits(
+        self, features: Any, sentence_embedding: Any, training: bool = False
+    ) -> Any:
         """Returns float32 `(batch,)`: how well images look like what the sentences say."""
         raise NotImplementedError
 
-    def singular_values(self) -> dict:
+    def singular_values(self) -> dict[str, Any]:
         """Returns the largest one of each spectrally normalised layer, by a name for the logs."""
         return {}
 
@@ -142,7 +146,7 @@ class Discriminator(DiscriminatorBase):
         self.conditional_head.build(shape)
         self.unconditional_head.build(shape)
 
-    def extract_features(self, images, training=False):
+    def extract_features(self, images: Any, training: bool = False) -> Any:
         """Returns what both heads look at: `(batch, 4, 4, feature_channels)`."""
         _check_shape("images", images, (self.image_size, self.image_size, 3))
         x = ops.cast(images, self.compute_dtype)
@@ -150,17 +154,19 @@ class Discriminator(DiscriminatorBase):
             x = block(x, training=training)
         return x
 
-    def unconditional_logits(self, features):
+    def unconditional_logits(self, features: Any) -> Any:
         return ops.reshape(self.unconditional_head(features), (-1,))
 
-    def conditional_logits(self, features, sentence_embedding, training=False):
+    def conditional_logits(
+        self, features: Any, sentence_embedding: Any, training: bool = False
+    ) -> Any:
         _check_shape("sentence embeddings", sentence_embedding, (self.sentence_dim,))
         sentence = ops.cast(sentence_embedding, features.dtype)
         sentence = ops.tile(ops.reshape(sentence, (-1, 1, 1, self.sentence_dim)), (1, 4, 4, 1))
         joint = self.joint_block(ops.concatenate([features, sentence], axis=-1), training=training)
         return ops.reshape(self.conditional_head(joint), (-1,))
 
-    def singular_values(self) -> dict:
+    def singular_values(self) -> dict[str, Any]:
         blocks = (*self.image_blocks, self.joint_block)
         return {block.name: block.convolution.largest_singular_value() for block in blocks}
 

@@ -101,12 +101,12 @@ class EfficientNetLite0(keras.Model):
         num_classes: Size of the classifier `fc`.
 
     Call arguments:
-        images: float (B,H,W,3), `(pixels - 127) / 128` of levels from 0 to 255; it was trained at
-            224 x 224.
+        images: Float tensor `(batch, height, width, 3)`, `(pixels - 127) / 128` of levels from 0 to
+            255; it was trained at 224 x 224.
         training: Whether batch normalisation uses the batch's own statistics.
 
     Returns:
-        A dict: `"pooled"` (B,1280), from 0 to 6, and `"logits"` (B,num_classes).
+        A dict: `"pooled"` `(batch, 1280)`, from 0 to 6, and `"logits"` `(batch, num_classes)`.
     """
 
     def __init__(self, num_classes: int = 1000, **kwargs):

@@ -3,6 +3,7 @@
 import math
 import numbers
 from collections.abc import Mapping
+from typing import Any
 
 import keras
 from keras import layers, ops
@@ -16,7 +17,9 @@ from dmgan_tf.layers.memory import DynamicMemory
 from dmgan_tf.layers.normalization import BatchNorm
 
 
-def generator_inputs(text: Mapping, token_ids, noise, condition_noise) -> dict:
+def generator_inputs(
+    text: Mapping[str, Any], token_ids: Any, noise: Any, condition_noise: Any
+) -> dict[str, Any]:
     """Puts together what a `Generator` is called with.
 
     Args:
@@ -57,10 +60,9 @@ class InitialStage(layers.Layer):
         Float tensor `(batch, size, size, channels)`.
     """
 
-    def __init__(self, channels, size, **kwargs):
+    def __init__(self, channels: int, size: int, **kwargs):
         super().__init__(**kwargs)
-        self.channels = channels
-        self.size = size
+        # === Layers ===
         num_blocks = int(math.log2(size // 4))
         self.first_channels = channels * 2**num_blocks
         dtype = self.dtype_policy
@@ -77,6 +79,9 @@ class InitialStage(layers.Layer):
             UpsampleBlock(self.first_channels // 2**i, dtype=dtype, name=f"upsample_{i}")
             for i in range(1, num_blocks + 1)
         ]
+        # === Config ===
+        self.channels = channels
+        self.size = size
 
     def build(self, condition_shape, noise_shape):
         self.dense.build((None, condition_shape[-1] + noise_shape[-1]))
@@ -131,22 +136,17 @@ class RefinementStage(layers.Layer):
 
     def __init__(
         self,
-        channels,
-        memory_dim,
-        num_residual_blocks=2,
-        refinement="memory",
-        writing_gate=True,
-        response_gate=True,
+        channels: int,
+        memory_dim: int,
+        num_residual_blocks: int = 2,
+        refinement: str = "memory",
+        writing_gate: bool = True,
+        response_gate: bool = True,
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self.channels = channels
-        self.memory_dim = memory_dim
-        self.num_residual_blocks = num_residual_blocks
-        self.refinement = refinement
-        self.writing_gate = writing_gate
-        self.response_gate = response_gate
         dtype = self.dtype_policy
+        # === Layers ===
         if refinement == "memory":
             self.word_reader = DynamicMemory(
                 memory_dim, writing_gate, response_gate, dtype=dtype, name="dynamic_memory"
@@ -161,6 +161,13 @@ class RefinementStage(layers.Layer):
             ResidualBlock(dtype=dtype, name=f"residual_{i}") for i in range(num_residual_blocks)
         ]
         self.upsample_block = UpsampleBlock(channels, dtype=dtype, name="upsample")
+        # === Config ===
+        self.channels = channels
+        self.memory_dim = memory_dim
+        self.num_residual_blocks = num_residual_blocks
+        self.refinement = refinement
+        self.writing_gate = writing_gate
+        self.response_gate = response_gate
 
     def build(self, image_features_shape, word_features_shape, padding_mask_shape=None):
         self.word_reader.build(image_features_shape, word_features_shape)
@@ -246,17 +253,17 @@ class Generator(keras.Model):
 
     def __init__(
         self,
-        channels=64,
-        noise_dim=100,
-        condition_dim=100,
-        word_dim=256,
-        memory_dim=None,
-        num_residual_blocks=2,
-        base_size=64,
-        num_stages=3,
-        refinement="memory",
-        writing_gate=True,
-        response_gate=True,
+        channels: int = 64,
+        noise_dim: int = 100,
+        condition_dim: int = 100,
+        word_dim: int = 256,
+        memory_dim: int | None = None,
+        num_residual_blocks: int = 2,
+        base_size: int = 64,
+        num_stages: int = 3,
+        refinement: str = "memory",
+        writing_gate: bool = True,
+        response_gate: bool = True,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -280,19 +287,8 @@ class Generator(keras.Model):
                     f"A generator's {name} is a whole number from {lowest} up. "
                     f"Received: {name}={value!r}."
                 )
-        self.channels = channels
-        self.noise_dim = noise_dim
-        self.condition_dim = condition_dim
-        self.word_dim = word_dim
-        self.memory_dim = memory_dim
-        self.num_residual_blocks = num_residual_blocks
-        self.base_size = base_size
-        self.num_stages = num_stages
-        self.refinement = refinement
-        self.writing_gate = writing_gate
-        self.response_gate = response_gate
-
         dtype = self.dtype_policy
+        # === Layers ===
         self.conditioning = ConditioningAugmentation(condition_dim, dtype=dtype)
         self.initial_stage = InitialStage(channels, base_size, dtype=dtype, name="initial_stage")
         self.refinement_stages = [
@@ -311,9 +307,21 @@ class Generator(keras.Model):
         self.to_images = [
             convolution_3x3(3, dtype, name=f"to_image_{i}") for i in range(num_stages)
         ]
+        # === Config ===
+        self.channels = channels
+        self.noise_dim = noise_dim
+        self.condition_dim = condition_dim
+        self.word_dim = word_dim
+        self.memory_dim = memory_dim
+        self.num_residual_blocks = num_residual_blocks
+        self.base_size = base_size
+        self.num_stages = num_stages
+        self.refinement = refinement
+        self.writing_gate = writing_gate
+        self.response_gate = response_gate
 
     @property
-    def image_sizes(self):
+    def image_sizes(self) -> tuple[int, ...]:
         """The sides of the stages' images, in pixels, smallest first."""
         return tuple(self.base_size * 2**i for i in range(self.num_stages))
 

@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+from collections.abc import Iterator
 
 import keras
 from keras import ops
@@ -257,13 +258,14 @@ class InceptionV3(keras.Model):
             none.
 
     Call arguments:
-        images: float (B,H,W,3) in [-1, 1], H and W at least 75; 299 is what it was trained at.
+        images: Float tensor `(batch, height, width, 3)` in [-1, 1], of 75 pixels or more; it was
+            trained at 299.
         training: Whether batch normalisation uses the batch's own statistics.
 
     Returns:
-        A dict: `"mixed_6e"` (B,17,17,768), `"mixed_7c"` (B,8,8,2048), `"pooled"` (B,2048) and, if
-        `num_classes`, `"logits"` (B,num_classes). The published Inception Score leaves the bias
-        out: `logits - model.fc.bias`.
+        A dict: `"mixed_6e"` `(batch, 17, 17, 768)`, `"mixed_7c"` `(batch, 8, 8, 2048)`, `"pooled"`
+        `(batch, 2048)` and, if `num_classes`, `"logits"` `(batch, num_classes)`. The published
+        Inception Score leaves the bias out: `logits - model.fc.bias`.
 
     Raises:
         InputError: If `variant` is unknown.
@@ -318,7 +320,7 @@ class InceptionV3(keras.Model):
             outputs["logits"] = self.fc(outputs["pooled"])
         return outputs
 
-    def convolution_units(self):
+    def convolution_units(self) -> Iterator[tuple[str, keras.layers.Layer]]:
         """Yields (torchvision's name, layer with `conv` and `bn`), in torchvision's order.
 
         For converters of published weights: the name of the first is `"Conv2d_1a_3x3"`, of the

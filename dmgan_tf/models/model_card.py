@@ -9,7 +9,11 @@ import json
 import re
 import shlex
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+
+import keras
+
+from dmgan_tf.text.vocabulary import Vocabulary
 
 PAPER = "https://arxiv.org/abs/1904.01310"
 HOME = "https://github.com/dmgan-tf/dmgan_tf"
@@ -51,17 +55,17 @@ class About:
 
 
 def model_card(
-    vocabulary=None,
-    discriminators=(),
+    vocabulary: Vocabulary | None = None,
+    discriminators: Sequence[keras.Model] = (),
     *,
-    text_encoder=None,
-    generator=None,
-    image_encoder=None,
-    inception=None,
-    extra=None,
-    weights_dtype="float32",
-    about=None,
-):
+    text_encoder: keras.Model | None = None,
+    generator: keras.Model | None = None,
+    image_encoder: keras.Model | None = None,
+    inception: keras.Model | None = None,
+    extra: Mapping | None = None,
+    weights_dtype: str = "float32",
+    about: About | None = None,
+) -> str:
     """Writes the card of a model.
 
     Reference:

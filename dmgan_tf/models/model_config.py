@@ -1,6 +1,7 @@
 """The `config.json` of a model directory: what the directory holds."""
 
 import json
+import pathlib
 
 from dmgan_tf.errors import InputError, first_line
 
@@ -9,7 +10,7 @@ NETWORKS = ("text_encoder", "generator", "image_encoder", "inception")
 DISCRIMINATORS = "discriminators"  # of which there are several, as a list
 
 
-def read_config(directory):
+def read_config(directory: pathlib.Path) -> dict:
     """Reads what a model directory holds.
 
     Args:
@@ -46,19 +47,16 @@ def read_config(directory):
     return config
 
 
-def weights_name(network):
-    """The name of the file with a network's weights."""
+def weights_name(network: str) -> str:
+    """Returns the name of the file with a network's weights."""
     return f"{network}.weights.h5"
 
 
-def files_of(directory):
-    """The names of the files that belong to a model beside `config.json` and its card.
+def files_of(directory: pathlib.Path) -> list[str]:
+    """Lists the files that belong to a model beside `config.json` and its card.
 
     Args:
         directory: A directory with the model's `config.json`; the others need not be there.
-
-    Returns:
-        A list of names.
 
     Raises:
         InputError: As `read_config`.

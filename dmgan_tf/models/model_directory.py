@@ -7,7 +7,7 @@ import itertools
 import json
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import keras
 
@@ -17,7 +17,7 @@ from dmgan_tf.models.discriminator import DiscriminatorBase
 from dmgan_tf.models.generator import Generator
 from dmgan_tf.models.image_encoder import ImageEncoder
 from dmgan_tf.models.inception import InceptionV3
-from dmgan_tf.models.model_card import model_card
+from dmgan_tf.models.model_card import About, model_card
 from dmgan_tf.models.model_config import FORMAT_VERSION, NETWORKS, read_config, weights_name
 from dmgan_tf.models.presets import find_model_directory
 from dmgan_tf.models.stored_networks import Together, describe, load_networks, save_weights
@@ -47,19 +47,19 @@ class ModelComponents:
 
 
 def save_model_directory(
-    directory,
+    directory: str | os.PathLike,
     *,
-    vocabulary=None,
-    text_encoder=None,
-    generator=None,
-    discriminators=None,
-    image_encoder=None,
-    inception=None,
-    extra=None,
-    readme=None,
-    about=None,
-    weights_dtype="float32",
-):
+    vocabulary: Vocabulary | None = None,
+    text_encoder: TextEncoder | None = None,
+    generator: Generator | None = None,
+    discriminators: Sequence[DiscriminatorBase] | None = None,
+    image_encoder: ImageEncoder | None = None,
+    inception: InceptionV3 | None = None,
+    extra: Mapping | None = None,
+    readme: str | None = None,
+    about: About | None = None,
+    weights_dtype: str = "float32",
+) -> None:
     """Writes a model directory, whole or not at all; an older one at that place is replaced.
 
     Nothing but a model is replaced: not a run directory, whose checkpoints would be lost.
@@ -189,7 +189,7 @@ def load_model_directory(
     return components
 
 
-def load_inception_directory(directory):
+def load_inception_directory(directory: str | os.PathLike) -> InceptionV3:
     """Reads the Inception-v3 of a model directory, or the one that its image encoder stands on.
 
     Args:
@@ -275,7 +275,7 @@ def _replacing_model(directory):
         ) from error
 
 
-def check_replaceable(directory):
+def check_replaceable(directory: str | os.PathLike) -> None:
     """Refuses to write over anything but a model, such as a run directory with its checkpoints.
 
     Saving checks by itself; a command that works long before it saves asks at once.

@@ -10,13 +10,13 @@ from dmgan_tf.models.model_config import files_of
 SHIPPED = pathlib.Path(__file__).parents[1] / "presets"
 
 
-def shipped_presets():
-    """The names of the models that ship with the package, a sorted list."""
+def shipped_presets() -> list[str]:
+    """Lists the names of the models that ship with the package, sorted."""
     return sorted(path.parent.name for path in SHIPPED.glob("*/config.json"))
 
 
-def find_model_directory(model):
-    """The model directory that `model` stands for; a hub's is fetched first.
+def find_model_directory(model: str | os.PathLike) -> pathlib.Path:
+    """Finds the model directory that `model` stands for; a hub's is fetched first.
 
     Args:
         model: A model directory, a run directory (whose `model/` it is then), the name of a shipped

@@ -2,15 +2,21 @@
 
 import numbers
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import keras
 import numpy as np
 
 from dmgan_tf.errors import InputError
-from dmgan_tf.models.generator import generator_inputs
+from dmgan_tf.models.discriminator import DiscriminatorBase
+from dmgan_tf.models.generator import Generator, generator_inputs
+from dmgan_tf.models.image_encoder import ImageEncoder
+from dmgan_tf.models.model_card import About
 from dmgan_tf.models.model_directory import load_model_directory, save_model_directory
+from dmgan_tf.models.text_encoder import TextEncoder
 from dmgan_tf.text.tokenizer import Tokenizer
+from dmgan_tf.text.vocabulary import Vocabulary
 
 _PADDING_STEP = 8
 _ATTENTION_OUTPUTS = ("attention_scores", "word_gates", "response_gates")
@@ -40,13 +46,13 @@ class DMGANTextToImage:
 
     def __init__(
         self,
-        vocabulary,
-        text_encoder,
-        generator,
-        discriminators=None,
-        image_encoder=None,
-        extra=None,
-        readme=None,
+        vocabulary: Vocabulary | None,
+        text_encoder: TextEncoder | None,
+        generator: Generator,
+        discriminators: Sequence[DiscriminatorBase] | None = None,
+        image_encoder: ImageEncoder | None = None,
+        extra: Mapping | None = None,
+        readme: str | None = None,
     ):
         self.vocabulary = vocabulary
         self._tokenizer = None if vocabulary is None else Tokenizer(vocabulary)
@@ -63,7 +69,7 @@ class DMGANTextToImage:
                 model.compile(jit_compile=jit_compile)
 
     @property
-    def tokenizer(self):
+    def tokenizer(self) -> Tokenizer:
         """The `Tokenizer` of the vocabulary.
 
         Raises:
@@ -110,13 +116,13 @@ class DMGANTextToImage:
 
     def save_to_preset(
         self,
-        directory,
-        readme=None,
+        directory: str | os.PathLike,
+        readme: str | None = None,
         *,
-        about=None,
-        weights_dtype="float32",
-        keep_discriminators=True,
-    ):
+        about: About | None = None,
+        weights_dtype: str = "float32",
+        keep_discriminators: bool = True,
+    ) -> None:
         """Writes a model directory that `from_preset` reads; see `save_model_directory`.
 
         Args:
@@ -154,7 +160,7 @@ class DMGANTextToImage:
         return_attention: bool = False,
         batch_size: int = 16,
         first_row: int = 0,
-    ):
+    ) -> np.ndarray | dict:
         """Draws one image for each caption.
 
         The noise of an image depends on `seed` and on the caption's place in the list, on nothing
@@ -230,8 +236,8 @@ class DMGANTextToImage:
         )
 
 
-def padded_token_ids(tokenizer, captions):
-    """The ids of captions, padded to a multiple of eight words, so that few shapes are compiled.
+def padded_token_ids(tokenizer: Tokenizer, captions: Sequence[str]) -> np.ndarray:
+    """Returns the ids of captions, padded to a multiple of eight words: few shapes are compiled.
 
     Args:
         tokenizer: A `Tokenizer`.
@@ -247,8 +253,8 @@ def padded_token_ids(tokenizer, captions):
     return np.pad(token_ids, ((0, 0), (0, -token_ids.shape[1] % _PADDING_STEP)))
 
 
-def noise_rows(generator, seed, rows):
-    """The noise of some images of a seed, each by its place alone.
+def noise_rows(generator: Generator, seed: int, rows: Iterable[int]) -> list[np.ndarray]:
+    """Draws the noise of some images of a seed, each by its place alone.
 
     Args:
         generator: The `Generator` to draw for.
@@ -263,6 +269,6 @@ def noise_rows(generator, seed, rows):
     return np.split(np.float32(drawn), [generator.noise_dim], axis=1)
 
 
-def to_uint8(images):
-    """Images in [-1, 1] as uint8, rounded."""
+def to_uint8(images: Any) -> np.ndarray:
+    """Returns images in [-1, 1] as uint8, rounded."""
     return np.uint8(np.clip(np.rint((images + 1) * 127.5), 0, 255))

@@ -11,6 +11,7 @@ import difflib
 import importlib
 import inspect
 from collections.abc import Mapping
+from typing import Any
 
 from dmgan_tf.errors import InputError, first_line
 
@@ -116,7 +117,7 @@ class Registry:
             )
 
     def find(self, name: str) -> type:
-        """The class of a name, whose module is imported.
+        """Returns the class of a name, whose module is imported.
 
         Args:
             name: A registered name, or `module:Class` of a module that the user allowed.
@@ -145,8 +146,8 @@ class Registry:
             )
         return found
 
-    def create(self, choice: Choice, **arguments):
-        """An object of the chosen class.
+    def create(self, choice: Choice, **arguments) -> Any:
+        """Returns an object of the chosen class.
 
         Args:
             choice: A `Choice`.
@@ -169,7 +170,7 @@ class Registry:
             ) from error
         return found(**given)
 
-    def make(self, given, offered: Mapping, **arguments):
+    def make(self, given: Any, offered: Mapping, **arguments) -> Any:
         """Returns an object of a class that is given in any way.
 
         Args:
@@ -189,22 +190,22 @@ class Registry:
         return self.create(choice, **offered, **arguments)
 
     def name_of(self, found: type) -> str:
-        """The registered name of a class, or its `module:Class`."""
+        """Returns the registered name of a class, or its `module:Class`."""
         path = f"{found.__module__}:{found.__qualname__}"
         return next((name for name, place in self.classes.items() if place == path), path)
 
-    def describe(self, thing) -> dict:
-        """What `config.json` and checkpoints keep: the class's name and its own configuration."""
+    def describe(self, thing: Any) -> dict:
+        """Returns what `config.json` and checkpoints keep: the class's name and its own options."""
         return {"class": self.name_of(type(thing)), **own_config(thing)}
 
-    def describe_briefly(self, thing, offered: Mapping) -> "str | dict":
-        """The name alone, where `make` gives the rest by what it is offered; else `describe`."""
+    def describe_briefly(self, thing: Any, offered: Mapping) -> str | dict:
+        """Returns the name alone, where what `make` is offered gives the rest; else `describe`."""
         description = self.describe(thing)
         name = description.pop("class")
         return name if description.items() <= offered.items() else {"class": name, **description}
 
-    def restore(self, description: Mapping, **arguments):
-        """An object from what `describe` gave.
+    def restore(self, description: Mapping, **arguments) -> Any:
+        """Returns an object from what `describe` gave.
 
         Args:
             description: A dict with the `class` and the arguments of its constructor.
@@ -216,7 +217,7 @@ class Registry:
         return self.create(Choice.of(description), **arguments)
 
 
-def own_config(thing) -> dict:
+def own_config(thing: Any) -> dict:
     """Returns of `thing.get_config()` the arguments that `options_of` names."""
     taken = options_of(type(thing))
     return {name: value for name, value in thing.get_config().items() if name in taken}
