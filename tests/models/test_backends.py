@@ -41,7 +41,10 @@ def on_tensorflow(tmp_path_factory):
     return directory, {**outputs, **program["train"](models, inputs)}
 
 
-@pytest.mark.parametrize("backend", ["jax", "numpy", "torch"])
+@pytest.mark.parametrize(
+    "backend",
+    ["numpy", *(pytest.param(name, marks=pytest.mark.slow) for name in ("jax", "torch"))],
+)
 def test_backend_equals_tensorflow(backend, on_tensorflow):
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed")

@@ -1,12 +1,13 @@
 """Model directories: what was saved comes back, and every damage has its one clear line."""
 
+import contextlib
 import importlib.metadata
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
-import textwrap
 
 import keras
 import numpy as np
@@ -364,35 +365,31 @@ def test_a_file_is_not_replaced_and_an_empty_directory_is_filled(tmp_path):
     assert load_model_directory(tmp_path / "empty").vocabulary == VOCABULARY
 
 
+@contextlib.contextmanager
+def files_of_at_most(limit):
+    """No file of this process grows beyond so many bytes, as on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
 # The space ends in the vocabulary, or in one array or another of the weights.
 @pytest.mark.parametrize("limit", [1_000, 100_000])
 def test_a_full_disk_leaves_the_previous_model(saved, tmp_path, limit):
     directory = shutil.copytree(saved[0], tmp_path / "model")
     before = tree(tmp_path)
-    script = f"""
-        import resource
-        from dmgan_tf.errors import InputError
-        from dmgan_tf.models.model_directory import save_model_directory
-        from dmgan_tf.models.text_encoder import TextEncoder
-        from dmgan_tf.text.vocabulary import Vocabulary
-
-        vocabulary = Vocabulary([f"word{{i}}" for i in range(2000)])
-        text_encoder = TextEncoder(len(vocabulary), word_dim=64, embedding_dim=200)
-        text_encoder.build()
-        resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))
-        for name in ("model", "other"):
-            try:
-                save_model_directory({str(tmp_path)!r} + "/" + name,
-                                     vocabulary=vocabulary, text_encoder=text_encoder)
-            except InputError as error:
-                print(error)
-        """
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=True
-    )
-    first, second = done.stdout.splitlines()
-    assert f"disk full while writing the model {directory}; the previous model is still" in first
-    assert "no model is there" in second
+    vocabulary = Vocabulary([f"word{i}" for i in range(2000)])
+    text_encoder = built(TextEncoder(len(vocabulary), word_dim=64, embedding_dim=200))
+    for place, kept in (
+        (directory, "the previous model is still"),
+        (tmp_path / "other", "no model"),
+    ):
+        with pytest.raises(InputError, match=f"disk full while writing .*{place}; {kept}"):
+            with files_of_at_most(limit):
+                save_model_directory(place, vocabulary=vocabulary, text_encoder=text_encoder)
     assert tree(tmp_path) == before
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 

@@ -110,6 +110,7 @@ def test_distributions_carry_the_models(built):
     assert not any(name.startswith((".venv", "runs")) for name in names)
 
 
+@pytest.mark.slow  # a process that imports TensorFlow
 def test_a_fresh_installation_draws_without_a_network(built, tmp_path):
     with zipfile.ZipFile(built[0]) as archive:
         archive.extractall(tmp_path / "site")
@@ -159,6 +160,7 @@ def run_script(*arguments):
     return done
 
 
+@pytest.mark.slow  # a process that imports TensorFlow
 def test_a_preset_is_written_with_its_card_and_licences(vivid_model, tmp_path):
     score = {"metric": "r_precision", "protocol": "damsm", "value": 40.5, "deviation": 2.1}
     score |= {"num_images": 935, "chance": 1.0, "warnings": ["its own judge"]}
