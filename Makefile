@@ -4,6 +4,8 @@ VENV ?= .venv
 QUICKSTART ?= runs/quickstart
 PYTEST_WORKERS ?= 2
 PYTEST_FLAGS ?=
+# The tests of a file share what takes long to build, so a file stays with one worker.
+IN_PARALLEL := -n $(PYTEST_WORKERS) --dist=loadfile
 NOTEBOOK_FLAGS ?=
 BUILDIFIER_VERSION ?= 8.2.1
 export TF_CPP_MIN_LOG_LEVEL ?= 3
@@ -23,7 +25,7 @@ CAPTIONS := \
 	--caption="a flat drawing of a cat face"
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart notebooks test test-slow test-browser faults lint format build-file lock clean
+.PHONY: help quickstart notebooks test test-slow test-browser faults mutations lint format build-file lock clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 22
@@ -46,11 +48,11 @@ quickstart: $(VENV)/.installed  ## draw with the shipped model, then train a sma
 		--num_samples=4 --seed=0 --output=$(QUICKSTART)/samples
 	@echo "The sample sheet: $(QUICKSTART)/samples/sheet.png (the shipped model's: $(QUICKSTART)/shipped/sheet.png)"
 
-test: lint  ## lint, formatting, and every test that takes less than a minute
-	$(IN_VENV) -m pytest -n $(PYTEST_WORKERS) $(PYTEST_FLAGS)
+test: lint  ## lint, formatting, and the fast tests
+	$(IN_VENV) -m pytest $(IN_PARALLEL) $(PYTEST_FLAGS)
 
-test-slow: $(VENV)/.installed-test $(VENV)/.installed-notebooks  ## the tests that take more than a minute
-	$(IN_VENV) -m pytest -m slow $(PYTEST_FLAGS)
+test-slow: $(VENV)/.installed-test $(VENV)/.installed-notebooks  ## tests of processes, whole runs, backends, replicas and notebooks
+	$(IN_VENV) -m pytest -m slow $(IN_PARALLEL) $(PYTEST_FLAGS)
 
 test-browser: $(VENV)/.installed-browser  ## the web demo in a headless Chromium (apt install chromium)
 	$(IN_VENV) -m pytest -m "slow or not slow" -rs tests/demo tests/browser $(PYTEST_FLAGS)
@@ -60,6 +62,9 @@ notebooks: $(VENV)/.installed-notebooks  ## run the notebooks and time them; NOT
 
 faults: $(VENV)/.installed-test  ## a thousand malformed inputs, each read by the command that reads its kind
 	$(IN_VENV) tests/faults/malformed_inputs.py
+
+mutations: $(VENV)/.installed-test  ## put mistakes into a copy of the package; the fast tests must catch each
+	$(IN_VENV) tests/mutations.py
 
 lint: $(VENV)/.installed-test $(VENV)/.buildifier  ## check style and formatting, change nothing
 	$(VENV)/bin/ruff check .

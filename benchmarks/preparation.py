@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw
 
 from dmgan_tf import command
 from dmgan_tf.data import preparation, records, stored_image
-from dmgan_tf.data.sources.image_folder import CaptionedImage
+from dmgan_tf.data.sources.source import CaptionedImage
 
 FLAGS = flags.FLAGS
 
@@ -80,7 +80,7 @@ def _time_steps(images) -> None:
         marks.append(time.process_time())
         picture.save(io.BytesIO(), "JPEG", quality=95, subsampling=0)
         marks.append(time.process_time())
-        stored_image.encode_image(image.path, FLAGS.image_size, "upscale")
+        stored_image.encode_image(image, FLAGS.image_size, "upscale")
         marks.append(time.process_time())
         for name, start, end in zip(spent, marks, marks[1:], strict=False):
             spent[name] += end - start

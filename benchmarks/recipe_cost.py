@@ -22,7 +22,8 @@ from absl import flags
 from made_up_batch import made_up_batch
 
 from dmgan_tf import command, pretrain_damsm, train
-from dmgan_tf.data.sources import coco, cub
+from dmgan_tf.data.sources.coco import COCO
+from dmgan_tf.data.sources.cub import CUB
 from dmgan_tf.errors import InputError
 from dmgan_tf.models.image_encoder import ImageEncoder
 from dmgan_tf.models.model_directory import ModelComponents
@@ -33,7 +34,7 @@ from dmgan_tf.training.dmgan_run import build_dmgan
 from dmgan_tf.training.optimizer import adam
 
 CONFIGS = pathlib.Path(__file__).parents[1] / "configs"
-PUBLISHED = {"cub": cub.PUBLISHED_COUNTS, "coco": coco.PUBLISHED_COUNTS}
+PUBLISHED = {"cub": CUB.published_counts, "coco": COCO.published_counts}
 VOCABULARY_SIZES = {"cub": 5_450, "coco": 27_297}
 RECIPES = (
     *("cub_damsm", "cub_dmgan", "cub_dmgan_release"),

@@ -37,9 +37,10 @@ from dmgan_tf import command
 from dmgan_tf.errors import InputError
 from dmgan_tf.layers import normalization
 from dmgan_tf.layers.blocks import ResidualBlock, UpsampleConv2D
-from dmgan_tf.models.image_encoder import BACKBONES, ImageEncoder
+from dmgan_tf.models.image_encoder import ImageEncoder
 from dmgan_tf.models.model_directory import ModelComponents
 from dmgan_tf.models.text_encoder import TextEncoder
+from dmgan_tf.registry.catalogue import IMAGE_BACKBONES
 from dmgan_tf.training.config import DMGANConfig
 from dmgan_tf.training.dmgan_run import build_dmgan
 
@@ -53,7 +54,7 @@ def define_flags():
     """Declares the flags of this benchmark; the defaults are the paper's sizes at batch 4."""
     flags.DEFINE_list("variants", list(VARIANTS), "Which to time.")
     flags.DEFINE_integer("batch_size", 4, "Images a step.", lower_bound=2)
-    flags.DEFINE_enum("backbone", "inception_v3", list(BACKBONES), "Of the DAMSM.")
+    flags.DEFINE_enum("backbone", "inception_v3", list(IMAGE_BACKBONES.names), "Of the DAMSM.")
     flags.DEFINE_integer("channels", 64, "Channels of the generator.", lower_bound=1)
     flags.DEFINE_integer("discriminator_channels", 32, "Channels of the discriminators.", 1)
     flags.DEFINE_integer("base_size", 64, "Pixels of the first image.")

@@ -44,25 +44,26 @@ Examples:
       --validation_fraction=0.05
 """
 
-import pathlib
+import inspect
 
 from absl import flags
 
 from dmgan_tf import command
 from dmgan_tf.convert import caption_pickle
-from dmgan_tf.data import vocabulary_check
-from dmgan_tf.data.sources import coco, cub, image_folder, release_metadata
+from dmgan_tf.data.sources.source import SMALL_IMAGE_CHOICES, Source
 from dmgan_tf.data.splits import MAX_FRACTION, hold_out_validation
 from dmgan_tf.errors import InputError
-from dmgan_tf.text.vocabulary import Vocabulary
-
-_PUBLISHED = {"cub": cub.PUBLISHED_COUNTS, "coco": coco.PUBLISHED_COUNTS}
+from dmgan_tf.registry.catalogue import DATA_SOURCES
+from dmgan_tf.registry.lookup import Choice, allow_choice
 
 
 def define_flags() -> None:
     """Declares the flags of this command."""
-    flags.DEFINE_enum(
-        "dataset", "image_folder", ["image_folder", *_PUBLISHED], "How the source is laid out."
+    flags.DEFINE_string(
+        "dataset",
+        "image_folder",
+        f"How the source is laid out: {', '.join(DATA_SOURCES.names)}, or module:Class, with "
+        "arguments of its own as in 'module:Class(argument=value)'.",
     )
     flags.DEFINE_string(
         "source", None, "The folder of captioned images, or `emoji` for the embedded data set."
@@ -104,15 +105,15 @@ def define_flags() -> None:
     flags.DEFINE_enum(
         "small_images",
         None,
-        image_folder.SMALL_IMAGE_CHOICES,
-        "What becomes of an image smaller than image_size; by default error for an image_folder, "
-        "else upscale, as the release does.",
+        SMALL_IMAGE_CHOICES,
+        "What becomes of an image smaller than image_size; by default error, but for cub and coco "
+        "upscale, as the release does.",
     )
     flags.DEFINE_float(
         "max_skipped_fraction",
         None,
-        "More unusable images than this fraction are an error; by default 0.1 for an "
-        "image_folder, else 0.",
+        "More unusable images than this fraction are an error; by default 0.1, but 0 for cub and "
+        "coco.",
     )
     flags.DEFINE_boolean("overwrite", False, "Replace a data set that the output already holds.")
 
@@ -120,121 +121,53 @@ def define_flags() -> None:
 def main() -> None:
     """Reads the flags, prepares, and says what was written and what was skipped."""
     options = flags.FLAGS
-    for name in ("source", "output"):
-        if not options[name].value:
-            raise InputError(f"Expected --{name}=DIR. Received: none. See --help.")
+    if not options.output:
+        raise InputError("Expected --output=DIR. Received: none. See --help.")
+    source = _create_source()
+    splits = source.read()
+    vocabulary, vocabulary_file = None, options.vocabulary or source.vocabulary_file
+    if vocabulary_file:
+        vocabulary = caption_pickle.read_vocabulary(vocabulary_file)
+        print(f"The vocabulary is that of {vocabulary_file}: {len(vocabulary) - 1} words.")
+        splits = source.fit_vocabulary(splits, vocabulary_file, vocabulary)
+    origin = options.source or source.name
+    divided = hold_out_validation(splits, options.validation_fraction, origin)
 
-    from dmgan_tf.data import preparation  # slow to import; flags come first
+    from dmgan_tf.data import preparation  # slow to import: what is wrong comes first
 
-    published = options.dataset in _PUBLISHED
-    if published:
-        name = options.dataset
-        source, vocabulary = _read_published()
-        splits = source.splits
-    else:
-        name, splits, vocabulary = _read_image_folder()
-    splits = hold_out_validation(splits, options.validation_fraction, options.source)
-    max_skipped_fraction = options.max_skipped_fraction
-    if max_skipped_fraction is None:
-        max_skipped_fraction = 0.0 if published else 0.1
     if options.overwrite:
         preparation.remove_dataset(options.output)
+    given = options.max_skipped_fraction
     info = preparation.prepare(
-        splits,
+        divided,
         options.output,
-        name=name,
+        name=source.name,
         image_size=options.image_size,
         vocabulary=vocabulary,
         min_word_count=options.min_word_count,
-        small_images=options.small_images or ("upscale" if published else "error"),
-        max_skipped_fraction=max_skipped_fraction,
+        small_images=options.small_images or source.small_images,
+        max_skipped_fraction=source.max_skipped_fraction if given is None else given,
         num_shards=options.shards,
         num_workers=options.workers,
         show_progress=True,
     )
     print(_describe(info))
-    if published:
-        print(_compare_counts(info, source, _PUBLISHED[options.dataset]))
+    comparison = source.compare(splits, info)
+    if comparison:
+        print(comparison)
 
 
-def _read_image_folder() -> tuple[str, dict, Vocabulary | None]:
-    """Returns the data set's name, its images by split and the vocabulary to use."""
+def _create_source() -> Source:
+    """Returns the chosen source, with those of the flags that its constructor takes."""
     options = flags.FLAGS
-    embedded = options.source == "emoji"
-    source = image_folder.embedded_dataset_path() if embedded else pathlib.Path(options.source)
-    splits = image_folder.read_image_folder(source, options.test_fraction)
-    vocabulary = None
-    if options.vocabulary:
-        vocabulary = caption_pickle.read_vocabulary(options.vocabulary)
-        vocabulary_check.warn_of_unknown_words(options.vocabulary, splits, vocabulary)
-    return source.resolve().name, splits, vocabulary
-
-
-def _read_published() -> tuple[release_metadata.PublishedSource, Vocabulary | None]:
-    """Returns CUB or COCO as listed on disk, and the vocabulary to use."""
-    options = flags.FLAGS
-    source = {"cub": cub.read_cub, "coco": coco.read_coco}[options.dataset](options.source)
-    path = options.vocabulary or source.captions_pickle
-    if path is None:
-        return source, None
-    vocabulary = caption_pickle.read_vocabulary(path)
-    print(f"The vocabulary is that of {path}: {len(vocabulary) - 1} words.")
-    if all(word.isascii() for word in vocabulary.words):  # the release's always are
-        source = source._replace(splits=release_metadata.with_released_words(source.splits))
-    if vocabulary_check.is_pickle(path):
-        given = bool(options.vocabulary)
-        vocabulary_check.check_captions_pickle(path, source, vocabulary, given=given)
-    else:
-        vocabulary_check.warn_of_unknown_words(path, source.splits, vocabulary)
-    return source, vocabulary
-
-
-def _explain_listed(listed, published, path) -> str:
-    """Says what can make a list longer or shorter than the published one, and what to check."""
-    if listed < published:
-        cause = "it was shortened, is of another split, or its archive leaves images out"
-    else:
-        cause = "images were added, or it is of another split"
-    return (
-        f"{path} lists {listed:,}: {cause} (compare it with a fresh copy; scores on another list "
-        "are not comparable)"
-    )
-
-
-def _compare_counts(info, source, published) -> str:
-    """Says where the data set differs in number from the published one, and what makes it so."""
-    lines = []
-    for name, (num_images, num_classes) in published.items():
-        parts, listed = _parts_of(info, name), len(source.splits[name])
-        num_stored = sum(split.num_images for split in parts.values())
-        num_stored_classes = sum(split.num_classes for split in parts.values())
-        reasons = []
-        if listed != num_images:
-            reasons.append(_explain_listed(listed, num_images, source.lists[name]))
-        if num_stored != listed:
-            reasons.append(
-                f"{listed - num_stored:,} of the listed were skipped, and skipped.txt says why"
-            )
-        if num_classes is not None and num_stored_classes != num_classes:
-            reasons.append(f"{num_stored_classes:,} classes are left of {num_classes:,}")
-        what = "differs: " + "; ".join(reasons) if reasons else "as here"
-        lines.append(f"  {' and '.join(parts)}: {num_images:,} images are published; {what}")
-    splits = source.splits
-    both = {image.class_id for image in splits["train"]} & {
-        image.class_id for image in splits["test"]
-    }
-    if both:
-        lines.append(
-            f"  {len(both)} classes are in both splits, which are disjoint in the paper: scores "
-            "will not be comparable"
-        )
-    return "\n".join(lines)
-
-
-def _parts_of(info, published_split) -> dict:
-    """Returns the splits that a published one became, by name; no class is in two of them."""
-    names = ["train", "validation"] if published_split == "train" else [published_split]
-    return {name: info.splits[name] for name in names if name in info.splits}
+    choice = Choice.parse(options.dataset)
+    allow_choice(choice)
+    given = {"directory": options.source, "test_fraction": options.test_fraction, **choice.options}
+    taken = inspect.signature(DATA_SOURCES.find(choice.name)).parameters
+    if "directory" in taken and not given["directory"]:
+        raise InputError("Expected --source=DIR. Received: none. See --help.")
+    arguments = {name: value for name, value in given.items() if name in taken}
+    return DATA_SOURCES.create(choice, **arguments)
 
 
 def _describe(info) -> str:

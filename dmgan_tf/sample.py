@@ -15,6 +15,7 @@ model as text.
 
 import pathlib
 import re
+from typing import Any
 
 from absl import flags
 from PIL import Image
@@ -120,7 +121,7 @@ def gather_captions(captions: list[str], captions_file: str | None = None) -> li
 
 
 def write_samples(
-    model,
+    model: Any,
     captions: list[str],
     output: str | pathlib.Path,
     *,

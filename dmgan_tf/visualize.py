@@ -26,6 +26,7 @@ the `row` that its PNG holds.
 import dataclasses
 import logging
 import pathlib
+from typing import Any
 
 from absl import flags
 from PIL import Image
@@ -54,11 +55,15 @@ def define_flags() -> None:
         "figure", [], FIGURES, "What to look at; may be given several times. All if not given."
     )
     flags.DEFINE_string("output", "figures", "Directory for the files; made if missing.")
-    flags.DEFINE_integer("seed", 0, "From 0 to 4294967295; another seed draws other pictures.")
-    flags.DEFINE_integer("first_row", 0, "Place of the first caption's noise, from 0.")
-    flags.DEFINE_integer("num_samples", 8, "Pictures a caption in diversity, at least 1.")
-    flags.DEFINE_integer("num_frames", 8, "Pictures a walk in interpolation, 2 to 32.")
-    flags.DEFINE_integer("num_words", 5, "Words a list in memory, at least 1.")
+    for name, default, lowest, highest, text in (
+        ("seed", 0, 0, 2**32 - 1, "Another seed draws other pictures."),
+        ("first_row", 0, 0, 4_000_000_000, "Place of the first caption's noise."),
+        ("num_samples", 8, 1, 256, "Pictures a caption in diversity."),
+        ("num_frames", 8, 2, 32, "Pictures a walk in interpolation."),
+        ("num_words", 5, 1, 64, "Words a list in memory."),
+        ("batch_size", 16, 1, 1024, "Pictures drawn at once; changes speed and memory only."),
+    ):
+        flags.DEFINE_integer(name, default, text, lowest, highest)
     flags.DEFINE_string("to_caption", None, "Where the walks between captions end.")
     flags.DEFINE_string("compare_with", None, "Another model, to stand below in memory.")
     flags.DEFINE_enum(
@@ -68,7 +73,6 @@ def define_flags() -> None:
         "How key addressing and word attention rank words: by their mean over the pixels, or as "
         "AttnGAN's release, by the sum of what is above 4 / words.",
     )
-    flags.DEFINE_integer("batch_size", 16, "Pictures drawn at once; changes speed and memory only.")
 
 
 def main() -> None:
@@ -89,11 +93,10 @@ def main() -> None:
 
 
 def _outputs(models, options):
-    """Draws what was asked for, one `_Output` after another."""
+    """Draws what was asked for, one `Output` after another."""
     model = models[options.model]
-    if "architecture" in (options.figure or FIGURES):
-        yield architecture_output(model)
     if set(options.figure) == {"architecture"}:
+        yield architecture_output(model)
         return
     drawn_with = {name: options[name].value for name in ("seed", "first_row", "batch_size")}
     drawings = {name: draw(other, options.caption, **drawn_with) for name, other in models.items()}
@@ -104,7 +107,7 @@ def _outputs(models, options):
     unread = () if ours[0].attention_scores else ("attention", "memory")
     chosen = options.figure or [figure for figure in FIGURES if figure not in unread]
     if "stages" in chosen:
-        yield _Output("stages", stages_figure(ours, title), stages_table(ours))
+        yield Output("stages", stages_figure(ours, title), stages_table(ours))
     if "diversity" in chosen:
         yield _diversity(model, options, title, drawn_with)
     if "attention" in chosen:
@@ -116,6 +119,8 @@ def _outputs(models, options):
             yield _memory(shown, number, options)
     if "interpolation" in chosen:
         yield _interpolation(model, options, title)
+    if "architecture" in chosen:
+        yield architecture_output(model)
 
 
 def _check(options):
@@ -129,17 +134,6 @@ def _check(options):
     for caption in [*options.caption, *([options.to_caption] * (options.to_caption is not None))]:
         if not caption.strip():
             raise InputError(f"Expected words in each caption. Received: {caption!r}.")
-    for name, lowest, highest in (
-        ("first_row", 0, 4_000_000_000),
-        ("num_samples", 1, 256),
-        ("num_frames", 2, 32),
-        ("num_words", 1, 64),
-        ("batch_size", 1, 1024),
-    ):
-        if not lowest <= options[name].value <= highest:
-            raise InputError(
-                f"Expected --{name} from {lowest} to {highest}. Received: {options[name].value}."
-            )
     if options.compare_with == options.model:
         raise InputError(
             f"Expected another model than --model in --compare_with. Received: {options.model}."
@@ -153,7 +147,7 @@ def _check(options):
 
 
 @dataclasses.dataclass(frozen=True)
-class _Output:
+class Output:
     """A figure and its tables.
 
     Attributes:
@@ -189,8 +183,8 @@ def _write(output, options):
     print(f"{path}\n{text_table(output.rows, output.printed)}\n")
 
 
-def architecture_output(model):
-    """The model's networks and the functions that they are trained by: a figure and a table."""
+def architecture_output(model: Any) -> Output:
+    """Returns a picture and a table of a `DMGANTextToImage`'s networks, with the losses' names."""
     from dmgan_tf import losses
     from dmgan_tf.figures.architecture import architecture_figure
     from dmgan_tf.figures.network_parts import architecture_table, read_architecture
@@ -202,7 +196,7 @@ def architecture_output(model):
         losses.conditioning_divergence,
         losses.matching_losses,
     )
-    return _Output(
+    return Output(
         "architecture",
         architecture_figure(architecture, functions),
         architecture_table(architecture),
@@ -215,7 +209,7 @@ def _diversity(model, options, title, drawn_with):
     repeated = [caption for caption in options.caption for _ in range(options.num_samples)]
     images = model.generate(repeated, **drawn_with)
     row = options.first_row
-    return _Output(
+    return Output(
         "diversity",
         diversity_figure(images, options.caption, first_row=row, title=title),
         diversity_table(images, options.caption, first_row=row),
@@ -224,7 +218,7 @@ def _diversity(model, options, title, drawn_with):
 
 def _attention(drawing, number, options, title):
     """A caption's maps; the table is that of `relevance`."""
-    return _Output(
+    return Output(
         f"attention_{number:03d}",
         attention_figure(drawing, title),
         relevance_table([drawing], options.rank_by),
@@ -238,7 +232,7 @@ def _memory(shown, number, options):
     compared = len(shown) > 1
     responses = {name: response_table([drawing]) for name, drawing in shown.items()}
     words = {name: relevance_table([drawing], options.rank_by) for name, drawing in shown.items()}
-    return _Output(
+    return Output(
         f"memory_{number:03d}",
         memory_figure(
             list(shown.values()),
@@ -275,7 +269,7 @@ def _interpolation(model, options, title):
         if options.to_caption is not None:
             walk = interpolate_captions(model, caption, options.to_caption, **settings)
             walks.append((f"{caption} → {options.to_caption}", walk))
-    return _Output("interpolation", interpolation_figure(walks, title), interpolation_table(walks))
+    return Output("interpolation", interpolation_figure(walks, title), interpolation_table(walks))
 
 
 if __name__ == "__main__":

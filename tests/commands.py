@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib
+import logging
 
 from absl import app, flags
 
@@ -16,13 +17,18 @@ def command_module(name: str):
 
 @contextlib.contextmanager
 def defined_flags(module):
-    """The flags of a command, or of a script made like one, until the context ends."""
+    """The flags of a command, or of a script made like one, until the context ends.
+
+    So, too, the handlers of logging that running it adds. They go first: while its handler is
+    there, absl takes the root's level back with the flag.
+    """
     app.define_help_flags()
-    others = set(flags.FLAGS)
+    others, handlers = set(flags.FLAGS), logging.root.handlers[:]
     try:
         module.define_flags()
         yield flags.FLAGS
     finally:
+        logging.root.handlers[:] = handlers
         for flag in set(flags.FLAGS) - others:
             delattr(flags.FLAGS, flag)
         flags.FLAGS.unparse_flags()

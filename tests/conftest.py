@@ -96,15 +96,17 @@ def prepared_data(image_folder, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def validated_data(image_folder, tmp_path_factory):
+def validated_data(image_folder, prepared_data, tmp_path_factory):
     """Two of six classes held out for validation; the records of the test split are gone."""
     from dmgan_tf.data.preparation import prepare
     from dmgan_tf.data.sources.image_folder import read_image_folder
     from dmgan_tf.data.splits import hold_out_validation
+    from dmgan_tf.text.vocabulary import Vocabulary
 
     directory = tmp_path_factory.mktemp("validated") / "data"
     splits = hold_out_validation(read_image_folder(image_folder), 1 / 3, image_folder)
-    prepare(splits, directory, name="shapes", image_size=32)
+    vocabulary = Vocabulary.load(prepared_data / "vocabulary.txt")
+    prepare(splits, directory, name="shapes", image_size=32, vocabulary=vocabulary)
     for shard in directory.glob("test-*"):
         shard.unlink()
     return directory
@@ -122,16 +124,39 @@ def damsm_directory(prepared_data, tmp_path_factory):
     return directory
 
 
+@pytest.fixture
+def traced_once(monkeypatch):
+    """Lets the runs of a test share one traced DM-GAN, with weights as at first for each."""
+    from tiny_training import build_dmgan_once
+
+    from dmgan_tf.training import dmgan_run
+
+    monkeypatch.setattr(dmgan_run, "build_dmgan", build_dmgan_once)
+
+
 @pytest.fixture(scope="session")
 def finished_run(prepared_data, damsm_directory, tmp_path_factory):
     """The run directory of two epochs, of three steps each, of `tiny_training.CONFIG`."""
-    from tiny_training import CONFIG
+    from tiny_training import CONFIG, build_dmgan_once
 
-    from dmgan_tf.training.dmgan_run import train_dmgan
+    from dmgan_tf.training import dmgan_run
 
     run = tmp_path_factory.mktemp("finished") / "run"
-    train_dmgan(CONFIG, prepared_data, damsm_directory, run, flags_text="--epochs=2")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dmgan_run, "build_dmgan", build_dmgan_once)
+        dmgan_run.train_dmgan(CONFIG, prepared_data, damsm_directory, run, flags_text="--epochs=2")
     return run
+
+
+@pytest.fixture(scope="session")
+def finished_pretraining(prepared_data, tmp_path_factory):
+    """The run directory and the result of two epochs of `tiny_training.PRETRAINING`."""
+    from tiny_training import PRETRAINING
+
+    from dmgan_tf.training.damsm_run import pretrain_damsm
+
+    run = tmp_path_factory.mktemp("pretraining") / "run"
+    return run, pretrain_damsm(PRETRAINING, prepared_data, run, flags_text="--epochs=2")
 
 
 @pytest.fixture(scope="session")
@@ -167,22 +192,16 @@ def run_command(monkeypatch, capsys):
 
     In place of the name it takes the module of a script that is made like a command.
     """
-    import logging
-
     from commands import command_module, defined_flags
 
     from dmgan_tf import command
 
     def run(name, *arguments):
         module = command_module(name) if isinstance(name, str) else name
-        handlers = logging.root.handlers[:]
         monkeypatch.setattr(sys, "argv", [str(name), *map(str, arguments)])
         capsys.readouterr()
-        try:
-            with defined_flags(module), pytest.raises(SystemExit) as exited:
-                command.run(module.main)
-        finally:
-            logging.root.handlers[:] = handlers
+        with defined_flags(module), pytest.raises(SystemExit) as exited:
+            command.run(module.main)
         return exited.value.code or 0, *capsys.readouterr()
 
     return run

@@ -29,16 +29,19 @@ class Mutation(typing.NamedTuple):
         old: A piece of its text that occurs once.
         new: What stands there instead.
         tests: Files below `tests/`, those first that fail soonest.
+        before: The path, old and new of the same mistake in the tree before the division into
+            rooms, where its text is another.
     """
 
     path: str
     old: str
     new: str
     tests: tuple[str, ...]
+    before: tuple[str, str, str] | None = None
 
 
-def _of(path, old, new, *tests):
-    return Mutation(path, old, new, tests)
+def _of(path, old, new, *tests, before=None):
+    return Mutation(path, old, new, tests, before)
 
 
 MEMORY = ("layers/test_memory.py", "layers/test_goldens.py")
@@ -111,16 +114,26 @@ MUTATIONS = {
     ],
     "losses": [
         _of(  # a wrong sign
-            "losses/adversarial.py",
-            "ops.softplus(-ops.cast(logits",
-            "ops.softplus(ops.cast(logits",
-            "losses/test_adversarial.py",
+            "losses/objective.py",
+            "ops.softplus(-logits)",
+            "ops.softplus(logits)",
+            "losses/test_objective.py",
+            before=(
+                "losses/adversarial.py",
+                "ops.softplus(-ops.cast(logits",
+                "ops.softplus(ops.cast(logits",
+            ),
         ),
         _of(  # a half for a third
-            "losses/adversarial.py",
-            "(generated_loss + mismatched_loss) / 3.0",
-            "(generated_loss + mismatched_loss) / 2.0",
-            "losses/test_adversarial.py",
+            "losses/objective.py",
+            "generated_weight = 1 / 3",
+            "generated_weight = 1 / 2",
+            "losses/test_objective.py",
+            before=(
+                "losses/adversarial.py",
+                "(generated_loss + mismatched_loss) / 3.0",
+                "(generated_loss + mismatched_loss) / 2.0",
+            ),
         ),
         _of(  # the sum of Eq. 13
             "losses/divergence.py",
@@ -148,9 +161,14 @@ MUTATIONS = {
         ),
         _of(  # images for captions
             "losses/matching.py",
-            '"word_text_to_image": ops.transpose(by_word)',
-            '"word_text_to_image": by_word',
+            "ops.transpose(by_word_of_text)",
+            "by_word_of_text",
             "losses/test_matching.py",
+            before=(
+                "losses/matching.py",
+                '"word_text_to_image": ops.transpose(by_word)',
+                '"word_text_to_image": by_word',
+            ),
         ),
         _of(  # others of a class take part
             "losses/matching.py",
@@ -180,27 +198,47 @@ MUTATIONS = {
         ),
         _of(  # a generator step moves the power iteration
             "training/dmgan.py",
-            "discriminator(seen, sentences, training=False)",
-            "discriminator(seen, sentences, training=True)",
+            "discriminator(images, sentences, training=False)",
+            "discriminator(images, sentences, training=True)",
             *DMGAN,
+            before=(
+                "training/dmgan.py",
+                "discriminator(seen, sentences, training=False)",
+                "discriminator(seen, sentences, training=True)",
+            ),
         ),
         _of(  # the same noise for every seed
             "training/dmgan.py",
-            "            seed=tf.stack([tf.constant(self.seed, tf.int64)",
-            "            seed=tf.stack([tf.constant(0, tf.int64)",
+            "return tf.stack([tf.constant(self.seed, tf.int64)",
+            "return tf.stack([tf.constant(0, tf.int64)",
             *DMGAN,
+            before=(
+                "training/dmgan.py",
+                "            seed=tf.stack([tf.constant(self.seed, tf.int64)",
+                "            seed=tf.stack([tf.constant(0, tf.int64)",
+            ),
         ),
         _of(  # lambda 2 forgotten
             "training/dmgan.py",
-            "self.damsm_weight * self._batch_mean(per_example)",
-            "self._batch_mean(per_example)",
+            "self.damsm_weight * L_DAMSM",
+            "L_DAMSM",
             *DMGAN,
+            before=(
+                "training/dmgan.py",
+                "self.damsm_weight * self._batch_mean(per_example)",
+                "self._batch_mean(per_example)",
+            ),
         ),
         _of(  # lambda 1 forgotten
             "training/dmgan.py",
-            "tf.constant(self.kl_weight, tf.float32)",
-            "tf.constant(1.0, tf.float32)",
+            "self.kl_weight * L_CA",
+            "L_CA",
             *DMGAN,
+            before=(
+                "training/dmgan.py",
+                "tf.constant(self.kl_weight, tf.float32)",
+                "tf.constant(1.0, tf.float32)",
+            ),
         ),
         _of(  # the sentence before for the one after
             "training/dmgan.py",
@@ -209,42 +247,75 @@ MUTATIONS = {
             *DMGAN,
         ),
         _of(  # each replica's own mean
-            "training/distribution/replicas.py",
-            "tf.reduce_sum(per_example) / tf.cast(global_batch_size, per_example.dtype)",
-            "tf.reduce_mean(per_example)",
+            "training/guarded_step.py",
+            "output_gradients=self._scale / num_replicas()",
+            "output_gradients=self._scale",
+            "training/test_guarded_step.py",
             "training/distribution/test_replicas.py",
             "training/test_mirrored.py",
+            before=(
+                "training/distribution/replicas.py",
+                "tf.reduce_sum(per_example) / tf.cast(global_batch_size, per_example.dtype)",
+                "tf.reduce_mean(per_example)",
+            ),
         ),
         _of(  # Adam without its bias correction
-            "training/optimizer.py",
-            "learning_rate * tf.sqrt(1 - beta_2_power) / (1 - beta_1_power)",
-            "learning_rate",
+            "training/guarded_step.py",
+            "count.assign_add(1)",
+            "count.assign_add(2)",
+            "training/test_guarded_step.py",
             "training/test_optimizer.py",
+            before=(
+                "training/optimizer.py",
+                "learning_rate * tf.sqrt(1 - beta_2_power) / (1 - beta_1_power)",
+                "learning_rate",
+            ),
         ),
         _of(  # Adam's usual decay
-            "training/dmgan_run.py",
+            "training/optimizer.py",
             "beta_1=0.5, beta_2=0.999",
             "beta_1=0.9, beta_2=0.999",
             "training/test_dmgan_run.py",
             "training/test_training_state.py",
+            before=(
+                "training/dmgan_run.py",
+                "beta_1=0.5, beta_2=0.999",
+                "beta_1=0.9, beta_2=0.999",
+            ),
         ),
         _of(  # a gradient below the limit grows
-            "training/damsm.py",
-            'limit / tf.maximum(norms["text_gradient_norm"], limit)',
-            'limit / norms["text_gradient_norm"]',
+            "training/guarded_step.py",
+            "self.limits[name] / tf.maximum(norms[name], self.limits[name])",
+            "self.limits[name] / norms[name]",
             "training/test_damsm.py",
+            before=(
+                "training/damsm.py",
+                'limit / tf.maximum(norms["text_gradient_norm"], limit)',
+                'limit / norms["text_gradient_norm"]',
+            ),
         ),
         _of(  # a rate that falls within the epoch
-            "training/damsm.py",
+            "training/optimizer.py",
             'keras.ops.floor(keras.ops.cast(step, "float32") / self.steps_per_epoch)',
             'keras.ops.cast(step, "float32") / self.steps_per_epoch',
+            "training/test_optimizer.py",
             "training/test_damsm.py",
+            before=(
+                "training/damsm.py",
+                'keras.ops.floor(keras.ops.cast(step, "float32") / self.steps_per_epoch)',
+                'keras.ops.cast(step, "float32") / self.steps_per_epoch',
+            ),
         ),
         _of(  # what is not finite stays in batch norm
             "training/guarded_step.py",
-            "variable.assign(tf.where(is_good, variable, value))",
-            "variable.assign(variable)",
+            "lambda variable, value: variable.assign(value)",
+            "lambda variable, value: variable.assign(variable)",
             "training/test_guarded_step.py",
+            before=(
+                "training/guarded_step.py",
+                "variable.assign(tf.where(is_good, variable, value))",
+                "variable.assign(variable)",
+            ),
         ),
         _of(  # a state that is not saved
             "training/dmgan_run.py",
@@ -323,7 +394,6 @@ MUTATIONS = {
             'for name in ("validation", "test"):',
             'for name in ("test", "validation"):',
             "data/test_splits.py",
-            "training/test_held_out.py",
         ),
         _of(  # a word less in the vocabulary
             "text/vocabulary.py",
@@ -401,6 +471,7 @@ MOVED = {  # to where the tree before the division into rooms has a file
     "dmgan_tf/training/distribution/replicas.py": "dmgan_tf/training/distribution.py",
     "dmgan_tf/training/session/session.py": "dmgan_tf/training/session.py",
     "dmgan_tf/data/splits.py": "dmgan_tf/training/held_out.py",
+    "tests/losses/test_objective.py": "tests/losses/test_adversarial.py",
     "tests/data/test_splits.py": "tests/training/test_held_out.py",
     "tests/training/test_dmgan_run.py": "tests/training/test_gan_training.py",
     "tests/training/test_guarded_step.py": "tests/training/test_step_guard.py",
@@ -418,6 +489,9 @@ def find(tree: pathlib.Path, name: str) -> pathlib.Path | None:
 def try_out(tree: pathlib.Path, mutation: Mutation) -> tuple[str, str]:
     """Makes the mistake, runs the tests, and takes it back: `(what came of it, which test)`."""
     path = find(tree, f"dmgan_tf/{mutation.path}")
+    if (not path or mutation.old not in path.read_text(encoding="utf-8")) and mutation.before:
+        name, old, new = mutation.before
+        path, mutation = find(tree, f"dmgan_tf/{name}"), mutation._replace(old=old, new=new)
     text = path.read_text(encoding="utf-8") if path else ""
     if text.count(mutation.old) != 1:
         return f"found {text.count(mutation.old)} times", ""

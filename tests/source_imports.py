@@ -11,7 +11,10 @@ PACKAGE = "dmgan_tf"
 
 @dataclasses.dataclass(frozen=True, order=True)
 class Import:
-    """One imported module, by its full dotted name, and where the statement stands."""
+    """One imported module, by its full dotted name, and where the statement stands.
+
+    What only a type checker imports counts as inside a function, for it costs nothing to load.
+    """
 
     module: str
     line: int
@@ -71,9 +74,11 @@ def imports_in(source: str, path: str) -> tuple[Import, ...]:
                 if ours and not module_file(name):
                     name = base
                 found.append(Import(name, node.lineno, inside_function))
-        function = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        later = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) or (
+            isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING")
+        )
         for child in ast.iter_child_nodes(node):
-            visit(child, inside_function or function)
+            visit(child, inside_function or later)
 
     visit(ast.parse(source, filename=path), False)
     return tuple(found)

@@ -9,7 +9,7 @@ import subprocess
 import numpy as np
 import pytest
 from PIL import Image
-from tiny_training import save_damsm
+from tiny_training import CONFIG, PRETRAINING, flags_of, save_damsm
 
 from dmgan_tf.text.vocabulary import Vocabulary
 from dmgan_tf.training.session import checkpoints
@@ -17,28 +17,6 @@ from dmgan_tf.training.session import checkpoints
 COMMANDS = (
     *("prepare_data", "pretrain_damsm", "train", "sample"),
     *("evaluate", "convert", "export", "visualize", "demo"),
-)
-PRETRAINING = (
-    "--batch_size=4",
-    "--image_backbone=small_cnn",
-    "--backbone_channels=4",
-    "--encoder_input_size=16",
-    "--word_dim=8",
-    "--embedding_dim=6",
-    "--epochs=1",
-)
-TRAINING = (
-    "--batch_size=4",
-    "--channels=4",
-    "--discriminator_channels=4",
-    "--noise_dim=5",
-    "--condition_dim=4",
-    "--num_residual_blocks=1",
-    "--base_size=16",
-    "--num_stages=2",
-    "--max_words=4",
-    "--damsm_weight=0.5",
-    "--seed=3",
 )
 
 
@@ -64,7 +42,7 @@ def train_line(error_line, prepared_data, damsm_directory, tmp_path):
 
     def run(*changes, trace=False):
         flags = (f"--data={prepared_data}", f"--damsm={damsm_directory}", f"--run={tmp_path}/run")
-        line = error_line("train", *flags, *TRAINING, *changes)
+        line = error_line("train", *flags, *flags_of(CONFIG), *changes)
         assert trace or not (tmp_path / "run").exists()
         return line
 
@@ -77,7 +55,7 @@ def pretrain_line(error_line, prepared_data, tmp_path):
 
     def run(*changes):
         flags = (f"--data={prepared_data}", f"--run={tmp_path}/run")
-        line = error_line("pretrain_damsm", *flags, *PRETRAINING, *changes)
+        line = error_line("pretrain_damsm", *flags, *flags_of(PRETRAINING), "--epochs=1", *changes)
         assert not (tmp_path / "run").exists()
         return line
 
@@ -222,9 +200,9 @@ def test_a_directory_that_holds_another_run(
     (run / "flags.txt").write_text("--epochs=9\n")
     flags = [f"--data={prepared_data}", f"--run={run}"]
     if command == "train":
-        flags += [f"--damsm={damsm_directory}", *TRAINING]
+        flags += [f"--damsm={damsm_directory}", *flags_of(CONFIG)]
     else:
-        flags += PRETRAINING
+        flags += flags_of(PRETRAINING)
     assert_in_order(error_line(command, *flags), run, "--resume", "--run")
     assert digests(run).keys() == {"flags.txt"}
     assert (run / "flags.txt").read_text() == "--epochs=9\n"
@@ -296,7 +274,7 @@ def test_a_disk_that_fills_up_within_a_checkpoint(
     assert_in_order(line, "disk full", "step-00000009.npz", "last good one is step 6", "--resume")
     assert digests(run / "checkpoints") == before
     flags = (f"--data={prepared_data}", f"--damsm={damsm_directory}", f"--run={run}")
-    status, _, stderr = run_command("train", *flags, *TRAINING, "--epochs=2", "--resume")
+    status, _, stderr = run_command("train", *flags, *flags_of(CONFIG), "--epochs=2", "--resume")
     assert status == 0 and "steps so far: 6" in (run / "model/README.md").read_text(), stderr
 
 
@@ -324,7 +302,12 @@ def test_a_full_disk(
         while True:
             file.write(bytes(65536))
     os.truncate(ballast, ballast.stat().st_size - 200_000)  # enough for logs and a sheet
-    flags = [f"--data={prepared_data}", f"--damsm={damsm_directory}", f"--run={run}", *TRAINING]
+    flags = [
+        f"--data={prepared_data}",
+        f"--damsm={damsm_directory}",
+        f"--run={run}",
+        *flags_of(CONFIG),
+    ]
     line = error_line("train", *flags, "--epochs=3", "--resume")
     assert_in_order(line, "disk full", "last good one is step 6", "--resume")
     assert {part: digests(run / part) for part in before} == before

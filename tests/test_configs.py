@@ -4,8 +4,9 @@ import dataclasses
 import pathlib
 
 import pytest
-from commands import command_module, defined_flags
+from commands import defined_flags
 
+from dmgan_tf import pretrain_damsm, train
 from dmgan_tf.command import read_settings
 from dmgan_tf.training.config import DMGANConfig, PretrainingConfig
 
@@ -45,11 +46,9 @@ def settings():
 
     def read(*files):
         is_damsm = any("damsm" in name for name in files)
-        config_class = PretrainingConfig if is_damsm else DMGANConfig
-        module = command_module("pretrain_damsm" if is_damsm else "train")
-        with defined_flags(module) as known:
-            known(["command", *(f"--flagfile={CONFIGS / name}" for name in files)])
-            return read_settings(config_class)
+        with defined_flags(pretrain_damsm if is_damsm else train) as flags:
+            flags(["command", *(f"--flagfile={CONFIGS / name}" for name in files)])
+            return read_settings(PretrainingConfig if is_damsm else DMGANConfig)
 
     return read
 

@@ -12,6 +12,24 @@ import tensorflow as tf
 from dmgan_tf import DMGANTextToImage
 
 
+def test_flags_reach_the_export_and_its_path_is_printed(run_command, monkeypatch, tmp_path):
+    called = []
+
+    def watched(*arguments, **settings):
+        called.append((arguments, settings))
+        return tmp_path / "shapes" / "3"
+
+    monkeypatch.setattr("dmgan_tf.serving.export.export_model", watched)
+    output = f"{tmp_path}/shapes"
+    flags = ("--version=3", "--batch_sizes=1,2", "--fast", "--precision=bfloat16")
+    status, stdout, stderr = run_command("export", "--model=m", f"--output={output}", *flags)
+    assert status == 0, stderr
+    assert stdout.splitlines()[-1] == f"{output}/3"
+    settings = {"version": 3, "batch_sizes": [1, 2], "fast": True, "precision": "bfloat16"}
+    assert called == [(("m", output), settings)]
+
+
+@pytest.mark.slow  # an export and another process that imports TensorFlow
 def test_a_model_is_exported_and_run_from_the_command_line(run_command, vivid_model, tmp_path):
     status, stdout, stderr = run_command(
         "export",

@@ -1,19 +1,9 @@
 import json
-import subprocess
-import sys
 
 import pytest
 from PIL import Image
 
 from dmgan_tf.data import records, stored
-
-
-def run(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "dmgan_tf.prepare_data", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-    )
 
 
 @pytest.fixture
@@ -28,10 +18,11 @@ def source(tmp_path):
     return folder
 
 
-def test_command_prepares_and_says_what(source, tmp_path):
+def test_command_prepares_and_says_what(source, tmp_path, run_command, error_line, caplog):
     (source / "3.jpg").write_bytes((source / "3.jpg").read_bytes()[:300])
     output = tmp_path / "out"
-    result = run(
+    status, stdout, stderr = run_command(
+        "prepare_data",
         "--dataset=image_folder",
         f"--source={source}",
         f"--output={output}",
@@ -39,13 +30,13 @@ def test_command_prepares_and_says_what(source, tmp_path):
         "--test_fraction=0.25",
         "--max_skipped_fraction=0.2",
     )
-    assert result.returncode == 0, result.stderr
-    assert "skipped: 1 broken image" in result.stdout
-    assert "3.jpg" in result.stderr and "8/8" in result.stderr
+    assert status == 0, stderr
+    assert "skipped: 1 broken image" in stdout
+    assert "3.jpg" in caplog.text and "8/8" in stderr
     info = records.load_dataset_info(output)
     assert sum(split.num_images for split in info.splits.values()) == 7
-    again = run(f"--source={source}", f"--output={output}", "--image_size=16")
-    assert again.returncode == 2 and "--overwrite" in again.stderr
+    arguments = (f"--source={source}", f"--output={output}", "--image_size=16")
+    assert "--overwrite" in error_line("prepare_data", *arguments)
 
 
 def validation_names(output):
@@ -90,13 +81,6 @@ def test_validation_images_are_held_out_of_training(source, tmp_path, run_comman
     assert records.load_dataset_info(tmp_path / "out").splits.keys() == {"train", "test"}
 
 
-def one_error_line(result):
-    assert result.returncode == 2
-    lines = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
-    assert len(lines) == 1 and "Traceback" not in result.stderr
-    return lines[0]
-
-
 @pytest.mark.parametrize(
     "change, message",
     [
@@ -104,9 +88,8 @@ def one_error_line(result):
         (lambda source: [f"--source={source}", "--image_size=64"], "40x40"),
     ],
 )
-def test_bad_input_is_one_line(source, tmp_path, change, message):
-    result = run(f"--output={tmp_path / 'out'}", *change(source))
-    assert message in one_error_line(result)
+def test_bad_input_is_one_line(source, tmp_path, error_line, change, message):
+    assert message in error_line("prepare_data", f"--output={tmp_path / 'out'}", *change(source))
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,8 @@ from PIL import Image
 
 from dmgan_tf.convert.caption_pickle import read_vocabulary
 from dmgan_tf.data import preparation, records
-from dmgan_tf.data.sources.release_metadata import split_as_released
+from dmgan_tf.data.sources.cub import CUB
+from dmgan_tf.data.sources.published import split_as_released
 from dmgan_tf.text.tokenizer import Tokenizer
 from dmgan_tf.text.vocabulary import Vocabulary
 
@@ -173,7 +174,7 @@ def test_coco(prepare, tmp_path, metadata, texts):
 def test_as_many_images_as_published(prepare, tmp_path, monkeypatch):
     birds = make_birds(tmp_path / "birds")
     counts = {"train": (4, 3), "test": (3, 2)}
-    monkeypatch.setattr("dmgan_tf.prepare_data._PUBLISHED", {"cub": counts, "coco": {}})
+    monkeypatch.setattr(CUB, "published_counts", counts)
     write_pickle(birds / "test/class_info.pickle", [3, 199])
     (birds / f"CUB_200_2011/images/{BIRDS['test'][0]}.jpg").unlink()
     status, stdout, stderr = prepare("cub", birds, "--max_skipped_fraction=0.5")
@@ -193,7 +194,7 @@ def test_as_many_images_as_published(prepare, tmp_path, monkeypatch):
 def test_validation_birds_are_classes_of_the_training_split(prepare, tmp_path, monkeypatch):
     birds = make_birds(tmp_path / "birds")
     counts = {"train": (4, 3), "test": (2, 2)}
-    monkeypatch.setattr("dmgan_tf.prepare_data._PUBLISHED", {"cub": counts, "coco": {}})
+    monkeypatch.setattr(CUB, "published_counts", counts)
     assert prepare("cub", birds)[0] == 0
     whole = {split: rows_of(tmp_path / "out", split) for split in BIRDS}
     status, stdout, stderr = prepare("cub", birds, "--validation_fraction=0.34", "--overwrite")
@@ -254,11 +255,11 @@ def test_an_interrupted_preparation_goes_on(prepare, tmp_path, monkeypatch):
     shutil.rmtree(tmp_path / "out")
     encode, read = preparation.encode_image, []
 
-    def interrupted(path, *rest):
-        read.append(path)
+    def interrupted(image, *rest):
+        read.append(image)
         if len(read) == 3:
             raise KeyboardInterrupt
-        return encode(path, *rest)
+        return encode(image, *rest)
 
     monkeypatch.setattr(preparation, "encode_image", interrupted)
     assert prepare(*arguments)[0] == 130
@@ -298,7 +299,7 @@ def move_box(birds):
                 .replace(birds / "captions.pickle")
             ),
             "captions.pickle of this very data set in .*birds/captions.pickle. Received: a list of "
-            r"25 \(list\) for train, where .*birds gives 40. Take it",
+            r"25 \(list\) for train, where .*train/filenames.pickle gives 40. Take it",
         ),
         (
             lambda birds: (birds / "captions.pickle").write_bytes(b"<html>"),

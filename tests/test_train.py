@@ -1,61 +1,38 @@
-"""The `train` command: its flags, and one run of it as a user starts it."""
+"""The `train` command: its flags, and a run of it from the command line to its result."""
 
+import dataclasses
 import json
-import subprocess
-import sys
+import logging
 
 import pytest
-from source_imports import ROOT
-from tiny_training import save_damsm
+from tiny_training import CONFIG, flags_of
 
-from dmgan_tf.data.preparation import prepare
-from dmgan_tf.data.sources.image_folder import read_image_folder
-from dmgan_tf.data.splits import hold_out_validation
-
-TINY_FLAGS = (
-    "--epochs=1",
-    "--batch_size=4",
-    "--channels=4",
-    "--discriminator_channels=4",
-    "--noise_dim=5",
-    "--condition_dim=4",
-    "--num_residual_blocks=1",
-    "--base_size=16",
-    "--num_stages=2",
-    "--max_words=4",
-)
+ONE_EPOCH = dataclasses.replace(CONFIG, epochs=1)
 
 
+@pytest.mark.usefixtures("traced_once")
 def test_a_run_and_its_resumption_by_its_own_flags(
     prepared_data, damsm_directory, tmp_path, run_command, error_line
 ):
     run = tmp_path / "run"
-    arguments = [f"--data={prepared_data}", f"--damsm={damsm_directory}", f"--run={run}"]
-    arguments += [
-        *TINY_FLAGS,
-        "--noflip",
-        "--sample_captions=a red disc, or blue",
-        "--sample_every=2",
-    ]
-    done = subprocess.run(
-        [sys.executable, "-m", "dmgan_tf.train", *arguments],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
+    status, stdout, stderr = run_command(
+        "train",
+        *(f"--data={prepared_data}", f"--damsm={damsm_directory}", f"--run={run}"),
+        *flags_of(ONE_EPOCH),
+        *("--noflip", "--sample_captions=a red disc, or blue", "--sample_every=2"),
     )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines() == [
+    assert status == 0, stderr
+    assert stdout.splitlines() == [
         f"model: {run / 'model'}",
         f"samples: {run / 'samples' / 'latest.png'}",
     ]
-    assert "epoch 1/1: discriminator_32_loss=" in done.stderr and "images/s" in done.stderr
+    assert "epoch 1/1: discriminator_32_loss=" in stderr and "images/s" in stderr
     sheets = sorted(path.name for path in (run / "samples").iterdir())
     assert sheets == ["latest.png", "step-00000002.png", "step-00000003.png"]
     flags_file = run / "flags.txt"
     kept = flags_file.read_text().splitlines()
     assert "--noflip" in kept and "--sample_captions=a red disc, or blue" in kept
-    absent = ("--resume", "--memory_dim", "--during_training", "--evaluate_every")
+    absent = ("--resume", "--memory_dim", "--during_training", "--evaluate_every", "--allow_module")
     assert not any(line.startswith(absent) for line in kept)
 
     assert "already holds a run" in error_line("train", f"--flagfile={flags_file}")
@@ -64,21 +41,18 @@ def test_a_run_and_its_resumption_by_its_own_flags(
     assert flags_file.read_text().splitlines() == kept
 
 
-def test_evaluation_during_training(image_folder, tmp_path, run_command, caplog):
-    """By a module of the user's own, and resumed by the run's own flags for another epoch."""
-    splits = hold_out_validation(read_image_folder(image_folder), 1 / 3, image_folder)
-    info = prepare(splits, tmp_path / "data", name="shapes", image_size=32)
-    save_damsm(tmp_path / "damsm", info.vocabulary())
+@pytest.mark.usefixtures("traced_once")
+def test_evaluation_during_training(validated_data, damsm_directory, tmp_path, run_command, caplog):
+    """By a module of the user's own; the run may go on without."""
+    caplog.set_level(logging.INFO)
     module = tmp_path / "colours.py"
     module.write_text("def features(images):\n    return images.mean(axis=(1, 2))\n")
     run = tmp_path / "run"
     status, stdout, stderr = run_command(
         "train",
-        *(f"--{name}={tmp_path / name}" for name in ("data", "damsm", "run")),
-        *TINY_FLAGS,
-        "--during_training",
-        "--evaluate_every=7",
-        "--num_evaluation_images=6",
+        *(f"--data={validated_data}", f"--damsm={damsm_directory}", f"--run={run}"),
+        *flags_of(ONE_EPOCH),
+        *("--during_training", "--evaluate_every=7", "--num_evaluation_images=6"),
         f"--features={module}",
     )
     assert status == 0, stderr
@@ -90,13 +64,8 @@ def test_evaluation_during_training(image_folder, tmp_path, run_command, caplog)
 
     kept = (run / "flags.txt").read_text().splitlines()
     assert {"--during_training", "--evaluate_every=7", f"--features={module}"} <= set(kept)
-    again = (f"--flagfile={run / 'flags.txt'}", "--resume", "--epochs=2")
+    again = (f"--flagfile={run / 'flags.txt'}", "--resume", "--noduring_training")
     status, _, stderr = run_command("train", *again)
-    assert status == 0 and "validation_fid=" in stderr, stderr
-    lines = (run / "evaluations.jsonl").read_text().splitlines()
-    assert [json.loads(line)["epoch"] for line in lines] == [1, 2]
-    assert json.loads(lines[0]) == entry
-    status, _, stderr = run_command("train", *again, "--noduring_training")
     assert status == 0 and "--during_training" not in (run / "flags.txt").read_text(), stderr
 
 
@@ -122,7 +91,7 @@ def test_evaluation_needs_a_validation_split(error_line, prepared_data, damsm_di
     line = error_line(
         "train",
         *(f"--data={prepared_data}", f"--damsm={damsm_directory}", f"--run={tmp_path}/run"),
-        *TINY_FLAGS,
+        *flags_of(CONFIG),
         *("--during_training", "--protocol=lite0"),
     )
     assert "--validation_fraction=0.1" in line and str(prepared_data) in line
@@ -140,3 +109,16 @@ def test_what_else_is_needed(error_line, missing):
     del given[missing]
     line = error_line("train", *(f"--{name}={value}" for name, value in given.items()))
     assert f"Expected --{missing}=DIR" in line
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("hinge", "--objective to be one of paper, release, or module:Class. Received: 'hinge'."),
+        ("relase", "Did you mean 'release'?"),
+        ("paper(weight)", "Expected NAME or NAME(argument=value, ...)"),
+    ],
+)
+def test_a_class_of_no_known_name(error_line, name, message):
+    given = ("--data=d", "--run=r", "--damsm=m", f"--objective={name}")
+    assert message in error_line("train", *given)

@@ -13,7 +13,7 @@ from dmgan_tf.models.text_encoder import TextEncoder
 from dmgan_tf.text.vocabulary import Vocabulary
 from dmgan_tf.training.config import DMGANConfig, PretrainingConfig
 from dmgan_tf.training.damsm import DAMSM
-from dmgan_tf.training.dmgan_run import build_dmgan
+from dmgan_tf.training.dmgan_run import build_dmgan, training_state
 from dmgan_tf.training.optimizer import adam
 
 CONFIG = DMGANConfig(
@@ -43,6 +43,43 @@ PRETRAINING = PretrainingConfig(
 
 
 VOCABULARY = Vocabulary(["a", "red", "green", "apple", "pear", "leaf"])
+
+
+def flags_of(settings):
+    """The flags of settings that are not their defaults, as a command line."""
+    return [
+        f"--{field.name}={getattr(settings, field.name)}"
+        for field in dataclasses.fields(settings)
+        if getattr(settings, field.name) != field.default
+    ]
+
+
+_traced = {}
+
+
+def build_dmgan_once(config, encoders):
+    """What `build_dmgan` gives, of which the settings that make a graph share one, traced once.
+
+    All that training changes is as at first, but for the learning rates, which are the settings'.
+    """
+    key = (
+        dataclasses.replace(
+            config, epochs=1, generator_learning_rate=1.0, discriminator_learning_rate=1.0
+        ),
+        encoders.text_encoder.vocabulary_size,
+    )
+    if key not in _traced:
+        dmgan = build_dmgan(config, encoders)
+        values = values_of(training_state(dmgan).values())
+        _traced[key] = dmgan, values, dmgan.make_train_function()
+    dmgan, values, dmgan.train_function = _traced[key]
+    for variable, value in zip(training_state(dmgan).values(), values, strict=True):
+        variable.assign(value)
+    for part in ("text_encoder", "image_encoder"):
+        getattr(dmgan, part).set_weights(getattr(encoders, part).get_weights())
+    dmgan.optimizer.learning_rate = config.generator_learning_rate
+    dmgan.discriminator_optimizer.learning_rate = config.discriminator_learning_rate
+    return dmgan
 
 
 def make_encoders(vocabulary, dtype=None):

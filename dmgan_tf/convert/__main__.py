@@ -30,7 +30,7 @@ _RELEASE = (*_NETWORKS, "vocabulary")
 _GAMMAS = ("gamma1", "gamma2", "gamma3")
 
 
-def define_flags():
+def define_flags() -> None:
     """Declares the flags of this command."""
     flags.DEFINE_string("text_encoder", None, "PyTorch file of the release's text encoder.")
     flags.DEFINE_string("image_encoder", None, "PyTorch file of the release's DAMSM image encoder.")
@@ -67,7 +67,7 @@ def define_flags():
     )
 
 
-def main():
+def main() -> None:
     """Reads the flags, converts, and says what was found and where the result is."""
     options = flags.FLAGS
     given = [name for name in (*_RELEASE, "inception", "model") if options[name].value]

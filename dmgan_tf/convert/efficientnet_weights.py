@@ -5,9 +5,7 @@ import os
 import pathlib
 from collections.abc import Iterator
 
-import numpy as np
-
-from dmgan_tf.convert.release_layout import Entry, as_is, load, normalization_entries
+from dmgan_tf.convert.release_layout import Entry, as_is, load, normalization_entries, permuted
 from dmgan_tf.convert.state_dict import NetworkKind, StateDict
 from dmgan_tf.errors import InputError
 from dmgan_tf.models.efficientnet_lite import EfficientNetLite0
@@ -54,28 +52,20 @@ def _packaged_file():
 
 
 def efficientnet_entries(network: EfficientNetLite0) -> Iterator[Entry]:
-    """The table of an `EfficientNetLite0`, by the names of `efficientnet_lite_pytorch`."""
+    """Yields the table of an `EfficientNetLite0`, by the names of `efficientnet_lite_pytorch`."""
     yield from _unit_entries(network.stem, "_conv_stem", "_bn0")
     for number, block in enumerate(network.blocks):
         name = f"_blocks.{number}"
         if block.expand is not None:
             yield from _unit_entries(block.expand, f"{name}._expand_conv", f"{name}._bn0")
-        yield _permuted(block.depthwise.conv.kernel, f"{name}._depthwise_conv.weight", (2, 3, 0, 1))
+        yield permuted(block.depthwise.conv.kernel, f"{name}._depthwise_conv.weight", (2, 3, 0, 1))
         yield from normalization_entries(block.depthwise.bn, f"{name}._bn1")
         yield from _unit_entries(block.project, f"{name}._project_conv", f"{name}._bn2")
     yield from _unit_entries(network.head, "_conv_head", "_bn1")
-    yield _permuted(network.fc.kernel, "_fc.weight", (1, 0))
+    yield permuted(network.fc.kernel, "_fc.weight", (1, 0))
     yield as_is(network.fc.bias, "_fc.bias")
 
 
 def _unit_entries(unit, convolution, normalization):
-    yield _permuted(unit.conv.kernel, f"{convolution}.weight", (2, 3, 1, 0))
+    yield permuted(unit.conv.kernel, f"{convolution}.weight", (2, 3, 1, 0))
     yield from normalization_entries(unit.bn, normalization)
-
-
-def _permuted(kernel, name, axes):
-    """A weight whose axes here are the axes `axes` there."""
-    back = np.argsort(axes)
-    return Entry(
-        kernel, (name,), lambda ours: ours.transpose(back), lambda theirs: theirs.transpose(axes)
-    )

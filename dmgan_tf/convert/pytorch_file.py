@@ -122,10 +122,7 @@ def _read_old_format(path: pathlib.Path, file, head: bytes):
         or len(keys) != len(objects.storages)
         or set(keys) != set(objects.storages)
     ):
-        raise InputError(
-            f"Expected the keys of {len(objects.storages)} storages in {path}. Received: others; "
-            "the file is damaged. Get it again."
-        )
+        raise _damaged(f"the keys of {len(objects.storages)} storages in {path}", "others")
     _locate_storages(path, file, position, [objects.storages[key] for key in keys])
     return value
 
@@ -141,10 +138,8 @@ def _locate_storages(path, file, position: int, storages: list[Storage]) -> None
         if position > file_size:
             raise _cut_off(path, file_size, position)
         if count != storage.num_elements:
-            raise InputError(
-                f"Expected {storage.num_elements} elements at byte {storage.position} of {path}. "
-                f"Received: a count of {count}; the file is damaged. Get it again."
-            )
+            place = f"byte {storage.position} of {path}"
+            raise _damaged(f"{storage.num_elements} elements at {place}", f"a count of {count}")
 
 
 def _read_zip(path: pathlib.Path, file):
@@ -178,10 +173,8 @@ def _read_zip(path: pathlib.Path, file):
     for key, storage in objects.storages.items():
         storage.position, size = locate(f"data/{key}")
         if size != storage.num_bytes:
-            raise InputError(
-                f"Expected {storage.num_bytes} bytes in the entry data/{key[:80]!r} of {path}. "
-                f"Received: {size}; the file is damaged. Get it again."
-            )
+            entry = f"the entry data/{key[:80]!r} of {path}"
+            raise _damaged(f"{storage.num_bytes} bytes in {entry}", size)
     return value
 
 
@@ -227,10 +220,7 @@ def _locate_entry(path, file, file_size, entries, entry_name) -> tuple[int, int]
     entry = entries.get(entry_name)
     shown = repr(entry_name[:80])
     if entry is None:
-        raise InputError(
-            f"Expected the entry {shown} in {path}. Received: no such entry; the file is damaged. "
-            "Get it again."
-        )
+        raise _damaged(f"the entry {shown} in {path}", "no such entry")
     stored = entry.compress_type == zipfile.ZIP_STORED and not entry.flag_bits & 1
     if not stored or entry.compress_size != entry.file_size:
         raise InputError(
@@ -243,19 +233,20 @@ def _locate_entry(path, file, file_size, entries, entry_name) -> tuple[int, int]
     signature, name_size, extra_size = _LOCAL_HEADER.unpack(file.read(_LOCAL_HEADER.size))
     position = entry.header_offset + _LOCAL_HEADER.size + name_size + extra_size
     if signature != b"PK\x03\x04":
-        raise InputError(
-            f"Expected the entry {shown} at byte {entry.header_offset} of {path}. Received: "
-            "something else; the file is damaged. Get it again."
-        )
+        place = f"byte {entry.header_offset} of {path}"
+        raise _damaged(f"the entry {shown} at {place}", "something else")
     if position + entry.file_size > file_size:
         raise _cut_off(path, file_size, position + entry.file_size)
     return position, entry.file_size
 
 
 def _cut_off(path, file_size: int, needed: int) -> InputError:
+    return _damaged(f"at least {needed} bytes in {path}", file_size)
+
+
+def _damaged(expected, received) -> InputError:
     return InputError(
-        f"Expected at least {needed} bytes in {path}. Received: {file_size}; the file is damaged "
-        "or cut off. Get it again."
+        f"Expected {expected}. Received: {received}; the file is damaged or cut off. Get it again."
     )
 
 

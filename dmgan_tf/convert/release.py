@@ -22,8 +22,7 @@ from dmgan_tf.convert.state_dict import (
     StateDict,
 )
 from dmgan_tf.errors import InputError
-from dmgan_tf.layers.initialization import without_initial_values
-from dmgan_tf.models.claimed_size import least_values
+from dmgan_tf.models.claimed_size import TooLarge, build_within
 from dmgan_tf.models.discriminator import Discriminator
 from dmgan_tf.models.generator import Generator
 from dmgan_tf.models.image_encoder import ImageEncoder
@@ -312,17 +311,15 @@ def _check_release_can_hold(generator):
 
 def _filled(network_class, sizes, table, state):
     """A network of these sizes with the values that its table finds in the state dict."""
-    least = least_values(network_class.__name__, sizes)
     stored = os.path.getsize(state.path)
-    if 2 * least > stored:  # the narrowest floats have two bytes
+    try:  # the narrowest floats have two bytes
+        network = build_within(lambda: network_class(**sizes), num_values=stored // 2)
+    except TooLarge as error:
         raise InputError(
-            f"Expected at least {2 * least} bytes in {state.path} for {state.kind.phrase} of the "
-            f"size that its tensors ask for. Received: {stored}. It is damaged, or of another "
-            "network."
-        )
-    network = network_class(**sizes)
-    with without_initial_values():
-        network.build()
+            f"Expected two bytes or more a weight in {state.path} for {state.kind.phrase} of the "
+            f"size that its tensors ask for. Received: {stored} in all. It is damaged, or of "
+            "another network."
+        ) from error
     release_layout.load(table(network), state)
     state.check_all_used(_KNOWN_EXTRAS)
     return network

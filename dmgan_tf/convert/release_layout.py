@@ -4,10 +4,12 @@ One table a network: reading published weights and writing ours for the old tool
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import keras
 import numpy as np
+
+from dmgan_tf.convert.state_dict import StateDict
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Entry:
         return self.to_release(ours).shape
 
 
-def load(entries, state) -> None:
+def load(entries: Iterable[Entry], state: StateDict) -> None:
     """Gives our variables the values of a `StateDict`.
 
     Raises:
@@ -47,8 +49,8 @@ def load(entries, state) -> None:
         entry.variable.assign(entry.from_release(value))
 
 
-def dump(entries) -> dict[str, np.ndarray]:
-    """The release's state dict of our variables; where it adds tensors up, the others are zero."""
+def dump(entries: Iterable[Entry]) -> dict[str, np.ndarray]:
+    """Makes the release's state dict; where it adds tensors up, all but the first are zero."""
     tensors = {}
     for entry in entries:
         value = np.ascontiguousarray(entry.to_release(keras.ops.convert_to_numpy(entry.variable)))
@@ -58,8 +60,8 @@ def dump(entries) -> dict[str, np.ndarray]:
     return tensors
 
 
-def text_encoder_entries(encoder) -> Iterator[Entry]:
-    """The table of a `TextEncoder`: `RNN_ENCODER` of the release."""
+def text_encoder_entries(encoder: keras.Model) -> Iterator[Entry]:
+    """Yields the table of a `TextEncoder`: `RNN_ENCODER` of the release."""
     yield as_is(encoder.embedding.embeddings, "encoder.weight")
     for layer, ending in (
         (encoder.recurrence.forward_layer, "l0"),
@@ -70,8 +72,8 @@ def text_encoder_entries(encoder) -> Iterator[Entry]:
         yield as_is(layer.cell.bias, f"rnn.bias_ih_{ending}", f"rnn.bias_hh_{ending}")
 
 
-def generator_entries(generator) -> Iterator[Entry]:
-    """The table of a `Generator`: `G_NET` of the release.
+def generator_entries(generator: keras.Model) -> Iterator[Entry]:
+    """Yields the table of a `Generator`: `G_NET` of the release.
 
     The baseline of Table 3 has its words read as in AttnGAN, and AttnGAN's names.
     """
@@ -132,8 +134,8 @@ def _upsample_entries(block, name):
     yield from normalization_entries(block.normalization, f"{name}.2")
 
 
-def discriminator_entries(discriminator) -> Iterator[Entry]:
-    """The table of a `Discriminator`: `D_NET64`, `D_NET128` or `D_NET256` of the release.
+def discriminator_entries(discriminator: keras.Model) -> Iterator[Entry]:
+    """Yields the table of a `Discriminator`: `D_NET64`, `D_NET128` or `D_NET256` of the release.
 
     The release stores the right singular vector (`weight_v`) too; it follows from the left one.
     """
@@ -156,7 +158,7 @@ def discriminator_entries(discriminator) -> Iterator[Entry]:
 
 
 def image_block_names(image_size: int) -> list[str]:
-    """The release's names of a discriminator's blocks, in the order in which images pass them.
+    """Returns the release's names of a discriminator's blocks, in the order of the images' way.
 
     Four blocks bring 64 pixels to 4; each doubling of the size adds one that halves it again, and
     one of stride 1 that halves the channels.
@@ -170,15 +172,15 @@ def image_block_names(image_size: int) -> list[str]:
     return names + [f"img_code_s{scale}_{i}.0.module" for i in range(1, narrowing + 1)]
 
 
-def image_encoder_entries(encoder) -> Iterator[Entry]:
-    """The table of an `ImageEncoder` on Inception-v3: `CNN_ENCODER` of the release."""
+def image_encoder_entries(encoder: keras.Model) -> Iterator[Entry]:
+    """Yields the table of an `ImageEncoder` on Inception-v3: `CNN_ENCODER` of the release."""
     yield from inception_entries(encoder.backbone)
     yield _convolution(encoder.region_projection.kernel, "emb_features")
     yield from _dense(encoder.code_projection, "emb_cnn_code")
 
 
-def inception_entries(inception) -> Iterator[Entry]:
-    """The table of an `InceptionV3`, by torchvision's names, which all PyTorch ports share."""
+def inception_entries(inception: keras.Model) -> Iterator[Entry]:
+    """Yields the table of an `InceptionV3`, by the names of all PyTorch ports."""
     for name, unit in inception.convolution_units():
         yield _convolution(unit.conv.kernel, f"{name}.conv")
         yield from normalization_entries(unit.bn, f"{name}.bn")
@@ -186,8 +188,8 @@ def inception_entries(inception) -> Iterator[Entry]:
         yield from _dense(inception.fc, "fc")
 
 
-def normalization_entries(layer, name: str) -> Iterator[Entry]:
-    """The table of one batch normalisation."""
+def normalization_entries(layer: keras.Layer, name: str) -> Iterator[Entry]:
+    """Yields the table of one batch normalisation."""
     for variable, ending in (
         (layer.gamma, "weight"),
         (layer.beta, "bias"),
@@ -197,19 +199,22 @@ def normalization_entries(layer, name: str) -> Iterator[Entry]:
         yield as_is(variable, f"{name}.{ending}")
 
 
-def as_is(variable, *names) -> Entry:
-    """The entry of a weight that has one layout everywhere."""
+def as_is(variable: keras.Variable, *names: str) -> Entry:
+    """Makes the entry of a weight that has one layout everywhere."""
     return Entry(variable, names, lambda ours: ours, lambda theirs: theirs)
+
+
+def permuted(kernel: keras.Variable, name: str, axes: tuple[int, ...]) -> Entry:
+    """Makes the entry of a weight whose axes here are the axes `axes` there."""
+    back = np.argsort(axes)
+    return Entry(
+        kernel, (name,), lambda ours: ours.transpose(back), lambda theirs: theirs.transpose(axes)
+    )
 
 
 def _convolution(kernel, name, ending="weight"):
     """(height, width, in, out) here, (out, in, height, width) there."""
-    return Entry(
-        kernel,
-        (f"{name}.{ending}",),
-        lambda ours: ours.transpose(3, 2, 0, 1),
-        lambda theirs: theirs.transpose(2, 3, 1, 0),
-    )
+    return permuted(kernel, f"{name}.{ending}", (2, 3, 1, 0))
 
 
 def _matrix(kernel, name, axes=2):

@@ -59,7 +59,7 @@ class _CheckpointTensor:
 
 
 def find_checkpoint(source: str | os.PathLike) -> pathlib.Path | None:
-    """The prefix of the checkpoint's files that `source` stands for, or None.
+    """Returns the prefix of the checkpoint's files that `source` stands for, or None.
 
     Args:
         source: A prefix such as `model.ckpt`, one of the files `model.ckpt.index`,

@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import os
 import re
 from collections.abc import Iterable
 
@@ -46,14 +47,16 @@ class StateDict:
         tensors: By name, `StoredTensor`s or others with a `shape` and a method `read`.
     """
 
-    def __init__(self, path, kind: NetworkKind, tensors: dict[str, StoredTensor]):
+    def __init__(
+        self, path: str | os.PathLike, kind: NetworkKind, tensors: dict[str, StoredTensor]
+    ):
         self.path = path
         self.kind = kind
         self._tensors = tensors
         self._used = set()
 
     @classmethod
-    def open(cls, path, kind: NetworkKind) -> "StateDict":
+    def open(cls, path: str | os.PathLike, kind: NetworkKind) -> "StateDict":
         """Finds the state dict of a network in a file that `torch.save` wrote.
 
         It may stand alone or in a checkpoint, beside optimiser states and numbers of epochs, and
@@ -93,7 +96,7 @@ class StateDict:
         return name in self._tensors
 
     def shape(self, name: str, rank: int) -> tuple[int, ...]:
-        """The shape of a tensor that has `rank` axes.
+        """Returns the shape of a tensor that has `rank` axes.
 
         Raises:
             InputError: If there is no such tensor, or it has another number of axes.
@@ -108,7 +111,7 @@ class StateDict:
         return shape
 
     def check_shapes(self, shapes: dict[str, tuple[int, ...]]) -> None:
-        """Raises an error unless every named tensor is there in the shape given."""
+        """Raises an `InputError` unless every named tensor is there in the shape given."""
         self._require(shapes)
         for name, expected in shapes.items():
             shape = self._tensors[name].shape

@@ -1,11 +1,14 @@
 """The encoded examples of training, epoch after epoch, each in an order of its own."""
 
 import os
+from collections.abc import Callable
 
 import tensorflow as tf
 
 from dmgan_tf.data import records
+from dmgan_tf.data.examination import ReadableShard
 from dmgan_tf.data.readable import ReadableRecords
+from dmgan_tf.data.record_file import read_runs
 from dmgan_tf.data.records import DatasetInfo
 
 _SHUFFLE_BUFFER = 4096  # encoded records: some 200 MB of photographs
@@ -77,23 +80,28 @@ def shuffled_epochs(
     return epochs.flat_map(epoch_of_records)
 
 
-def _shard_reader(info, split, cache, readable):
+def _shard_reader(
+    info: DatasetInfo, split: str, cache: bool | None, readable: ReadableRecords | None
+) -> Callable[[tf.Tensor], tf.data.Dataset]:
     """Returns a function from a shard's number to the dataset of its records."""
     shards = info.split(split).shards
-    paths = [info.directory / shard.file for shard in shards]
-    if cache is None:
-        cache = sum(os.path.getsize(path) for path in paths if path.is_file()) <= _CACHE_LIMIT
-    if cache:
-        return _memory_reader([_records_of(info, n, shards, readable) for n in range(len(shards))])
     if readable is None:
         records.check_headers(info, shards)
-        lengths = tf.constant([shard.num_images for shard in shards], tf.int64)
-        paths = tf.constant([str(path) for path in paths])
-        return lambda index: records.open_records(tf.gather(paths, index), lengths[index])
-    return _readable_reader(paths, readable.shards)
+    used = readable.shards if readable else [ReadableShard(s.file, s.num_images) for s in shards]
+    paths = [str(info.directory / shard.file) for shard in shards]
+    if cache is None:
+        cache = sum(os.path.getsize(path) for path in paths if os.path.isfile(path)) <= _CACHE_LIMIT
+    if cache:
+        held = zip(shards, used, paths, strict=True)
+        return _memory_reader([_records_of(info, *part) for part in held])
+    runs = tf.ragged.constant(
+        [shard.runs for shard in used], dtype=tf.int64, ragged_rank=1, inner_shape=(2,)
+    )
+    paths = tf.constant(paths)
+    return lambda index: read_runs(tf.gather(paths, index), runs[index])
 
 
-def _memory_reader(held: list[list[bytes]]):
+def _memory_reader(held: list[list[bytes]]) -> Callable[[tf.Tensor], tf.data.Dataset]:
     ends = tf.cumsum(tf.constant([len(part) for part in held], tf.int64))
     held = tf.constant([record for part in held for record in part], tf.string)
 
@@ -104,52 +112,12 @@ def _memory_reader(held: list[list[bytes]]):
     return read
 
 
-def _records_of(info, number, shards, readable) -> list[bytes]:
+def _records_of(
+    info: DatasetInfo, shard: records.Shard, used: ReadableShard, path: str
+) -> list[bytes]:
     """Reads what is to be held of one shard."""
-    shard = shards[number]
-    if readable is None:
-        return records.read_shard(info, shard)
-    expected = readable.shards[number]
-    read = _readable_reader([info.directory / shard.file], [expected])
     try:
-        return list(read(tf.constant(0)).as_numpy_iterator())
+        return list(read_runs(path, used.runs).as_numpy_iterator())
     except tf.errors.OpError as error:
         problem = f"a damaged file ({type(error).__name__})"
-        raise records.damaged_shard(info, shard, expected.num_records, problem) from error
-
-
-def _readable_reader(paths, shards):
-    """Reads the first records of a shard as ever, and each one behind damage by its place.
-
-    TensorFlow reads a file of records up to the first damage only. What lies behind it is read as
-    bytes, so its checksum, which was right when the file was scanned, is not looked at again.
-    """
-    # Without a size, where a file has gone since, reading fails and names it.
-    sizes = [path.stat().st_size if path.is_file() else 0 for path in paths]
-    paths = tf.constant([str(path) for path in paths])
-    sizes = tf.constant(sizes, tf.int64)
-    first = tf.constant([shard.num_first for shard in shards], tf.int64)
-    others = tf.ragged.constant(
-        [[list(span) for span in shard.others] for shard in shards],
-        dtype=tf.int64,
-        ragged_rank=1,
-        inner_shape=(2,),
-    )
-
-    def read(index):
-        path = tf.gather(paths, index)
-
-        def read_one(span):
-            offset, length = span[0], span[1]
-            return tf.data.FixedLengthRecordDataset(
-                path, length, offset, sizes[index] - offset - length, buffer_size=length
-            )
-
-        count = first[index]
-        dataset = tf.data.TFRecordDataset(path).take(count)
-        dataset = dataset.apply(tf.data.experimental.assert_cardinality(count))
-        return dataset.concatenate(
-            tf.data.Dataset.from_tensor_slices(others[index]).flat_map(read_one)
-        )
-
-    return read
+        raise records.damaged_shard(info, shard, used.num_records, problem) from error

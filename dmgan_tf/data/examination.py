@@ -3,13 +3,14 @@
 import collections
 import dataclasses
 import functools
-from collections.abc import Iterator
+import pathlib
+from collections.abc import Callable, Iterator, Sequence
 
 import tensorflow as tf
 
-from dmgan_tf.data import record_file, records
+from dmgan_tf.data import records
 from dmgan_tf.data.augmentation import checked_jpeg, decode_jpeg
-from dmgan_tf.data.record_file import RecordSpan
+from dmgan_tf.data.record_file import find_records, read_runs
 from dmgan_tf.text.words import split_words
 
 # Why a record cannot be used.
@@ -21,9 +22,6 @@ IMAGE = "broken image"
 IMAGE_SIZE = "image of another size"
 CAPTIONS = "no usable captions"
 
-# The second where TensorFlow's message quotes bytes of the record.
-_UNUSABLE = (tf.errors.InvalidArgumentError, UnicodeDecodeError)
-
 
 @dataclasses.dataclass(frozen=True)
 class ReadableShard:
@@ -32,17 +30,23 @@ class ReadableShard:
     Args:
         file: Its name.
         num_first: How many from its beginning on, all of them in a whole file.
-        others: Where the others lie, behind one that cannot be used.
+        others: Those behind one that cannot be used, as runs: the byte at which one begins, and how
+            many records it has.
     """
 
     file: str
     num_first: int
-    others: tuple[RecordSpan, ...] = ()
+    others: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def runs(self) -> list[tuple[int, int]]:
+        """What `record_file.read_runs` reads."""
+        return [(0, self.num_first), *self.others]
 
     @property
     def num_records(self) -> int:
         """How many can be used."""
-        return self.num_first + len(self.others)
+        return sum(count for _, count in self.runs)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,21 +65,20 @@ class ShardResult:
     Args:
         readable: Those that can be used.
         reasons: Why the others cannot, with how many.
-        surplus: How many there are beyond those listed.
         facts: Of each record that can be used, in order.
     """
 
     readable: ReadableShard
     reasons: collections.Counter
-    surplus: int
     facts: list[RecordFacts]
 
 
 class Examiner:
-    """Looks at the records of a data set's files.
+    """A look at each record of a data set's files.
 
     One can be used whose checksum is right, whose image has a size that `prepare_data` writes and
-    can be decoded, and whose captions are text with a known word each.
+    can be decoded, and whose captions are text with a known word each. A file ends at a damaged
+    header, twelve bytes of a record: what lies behind it is not looked for and counts as missing.
 
     Args:
         info: The data set.
@@ -89,68 +92,56 @@ class Examiner:
         self._id_of = info.vocabulary().id_of
         self._view = _viewer(info.image_size, info.stored_size)
 
-    def examine(self, shard: records.Shard, progress=lambda count: None) -> ShardResult:
+    def examine(
+        self, shard: records.Shard, progress: Callable[[int], object] = lambda count: None
+    ) -> ShardResult:
         """Returns what can be used of a shard, and why the rest cannot.
 
         Args:
             shard: The file, as `dataset.json` lists it.
             progress: Called with the number of records that were looked at since.
+
+        Raises:
+            InputError: If the file holds more records than are listed: it is another one.
         """
         path = self._info.directory / shard.file
+        lost = MISSING
         try:
-            spans, num_reachable, _ = record_file.find_records(path)
+            starts, _ = find_records(path)
         except OSError as error:
-            progress(shard.num_images)
-            lost = collections.Counter({_system_reason(error): shard.num_images})
-            return ShardResult(ReadableShard(shard.file, 0), +lost, 0, [])
-        surplus = max(len(spans) - shard.num_images, 0)
-        spans = spans[: shard.num_images]
+            starts = []
+            missing = isinstance(error, FileNotFoundError)
+            lost = NO_FILE if missing else (error.strerror or str(error)).lower()
+        num_listed, num_found = shard.num_images, len(starts)
+        if num_found > num_listed:
+            raise records.damaged_shard(self._info, shard, num_listed, f"{num_found} of them")
         verdicts = []
-        for verdict in self._verdicts(path, spans, min(num_reachable, len(spans))):
+        for verdict in self._verdicts(path, starts):
             verdicts.append(verdict)
             progress(1)
+        progress(num_listed - num_found)
         reasons = collections.Counter(v for v in verdicts if isinstance(v, str))
-        reasons[MISSING] += shard.num_images - len(spans)
-        progress(shard.num_images - len(spans))
-        usable = [not isinstance(verdict, str) for verdict in verdicts]
-        num_first = usable.index(False) if False in usable else len(usable)
-        num_first = min(num_first, num_reachable)
-        others = tuple(span for span, ok in zip(spans, usable, strict=True) if ok)[num_first:]
+        reasons[lost] += num_listed - num_found
         facts = [verdict for verdict in verdicts if not isinstance(verdict, str)]
-        readable = ReadableShard(shard.file, num_first, others)
-        return ShardResult(readable, +reasons, surplus, facts)
+        return ShardResult(_readable(shard.file, starts, verdicts), +reasons, facts)
 
-    def _verdicts(self, path, spans, num_reachable) -> Iterator[RecordFacts | str]:
+    def _verdicts(self, path: pathlib.Path, starts: Sequence[int]) -> Iterator[RecordFacts | str]:
         """Yields the facts of each record, or the reason why it cannot be used."""
         done = 0
-        dataset = tf.data.TFRecordDataset(str(path)).take(num_reachable)
-        dataset = dataset.map(self._view, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-        examples = dataset.as_numpy_iterator()
-        while done < num_reachable:
-            try:
-                verdict = self._judged(next(examples))
-            except _UNUSABLE as error:
-                verdict = _reason_of(error)
-            except (tf.errors.OpError, StopIteration):
-                break  # TensorFlow gets no further
-            done += 1
-            yield verdict
-        for span in spans[done:]:
-            yield self._verdict_of_one(path, span)
-
-    def _verdict_of_one(self, path, span) -> RecordFacts | str:
-        try:
-            data = record_file.read_record(path, span)
-        except OSError as error:
-            return _system_reason(error)
-        if data is None:
-            return CHECKSUM
-        try:
-            with tf.device("CPU:0"):
-                example = self._view(data)
-        except _UNUSABLE as error:
-            return _reason_of(error)
-        return self._judged({name: value.numpy() for name, value in example.items()})
+        while done < len(starts):
+            dataset = read_runs(str(path), [(starts[done], len(starts) - done)])
+            dataset = dataset.map(self._view, tf.data.AUTOTUNE, deterministic=True)
+            examples, is_reading = dataset.as_numpy_iterator(), True
+            while is_reading and done < len(starts):
+                try:
+                    verdict = self._judged(next(examples))
+                except (tf.errors.InvalidArgumentError, UnicodeDecodeError) as error:
+                    # The second where TensorFlow's message quotes bytes of the record.
+                    verdict = IMAGE if "jpeg" in str(error).lower() else EXAMPLE
+                except tf.errors.OpError:
+                    verdict, is_reading = CHECKSUM, False  # TensorFlow gets no further
+                done += 1
+                yield verdict
 
     def _judged(self, example: dict) -> RecordFacts | str:
         if not 0 <= example["class_id"] < 2**31:
@@ -159,10 +150,9 @@ class Examiner:
             return IMAGE_SIZE
         try:
             captions = [caption.decode("utf-8") for caption in example["captions"]]
-            usable = all(self._has_known_word(caption) for caption in captions)
         except UnicodeDecodeError:
-            usable = False
-        if not usable or not captions:
+            return CAPTIONS
+        if not captions or not all(map(self._has_known_word, captions)):
             return CAPTIONS
         return RecordFacts(len(captions), int(example["class_id"]), bytes(example["file_name"]))
 
@@ -171,7 +161,7 @@ class Examiner:
 
 
 @functools.cache
-def _viewer(smallest: int, largest: int):
+def _viewer(smallest: int, largest: int) -> Callable:
     """Returns a graph that parses an example and decodes its image, if it claims a right size."""
 
     def view(serialized):
@@ -185,11 +175,15 @@ def _viewer(smallest: int, largest: int):
     return tf.function(view, input_signature=[tf.TensorSpec([], tf.string)])
 
 
-def _reason_of(error: Exception) -> str:
-    return IMAGE if "jpeg" in str(error).lower() else EXAMPLE
-
-
-def _system_reason(error: OSError) -> str:
-    if isinstance(error, FileNotFoundError):
-        return NO_FILE
-    return (error.strerror or str(error)).lower()
+def _readable(
+    file: str, starts: Sequence[int], verdicts: Sequence[RecordFacts | str]
+) -> ReadableShard:
+    runs, follows = [(0, 0)], True
+    for start, verdict in zip(starts, verdicts, strict=True):
+        is_usable = not isinstance(verdict, str)
+        if is_usable and not follows:
+            runs.append((start, 0))
+        if is_usable:
+            runs[-1] = (runs[-1][0], runs[-1][1] + 1)
+        follows = is_usable
+    return ReadableShard(file, runs[0][1], tuple(runs[1:]))

@@ -8,7 +8,6 @@ uninterrupted one sees.
 import functools
 import logging
 import os
-import pathlib
 from collections.abc import Sequence
 
 import tensorflow as tf
@@ -230,9 +229,9 @@ def evaluation_dataset(
         token_ids = tokenizer.in_graph(batch["captions"]).to_tensor()
         return {**batch, "images": _normalised(batch["images"]), "token_ids": token_ids}
 
-    records.check_headers(info, info.split(split).shards)
-    dataset = records.open_records(info.shard_paths(split), info.split(split).num_images)
-    dataset = dataset.map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    dataset = records.open_records(info, split).map(
+        load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
+    )
     return dataset.batch(batch_size).map(finish).prefetch(tf.data.AUTOTUNE)
 
 
@@ -267,7 +266,7 @@ def _normalised(images: Sequence[tf.Tensor]) -> tuple[tf.Tensor, ...]:
 def some_captions(directory: str | os.PathLike, split: str, count: int) -> list[str]:
     """Returns the first captions of images spread evenly over a split, without decoding images.
 
-    They are to be looked at, not scored, so an image that cannot be read gives way to the next.
+    They are to be looked at, not scored, so an image that cannot be read gives way to another.
 
     Args:
         directory: What `prepare_data` wrote.
@@ -275,7 +274,7 @@ def some_captions(directory: str | os.PathLike, split: str, count: int) -> list[
         count: How many captions; fewer come back from a split of fewer images.
 
     Returns:
-        The captions, in stored order, always the same.
+        The captions, always the same ones in the same order.
 
     Raises:
         InputError: If the directory holds no such data, or no image of it can be read.
@@ -286,16 +285,16 @@ def some_captions(directory: str | os.PathLike, split: str, count: int) -> list[
         for shard in info.split(split).shards
         for number in range(shard.num_images)
     ]
-    step = max(1, len(places) // max(count, 1))
-    find = functools.cache(_spans_of)
-    captions, passed_over, free = [], 0, 0
-    for wanted in range(0, len(places), step)[:count]:
-        for place in range(max(wanted, free), len(places)):
-            caption = _first_caption(*places[place], find)
-            free = place + 1
-            if caption is not None:
-                captions.append(caption)
-                break
+    spread = places[:: max(1, len(places) // max(count, 1))][:count]
+    starts_of = functools.cache(lambda path: record_file.find_records(path)[0])
+    captions, passed_over = [], 0
+    for path, number in dict.fromkeys([*spread, *places]):
+        if len(captions) == count:
+            break
+        try:
+            start = starts_of(path)[number]
+            captions.append(_first_caption(str(path), start).numpy().decode("utf-8"))
+        except (OSError, IndexError, UnicodeDecodeError, tf.errors.OpError):
             passed_over += 1
     if passed_over:
         _logger.warning(
@@ -310,20 +309,7 @@ def some_captions(directory: str | os.PathLike, split: str, count: int) -> list[
     return captions
 
 
-def _spans_of(path: pathlib.Path) -> list[record_file.RecordSpan]:
-    try:
-        return record_file.find_records(path).spans
-    except OSError:
-        return []
-
-
-def _first_caption(path: pathlib.Path, number: int, find) -> str | None:
-    """Returns the first caption of a file's record; None if it cannot be read."""
-    spans = find(path)
-    try:
-        data = record_file.read_record(path, spans[number]) if number < len(spans) else None
-        if data is None:
-            return None
-        return records.parse_example(data)["captions"][0].numpy().decode("utf-8")
-    except (OSError, UnicodeDecodeError, tf.errors.InvalidArgumentError):
-        return None
+@tf.function(input_signature=[tf.TensorSpec([], tf.string), tf.TensorSpec([], tf.int64)])
+def _first_caption(path: tf.Tensor, start: tf.Tensor) -> tf.Tensor:
+    record = next(iter(record_file.read_runs(path, [(start, 1)])))
+    return records.parse_example(record)["captions"][0]

@@ -21,8 +21,8 @@ import tqdm
 from PIL import Image
 
 from dmgan_tf.data import records
-from dmgan_tf.data.sources.image_folder import SMALL_IMAGE_CHOICES, CaptionedImage
-from dmgan_tf.data.stored_image import Unusable, encode_image
+from dmgan_tf.data.sources.source import SMALL_IMAGE_CHOICES, SPLITS, CaptionedImage, Unusable
+from dmgan_tf.data.stored_image import encode_image
 from dmgan_tf.errors import InputError
 from dmgan_tf.files import atomic
 from dmgan_tf.text.vocabulary import Vocabulary
@@ -107,9 +107,9 @@ def prepare(
         vocabulary = Vocabulary.from_captions(texts, min_word_count)
     settings = {"name": name, "image_size": image_size, "small_images": small_images}
     plans = _plan_shards(splits, num_shards)
-    sizes = _file_sizes(splits)
-    _check_present(sizes, max_skipped_fraction)
-    fingerprint = _fingerprint(plans, sizes, vocabulary, settings)
+    versions = {image: image.version() for images in splits.values() for image in images}
+    _check_present(versions, max_skipped_fraction)
+    fingerprint = _fingerprint(plans, versions, vocabulary, settings)
     finished = _open_output(output, fingerprint)
     if finished is not None:
         _logger.info("%s already holds this data set, whole: nothing to do.", output)
@@ -141,7 +141,7 @@ def remove_dataset(output: str | os.PathLike) -> None:
     output = pathlib.Path(output)
     for name in (records.INFO_FILE, records.VOCABULARY_FILE, SKIPPED_FILE):
         (output / name).unlink(missing_ok=True)
-    for split in ("train", "validation", "test"):
+    for split in SPLITS:
         for path in output.glob(f"{split}-*-of-*.tfrecord"):
             path.unlink()
     shutil.rmtree(output / _PROGRESS_DIRECTORY, ignore_errors=True)
@@ -185,33 +185,21 @@ def _plan_shards(
     return plans
 
 
-def _file_sizes(splits) -> dict[pathlib.Path, int | None]:
-    """Returns the size of every image file in bytes, None if there is no such file."""
-
-    def size_of(path):
-        try:
-            return path.stat().st_size
-        except OSError:
-            return None
-
-    return {image.path: size_of(image.path) for images in splits.values() for image in images}
-
-
-def _check_present(sizes: Mapping[pathlib.Path, int | None], max_fraction: float) -> None:
-    missing = [path for path, size in sizes.items() if size is None]
-    if len(missing) > max_fraction * len(sizes):
+def _check_present(versions: Mapping[CaptionedImage, object], max_fraction: float) -> None:
+    missing = [image for image, version in versions.items() if version is None]
+    if len(missing) > max_fraction * len(versions):
         raise InputError(
             f"Expected the image {missing[0]}, which the source lists. Received: no such file; "
-            f"{len(missing)} of {len(sizes)} images are missing. Get them, or leave them out with "
-            f"--max_skipped_fraction={-(-len(missing) * 1000 // len(sizes)) / 1000}."
+            f"{len(missing)} of {len(versions)} images are missing. Get them, or leave them out "
+            f"with --max_skipped_fraction={-(-len(missing) * 1000 // len(versions)) / 1000}."
         )
 
 
-def _fingerprint(plans: Sequence[_ShardPlan], sizes, vocabulary, settings: Mapping) -> str:
-    """Hashes what the output depends on; a source's images go in by their size in bytes."""
+def _fingerprint(plans: Sequence[_ShardPlan], versions, vocabulary, settings: Mapping) -> str:
+    """Hashes what the output depends on; a source's images go in by their versions."""
 
     def entry_of(image):
-        entry = [image.file_name, sizes[image.path], image.captions, image.class_id]
+        entry = [image.file_name, versions[image], image.captions, image.class_id]
         return entry if image.box is None else [*entry, image.box]
 
     content = {
@@ -267,7 +255,10 @@ def _write_shards(
     progress = tqdm.tqdm(total=total, unit=" images", disable=not show_progress)
 
     def encode(image):
-        return encode_image(image.path, image_size, small_images, image.box)
+        try:
+            return encode_image(image, image_size, small_images)
+        except Unusable as error:
+            return error
 
     results = []
     try:
@@ -305,14 +296,11 @@ def _finished_shard(report: pathlib.Path) -> _ShardResult | None:
 def _in_order(pool, function, items: Iterable, window: int) -> Iterator:
     """Maps like `pool.map`, but at most `window` results ahead of the one who takes them."""
     items = iter(items)
-    pending = collections.deque(pool.submit(function, item) for item in _first(items, window))
+    first = itertools.islice(items, window)
+    pending = collections.deque(pool.submit(function, item) for item in first)
     while pending:
         yield pending.popleft().result()
-        pending.extend(pool.submit(function, item) for item in _first(items, 1))
-
-
-def _first(items: Iterator, count: int) -> Iterator:
-    return itertools.islice(items, count)
+        pending.extend(pool.submit(function, item) for item in itertools.islice(items, 1))
 
 
 def _write_shard(plan, encoded, path, vocabulary, progress) -> _ShardResult:

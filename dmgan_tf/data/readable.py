@@ -16,14 +16,25 @@ import tensorflow as tf
 import tqdm
 
 from dmgan_tf.data import records
-from dmgan_tf.data.examination import MISSING, NO_FILE, Examiner, ReadableShard, ShardResult
+from dmgan_tf.data.examination import Examiner, ReadableShard, RecordFacts
 from dmgan_tf.errors import InputError
 
 _logger = logging.getLogger(__name__)
 _FILES_SHOWN = 4
 _QUIET_SECONDS = 3  # a scan as short as that needs no progress bar
 
-_READING_FAILED = (*records.UNREADABLE, tf.errors.InvalidArgumentError, UnicodeDecodeError)
+# What TensorFlow raises for a damaged record, for too few of them, for a file that cannot be read,
+# and for what records hold; the last where its message quotes their bytes.
+_READING_FAILED = (
+    tf.errors.DataLossError,
+    tf.errors.FailedPreconditionError,
+    tf.errors.NotFoundError,
+    tf.errors.OutOfRangeError,
+    tf.errors.PermissionDeniedError,
+    tf.errors.UnknownError,
+    tf.errors.InvalidArgumentError,
+    UnicodeDecodeError,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +70,7 @@ class ReadableRecords:
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
     def summary(self) -> str:
-        """One line for a log: how many there are, and what became of the others."""
+        """Returns one line for a log: how many there are, and what became of the others."""
         if not self.num_skipped:
             return f"all {self.num_listed} records of {self.split!r} are readable"
         return (
@@ -75,8 +86,7 @@ def scan_split(
 
     That is one whose checksum is right, whose JPEG can be decoded and has a size that
     `prepare_data` writes (claimed ones are looked at first, so none takes the memory), and whose
-    captions each have a known word. Records that a shard holds beyond those listed are left out,
-    too. What is left out is logged in one warning.
+    captions each have a known word. What is left out is logged in one warning.
 
     Args:
         info: The data set.
@@ -96,7 +106,7 @@ def scan_split(
             f"Expected a fraction of skipped records in [0, 1]. Received: {max_skipped_fraction}."
         )
     listed = info.split(split)
-    examiner, results = Examiner(info), []
+    examiner = Examiner(info)
     bar = tqdm.tqdm(
         total=listed.num_images,
         desc=f"Checking {split}",
@@ -106,9 +116,14 @@ def scan_split(
         disable=None,  # where nobody watches a terminal
     )
     with bar:
-        for shard in listed.shards:
-            results.append(examiner.examine(shard, bar.update))
-    readable = _collect(info, split, results)
+        results = [examiner.examine(shard, bar.update) for shard in listed.shards]
+    unreadable = {
+        (result.readable.file, reason): count
+        for result in results
+        for reason, count in result.reasons.items()
+    }
+    shards = tuple(result.readable for result in results)
+    readable = ReadableRecords(split, listed.num_images, shards, unreadable)
     skipped = readable.num_skipped
     if skipped == listed.num_images or skipped > max_skipped_fraction * listed.num_images:
         raise InputError(
@@ -117,7 +132,8 @@ def scan_split(
             f"{_listed(readable.unreadable)}. Restore the files, or prepare the data set again "
             "with --overwrite; for a few in a training split, raise --max_skipped_fraction."
         )
-    _check_described(info, split, results, skipped)
+    facts = [one for result in results for one in result.facts]
+    _check_described(info, split, facts, skipped)
     if skipped:
         _logger.warning("%s: %s", info.directory, readable.summary())
     return readable
@@ -134,77 +150,38 @@ def find_damage(
         readable: What could be used of one of them when the run began; all had to be of the others.
 
     Returns:
-        An error that names a shard of which some record cannot be used that should be, or else one
-        that was exchanged; None if there is none.
+        An error that names the first shard whose usable records are not those of before; None if
+        there is none.
     """
-    examiner, exchanged = Examiner(info), None
+    examiner = Examiner(info)
     expected = {shard.file: shard for shard in readable.shards} if readable else {}
-    for name in splits:
-        for shard in info.splits[name].shards:
-            before = expected.get(shard.file, ReadableShard(shard.file, shard.num_images))
-            result = examiner.examine(shard)
-            surplus = 0 if shard.file in expected else result.surplus
-            if result.readable.num_records < before.num_records or surplus:
-                problem = _problem(result, shard.num_images, surplus)
-                return records.damaged_shard(info, shard, before.num_records, problem)
-            if result.readable != before and exchanged is None:
-                problem = "other ones than when the run began"
-                exchanged = records.damaged_shard(info, shard, before.num_records, problem)
-    return exchanged
+    for shard in (shard for name in splits for shard in info.splits[name].shards):
+        before = expected.get(shard.file, ReadableShard(shard.file, shard.num_images))
+        result = examiner.examine(shard)
+        if result.readable != before:
+            reasons = ", ".join(f"{n} {reason}" for reason, n in sorted(result.reasons.items()))
+            problem = f"{result.readable.num_records} of them ({reasons or 'other ones'})"
+            return records.damaged_shard(info, shard, before.num_records, problem)
+    return None
 
 
-def _collect(info, split, results) -> ReadableRecords:
-    unreadable = {
-        (result.readable.file, reason): count
-        for result in results
-        for reason, count in result.reasons.items()
-    }
-    for result in results:
-        if result.surplus:
-            _logger.warning(
-                "%s holds %d records more than %s lists; they are left out.",
-                *(info.directory / result.readable.file, result.surplus, records.INFO_FILE),
-            )
-    shards = tuple(result.readable for result in results)
-    return ReadableRecords(split, info.split(split).num_images, shards, unreadable)
-
-
-def _check_described(info, split, results, skipped) -> None:
+def _check_described(
+    info: records.DatasetInfo, split: str, facts: list[RecordFacts], skipped: int
+) -> None:
     """Refuses records that are readable, but not those of this data set."""
-    listed, holder = info.split(split), {}
-    remedy = "Restore it, or prepare the data set again with --overwrite."
-    for result in results:
-        for facts in result.facts:
-            other = holder.setdefault(facts.file_name, result.readable.file)
-            if other != result.readable.file:
-                raise InputError(
-                    f"Expected every image of {split!r} in {info.directory} once. Received: "
-                    f"{facts.file_name.decode('utf-8', 'replace')[:80]!r} in both {other} and "
-                    f"{result.readable.file}; one is a copy of the other. {remedy}"
-                )
-    facts = [facts for result in results for facts in result.facts]
+    listed = info.split(split)
     captions = sum(one.num_captions for one in facts)
     classes = len({one.class_id for one in facts})
+    repeated = len(facts) - len({one.file_name for one in facts})
     too_many = captions > listed.num_captions - skipped or classes > listed.num_classes
     too_few = not skipped and (captions, classes) != (listed.num_captions, listed.num_classes)
-    if too_many or too_few:
+    if repeated or too_many or too_few:
         raise InputError(
             f"Expected {listed.num_captions} captions of {listed.num_classes} classes in {split!r} "
-            f"of {info.directory}, as {records.INFO_FILE} says. Received: {captions} of {classes}. "
-            f"A shard is of another data set. {remedy}"
+            f"of {info.directory}, as {records.INFO_FILE} says, and every image once. Received: "
+            f"{captions} of {classes}, {repeated} images twice. A shard is another's copy, or of "
+            "another data set. Restore it, or prepare the data set again with --overwrite."
         )
-
-
-def _problem(result: ShardResult, num_listed: int, surplus: int) -> str:
-    """Says in a few words what became of a shard."""
-    if surplus:
-        return f"{num_listed + surplus} of them"
-    if result.reasons.keys() == {MISSING}:
-        return f"{num_listed - result.reasons[MISSING]} of them"
-    if result.reasons.keys() == {NO_FILE}:
-        return NO_FILE
-    reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(result.reasons.items()))
-    return f"a damaged file ({reasons})"
 
 
 def _listed(unreadable: dict[tuple[str, str], int]) -> str:
@@ -233,7 +210,8 @@ def reading(
     try:
         yield
     except _READING_FAILED as error:
-        if isinstance(error, tf.errors.InvalidArgumentError) and not _is_of_data(error):
+        is_of_network = "IteratorGetNext" not in str(error)
+        if isinstance(error, tf.errors.InvalidArgumentError) and is_of_network:
             raise
         first = readable.split if readable else None
         splits = [split] if split else sorted(info.splits, key=lambda name: name != first)
@@ -241,8 +219,3 @@ def reading(
         if damage is not None:
             raise damage from error
         raise
-
-
-def _is_of_data(error: tf.errors.OpError) -> bool:
-    """Whether an error comes out of a data set, and not of a network."""
-    return "IteratorGetNext" in error.message

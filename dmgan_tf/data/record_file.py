@@ -1,199 +1,88 @@
-"""The bytes of a TFRecord file: where its records lie, and whether one is as it was written.
+"""The records of a TFRecord file: where each begins, and reading some of them.
 
-TensorFlow reads such a file from its beginning to the first damage, and no further. It also takes
-the length in front of a record on trust: one that claims more than there is memory ends the
-process, without an exception. So the headers are checked here before TensorFlow opens a file, and
-what lies behind a damaged record is found here.
+TensorFlow takes the length in front of a record on trust: one that claims more than there is memory
+ends the process, without an exception. So headers are checked here before TensorFlow opens a file.
+It also reads no further than the first damage; `read_runs` begins again behind it.
 """
 
 import errno
-import functools
 import os
 import struct
-from typing import BinaryIO, NamedTuple
+from collections.abc import Sequence
 
-import numpy as np
+import tensorflow as tf
 
-MAX_RECORD_BYTES = 2**28  # far more than a stored image with its captions
-
+_MAX_RECORD_BYTES = 2**28  # far more than a stored image with its captions
 _HEADER = struct.Struct("<QI")  # the length and its checksum
-_FOOTER = struct.Struct("<I")  # the checksum of the data
-_SEARCHED_TOGETHER = 2**20  # bytes
+_FOOTER_BYTES = 4  # the checksum of the data
+_BUFFER_BYTES = 2**18
 
 
-class RecordSpan(NamedTuple):
-    """Where the data of one record lie, without header and checksum.
-
-    Args:
-        offset: The first byte.
-        length: In bytes.
-    """
-
-    offset: int
-    length: int
-
-
-class RecordIndex(NamedTuple):
-    """Where the records of one file lie, as its headers tell.
-
-    Args:
-        spans: Those whose header is whole, in order, also behind damage.
-        num_reachable: How many TensorFlow reaches: they follow one another from the beginning on.
-        is_whole: Whether there are no other bytes in the file than those of these records.
-    """
-
-    spans: list[RecordSpan]
-    num_reachable: int
-    is_whole: bool
-
-
-def find_records(path: str | os.PathLike) -> RecordIndex:
-    """Finds every record of a file; data are not read, so they may be damaged still.
-
-    Where a header is damaged, the next one is searched for byte by byte.
+def find_records(path: str | os.PathLike) -> tuple[list[int], bool]:
+    """Finds the records in front of a file's first damaged header; data may be damaged still.
 
     Args:
         path: The file.
 
     Returns:
-        A `RecordIndex`.
+        The byte at which each begins, and whether the whole file was gone through.
 
     Raises:
         OSError: If the file cannot be read, or is none.
     """
-    spans, position, num_reachable = [], 0, None
-    with _open(path) as file:
-        size = os.fstat(file.fileno()).st_size
-        while position < size:
-            length = _length_at(file.fileno(), position, size)
-            if length is None:
-                num_reachable = len(spans) if num_reachable is None else num_reachable
-                position = _search_header(file.fileno(), position + 1, size)
-                continue
-            spans.append(RecordSpan(position + _HEADER.size, length))
-            position += _HEADER.size + length + _FOOTER.size
-    is_whole = num_reachable is None
-    return RecordIndex(spans, len(spans) if is_whole else num_reachable, is_whole)
-
-
-def read_record(path: str | os.PathLike, span: RecordSpan) -> bytes | None:
-    """Returns the data of one record; None if they are not what was written.
-
-    Raises:
-        OSError: If the file cannot be read.
-    """
-    with _open(path) as file:
-        content = os.pread(file.fileno(), span.length + _FOOTER.size, span.offset)
-    data, footer = content[: span.length], content[span.length :]
-    if len(footer) != _FOOTER.size or _FOOTER.unpack(footer)[0] != masked_checksum(data):
-        return None
-    return data
-
-
-def masked_checksum(data: bytes) -> int:
-    """Returns the checksum that a TFRecord file holds of some bytes: CRC-32C, masked."""
-    value = _crc(data)
-    return ((value >> 15 | value << 17) + 0xA282EAD8) & 0xFFFFFFFF
-
-
-def _open(path: str | os.PathLike) -> BinaryIO:
     if os.path.exists(path) and not os.path.isfile(path):
         raise OSError(errno.EINVAL, "no file", str(path))  # of a pipe, one would wait for ever
-    return open(path, "rb", buffering=0)
+    starts, position = [], 0
+    with open(path, "rb", buffering=0) as file:
+        size = os.fstat(file.fileno()).st_size
+        while position + _HEADER.size <= size:
+            header = os.pread(file.fileno(), _HEADER.size, position)
+            length, checksum = _HEADER.unpack(header)
+            end = position + _HEADER.size + length + _FOOTER_BYTES
+            if max(end - size, length - _MAX_RECORD_BYTES) > 0 or checksum != header_checksum(
+                length
+            ):
+                break
+            starts.append(position)
+            position = end
+    return starts, position == size
 
 
-def _length_at(descriptor: int, position: int, size: int) -> int | None:
-    """Returns the length of the record whose header begins here; None if none does."""
-    header = os.pread(descriptor, _HEADER.size, position)
-    if len(header) < _HEADER.size:
-        return None
-    length, checksum = _HEADER.unpack(header)
-    fits = position + _HEADER.size + length + _FOOTER.size <= size
-    if not fits or length > MAX_RECORD_BYTES or masked_checksum(header[:8]) != checksum:
-        return None
-    return length
+def header_checksum(length: int) -> int:
+    """Returns the checksum in the header of a record of so many bytes: CRC-32C, masked."""
+    state = 0xFFFFFFFF
+    for byte in length.to_bytes(8, "little"):
+        state ^= byte
+        for _ in range(8):
+            state = state >> 1 ^ (0x82F63B78 if state & 1 else 0)
+    state ^= 0xFFFFFFFF
+    return ((state >> 15 | state << 17) + 0xA282EAD8) & 0xFFFFFFFF
 
 
-def _search_header(descriptor: int, position: int, size: int) -> int:
-    """Returns where the next header begins; `size` if there is none."""
-    while position + _HEADER.size <= size:
-        content = os.pread(descriptor, _SEARCHED_TOGETHER + _HEADER.size - 1, position)
-        count = len(content) - _HEADER.size + 1
-        if count < 1:
-            break
-        values = np.frombuffer(content, np.uint8)
-        states = np.full(count, 0xFFFFFFFF, np.uint32)
-        for index in range(8):
-            byte = values[index : index + count]
-            states = _byte_table()[(states ^ byte) & 0xFF] ^ (states >> 8)
-        states ^= 0xFFFFFFFF
-        masked = (states >> 15 | states << 17) + np.uint32(0xA282EAD8)
-        held = sum(values[8 + i : 8 + i + count].astype(np.uint32) << (8 * i) for i in range(4))
-        for index in np.flatnonzero(masked == held):
-            if _length_at(descriptor, position + int(index), size) is not None:
-                return position + int(index)
-        position += count
-    return size
+def read_runs(
+    path: str | tf.Tensor, runs: Sequence[tuple[int, int]] | tf.Tensor
+) -> tf.data.Dataset:
+    """Returns records that follow one another from given places on, with their checksums checked.
 
+    Call `find_records` first. A file with fewer records is an error; TensorFlow's own reader would
+    give a shorter dataset.
 
-@functools.cache
-def _byte_table() -> np.ndarray:
-    """What a byte makes of an empty CRC-32C (Castagnoli's polynomial, reflected)."""
-    states = np.arange(256, dtype=np.uint32)
-    for _ in range(8):
-        states = np.where(states & 1, states >> 1 ^ 0x82F63B78, states >> 1).astype(np.uint32)
-    return states
-
-
-@functools.cache
-def _pair_table() -> np.ndarray:
-    """What two bytes make of it."""
-    states = np.arange(2**16, dtype=np.uint32)
-    for _ in range(2):
-        states = _byte_table()[states & 0xFF] ^ (states >> 8)
-    return states
-
-
-@functools.cache
-def _zeros_tables(count: int) -> list[list[int]]:
-    """What `count` bytes of zero, an even number, make of each byte of a state."""
-    states = (np.arange(256, dtype=np.uint32) << np.arange(0, 32, 8, dtype=np.uint32)[:, None]).T
-    for _ in range(count // 2):
-        states = _pair_table()[states & 0xFFFF] ^ (states >> 16)
-    return states.T.tolist()
-
-
-def _crc(data: bytes) -> int:
-    """CRC-32C. A long text is cut into rows, which NumPy takes side by side and which are joined.
-
-    Zeros before a text change nothing while the state is zero, so the first row is filled up with
-    them; the state of ones to begin with is put into the text's first four bytes.
+    Args:
+        path: The file.
+        runs: int64 (runs, 2): the byte at which each begins, and how many records it has.
     """
-    if len(data) < 64:
-        table, state = _byte_list(), 0xFFFFFFFF
-        for byte in data:
-            state = table[(state ^ byte) & 0xFF] ^ (state >> 8)
-        return state ^ 0xFFFFFFFF
-    width = 1 << (len(data).bit_length() + 1) // 2
-    rows = np.zeros(-(-len(data) // width) * width, np.uint8)
-    text = rows[-len(data) :]
-    text[:] = np.frombuffer(data, np.uint8)
-    text[:4] ^= 0xFF
-    table, states = _pair_table(), np.zeros(len(rows) // width, np.uint32)
-    for column in np.ascontiguousarray(rows.view("<u2").reshape(-1, width // 2).T):
-        states = table[(states ^ column) & 0xFFFF] ^ (states >> 16)
-    first, second, third, fourth = _zeros_tables(width)
-    state = 0
-    for row in states.tolist():
-        state = row ^ (
-            first[state & 0xFF]
-            ^ second[state >> 8 & 0xFF]
-            ^ third[state >> 16 & 0xFF]
-            ^ fourth[state >> 24]
+
+    def read(run):
+        # `tf.data.TFRecordDataset` does not pass on where to begin.
+        variant = tf.raw_ops.TFRecordDatasetV2(
+            filenames=tf.reshape(path, [1]),
+            compression_type="",
+            buffer_size=_BUFFER_BYTES,
+            byte_offsets=run[:1],
         )
-    return state ^ 0xFFFFFFFF
+        dataset = tf.data.experimental.from_variant(variant, tf.TensorSpec([], tf.string))
+        dataset = dataset.take(run[1])
+        return dataset.apply(tf.data.experimental.assert_cardinality(run[1]))
 
-
-@functools.cache
-def _byte_list() -> list[int]:
-    return _byte_table().tolist()
+    runs = tf.reshape(tf.cast(runs, tf.int64), [-1, 2])
+    return tf.data.Dataset.from_tensor_slices(runs).flat_map(read)

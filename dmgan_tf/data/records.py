@@ -24,18 +24,6 @@ CROP_MARGIN = 76 / 64
 
 MAX_PIXELS = 89_478_485  # of one image; where Pillow begins to warn of decompression bombs
 
-# What TensorFlow raises for a damaged record, for too few of them, and for a file that is gone or
-# cannot be read.
-UNREADABLE = (
-    tf.errors.DataLossError,
-    tf.errors.FailedPreconditionError,
-    tf.errors.NotFoundError,
-    tf.errors.OutOfRangeError,
-    tf.errors.PermissionDeniedError,
-    tf.errors.UnknownError,
-)
-# And for what records hold; the last where its message quotes their bytes.
-
 
 def stored_size(image_size: int) -> int:
     """Returns the shorter side, in pixels, at which images for `image_size` are stored."""
@@ -147,16 +135,9 @@ class DatasetInfo:
         """Returns the paths of a split's shards, in stored order.
 
         Raises:
-            InputError: If the split is empty or a file is missing.
+            InputError: If the split is empty.
         """
-        paths = [self.directory / shard.file for shard in self.split(name).shards]
-        for path in paths:
-            if not path.is_file():
-                raise InputError(
-                    f"Expected the file {path}, which {INFO_FILE} lists. Received: no file. "
-                    "Prepare the data set again into an empty directory."
-                )
-        return [str(path) for path in paths]
+        return [str(self.directory / shard.file) for shard in self.split(name).shards]
 
     def check_image_size(self, size: int) -> None:
         """Raises an `InputError` if images of this size, in pixels, would be enlarged ones."""
@@ -245,15 +226,18 @@ def _check_description(info: DatasetInfo, path: pathlib.Path) -> None:
         *(count for split in info.splits.values() for count in dataclasses.astuple(split)[:3]),
         *(shard.num_images for shard in shards),
     ]
-    for count in counts:
-        if type(count) is not int or not 0 <= count < 2**31:
-            raise _no_description(path, f"{count!r:.80} is no count")
-    for text in (info.name, info.vocabulary_sha256, info.fingerprint):
-        if type(text) is not str:
-            raise _no_description(path, f"{text!r:.80} is no text")
-    for shard in shards:
-        if type(shard.file) is not str or not _FILE_NAME.fullmatch(shard.file):
-            raise _no_description(path, f"{shard.file!r:.80} is no name of a file in it")
+    texts = (info.name, info.vocabulary_sha256, info.fingerprint)
+    problems = [
+        *(f"{n!r:.80} is no count" for n in counts if type(n) is not int or not 0 <= n < 2**31),
+        *(f"{text!r:.80} is no text" for text in texts if type(text) is not str),
+        *(
+            f"{shard.file!r:.80} is no name of a file in it"
+            for shard in shards
+            if type(shard.file) is not str or not _FILE_NAME.fullmatch(shard.file)
+        ),
+    ]
+    if problems:
+        raise _no_description(path, problems[0])
     for name, split in info.splits.items():
         held = sum(shard.num_images for shard in split.shards)
         if held != split.num_images:
@@ -273,48 +257,46 @@ def damaged_shard(info: DatasetInfo, shard: Shard, count: int, problem: str) -> 
 def check_headers(info: DatasetInfo, shards: Sequence[Shard]) -> None:
     """Raises an `InputError` for the first shard that is missing, cut off or not what it was.
 
-    TensorFlow takes the length in front of a record on trust, and one that claims more than the
-    memory ends the process: call this before it opens a file. Only headers are read, so data may be
-    damaged still.
+    Only headers are read, so data may be damaged still. See `record_file`.
     """
     for shard in shards:
         try:
-            index = record_file.find_records(info.directory / shard.file)
+            starts, is_whole = record_file.find_records(info.directory / shard.file)
         except FileNotFoundError:
             problem = "no file"
         except OSError as error:
             problem = error.strerror
         else:
-            if index.is_whole and len(index.spans) == shard.num_images:
+            if is_whole and len(starts) == shard.num_images:
                 continue
-            problem = f"{len(index.spans)} of them" if index.is_whole else "a damaged file"
+            problem = f"{len(starts)} of them" if is_whole else "a damaged file"
         raise damaged_shard(info, shard, shard.num_images, problem)
 
 
-def read_shard(info: DatasetInfo, shard: Shard) -> list[bytes]:
-    """Returns the serialized examples of one shard.
+def open_records(info: DatasetInfo, split: str, start: int = 0) -> tf.data.Dataset:
+    """Returns the serialized examples of a split, read on the way, in stored order.
 
-    Raises:
-        InputError: If the file is missing or damaged, or holds another number of them than
-            `dataset.json` says.
-    """
-    check_headers(info, [shard])
-    try:
-        path = str(info.directory / shard.file)
-        return list(open_records(path, shard.num_images).as_numpy_iterator())
-    except UNREADABLE as error:
-        raise damaged_shard(info, shard, shard.num_images, "a damaged file") from error
-
-
-def open_records(paths: str | Sequence[str] | tf.Tensor, count: int | tf.Tensor) -> tf.data.Dataset:
-    """Returns the serialized examples of shards, read on the way, in stored order.
-
-    A file cut off between two records reads as a shorter one; here that is an error. Call
-    `check_headers` first, and iterate within `reading`.
+    Iterate within `readable.reading`, which names a shard that is damaged.
 
     Args:
-        paths: The shards.
-        count: How many examples they hold together.
+        info: The data set.
+        split: `train`, `validation` or `test`.
+        start: The number of the first example, from 0 to their number; shards before its own are
+            not read.
+
+    Raises:
+        InputError: If there are fewer, or a shard's headers are damaged.
     """
-    dataset = tf.data.TFRecordDataset(paths)
-    return dataset.apply(tf.data.experimental.assert_cardinality(count))
+    held = info.split(split)
+    if not 0 <= start <= held.num_images:
+        raise InputError(
+            f"Expected a first image from 0 to {held.num_images}, the number of images of "
+            f"{split!r} in {info.directory}. Received: {start}."
+        )
+    shards, first = list(held.shards), 0
+    while shards and first + shards[0].num_images <= start:
+        first += shards.pop(0).num_images
+    check_headers(info, shards)
+    dataset = tf.data.TFRecordDataset(info.shard_paths(split)[len(held.shards) - len(shards) :])
+    count = held.num_images - first
+    return dataset.apply(tf.data.experimental.assert_cardinality(count)).skip(start - first)

@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from dmgan_tf.data.sources.image_folder import CaptionedImage, class_name, first_by_hash
+from dmgan_tf.data.sources.source import CaptionedImage, class_name, first_by_hash
 from dmgan_tf.errors import InputError
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def hold_out_validation(
 
 
 def held_out_split(info: "DatasetInfo", min_images: int = 1) -> str | None:
-    """The split to watch training by: `validation` where there is one, else `test`.
+    """Returns the split to watch training by: `validation` where there is one, else `test`.
 
     What is chosen by a score on the test split has seen it, so it serves only where nothing else
     was held out.

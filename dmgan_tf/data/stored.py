@@ -47,18 +47,19 @@ def list_captions(directory: str | os.PathLike, split: str) -> CaptionList:
         InputError: If the directory holds no such data, or a shard is damaged.
     """
     info = records.load_dataset_info(directory)
-    records.check_headers(info, info.split(split).shards)
-    dataset = records.open_records(info.shard_paths(split), info.split(split).num_images)
     features = {  # all of `records.parse_example` but the image
         "captions": tf.io.RaggedFeature(tf.string),
         "class_id": tf.io.FixedLenFeature([], tf.int64),
         "file_name": tf.io.FixedLenFeature([], tf.string),
     }
-    dataset = dataset.batch(_PARSED_TOGETHER)
-    dataset = dataset.map(
-        lambda serialized: tf.io.parse_example(serialized, features),
-        num_parallel_calls=tf.data.AUTOTUNE,
-        deterministic=True,
+    dataset = (
+        records.open_records(info, split)
+        .batch(_PARSED_TOGETHER)
+        .map(
+            lambda serialized: tf.io.parse_example(serialized, features),
+            num_parallel_calls=tf.data.AUTOTUNE,
+            deterministic=True,
+        )
     )
     captions, class_ids, file_names = [], [], []
     with reading(info, split=split):
@@ -107,7 +108,7 @@ def stored_images(
             f"Expected a size and a batch size of 1 or more. Received: {size} and {batch_size}."
         )
     info.check_image_size(size)
-    serialized = _records_from(info, split, start)
+    serialized = records.open_records(info, split, start)
     middle = tf.constant([0.5, 0.5]) if crop else None
 
     def load(record):
@@ -117,22 +118,6 @@ def stored_images(
 
     dataset = serialized.map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     return dataset.batch(batch_size).prefetch(tf.data.AUTOTUNE)
-
-
-def _records_from(info: records.DatasetInfo, split: str, start: int) -> tf.data.Dataset:
-    """Opens the shards from that of image `start` on, and skips the images before it."""
-    held = info.split(split)
-    if not 0 <= start <= held.num_images:
-        raise InputError(
-            f"Expected a first image from 0 to {held.num_images}, the number of images of "
-            f"{split!r} in {info.directory}. Received: {start}."
-        )
-    paths, shards, first = info.shard_paths(split), list(held.shards), 0
-    while shards and first + shards[0].num_images <= start:
-        first += shards.pop(0).num_images
-    records.check_headers(info, shards)
-    paths = paths[len(paths) - len(shards) :]
-    return records.open_records(paths, held.num_images - first).skip(start - first)
 
 
 def _decoded(texts, info: records.DatasetInfo) -> list[str]:

@@ -1,17 +1,15 @@
-"""An image file to the JPEG bytes that a record holds."""
+"""An image of a source to the JPEG bytes that a record holds."""
 
 import contextlib
-import dataclasses
 import io
-import pathlib
-import stat
 import threading
 
 import tensorflow as tf
 from PIL import Image, ImageOps
 
 from dmgan_tf.data import records
-from dmgan_tf.errors import InputError
+from dmgan_tf.data.sources.source import CaptionedImage, Unusable
+from dmgan_tf.errors import InputError, first_line
 
 _JPEG_QUALITY = 95
 _UPRIGHT = 1
@@ -19,7 +17,6 @@ _EXIF_ORIENTATION = 0x0112
 _CROP_MARGIN = 0.75  # half the side of a crop, by the longer side of its bounding box
 # Others that Pillow knows run a program on the file (EPS), or are no pictures.
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
-_MOST_BYTES = 2**29  # of a file; as many pixels as are taken, uncompressed, have less
 _MANY_PIXELS = 2**24  # images of more, up to 2 GB while they are converted, are read one by one
 _LONGEST_SIDE = 65_500  # that JPEG can store
 _BOX_TOLERANCE = 0.05  # of the image's side: boxes drawn by hand stick out a little
@@ -27,87 +24,53 @@ _BOX_TOLERANCE = 0.05  # of the image's side: boxes drawn by hand stick out a li
 _one_large_image = threading.Lock()
 
 
-@dataclasses.dataclass(frozen=True)
-class Unusable:
-    """Why an image cannot be stored.
-
-    Args:
-        reason: One of a few words, to count by.
-        detail: What exactly is wrong.
-    """
-
-    reason: str
-    detail: str
-
-
-def encode_image(
-    path: pathlib.Path,
-    image_size: int,
-    small_images: str = "error",
-    box: tuple[int, int, int, int] | None = None,
-) -> bytes | Unusable:
+def encode_image(image: CaptionedImage, image_size: int, small_images: str = "error") -> bytes:
     """Reads an image, whole, and returns it as JPEG of the size to store.
 
     Larger images are scaled down to a shorter side of 76/64 of `image_size`, by antialiased
     bilinear filtering. A JPEG that needs no change is kept byte for byte. Transparency becomes
-    white, and a camera's orientation is applied.
+    white, and a camera's orientation is applied. Around the image's box, if it has one, it is
+    cropped as by the authors' release: to a square of 1.5 times the longer side about the middle,
+    as far as the image goes.
 
     Args:
-        path: The image file.
+        image: The image.
         image_size: The size, in pixels, that crops of it are to have.
         small_images: What becomes of an image whose shorter side is below `image_size`: `error`,
             `skip`, or `upscale` (to `image_size`, bilinearly).
-        box: Left, top, width and height, in pixels, of what to crop the image around, as the
-            authors' release does: a square of 1.5 times the longer side about the middle, as far
-            as the image goes. None to keep all of it.
-
-    Returns:
-        JPEG bytes, or why there are none.
 
     Raises:
+        Unusable: If it cannot be stored.
         InputError: If the image is too small and `small_images` is `error`, or if the box lies
             outside of the image.
     """
-    content = _read_file(path)
-    if isinstance(content, Unusable):
-        return content
+    content = image.read()
     try:
-        image = Image.open(io.BytesIO(content), formats=_FORMATS)
-        width, height = image.size
+        picture = Image.open(io.BytesIO(content), formats=_FORMATS)
+        width, height = picture.size
         if width * height > records.MAX_PIXELS:
             raise Image.DecompressionBombError(f"{width}x{height} pixels")
-        crop = (0, 0, width, height) if box is None else _crop_around(box, image.size, path)
+        crop = (0, 0, width, height)
+        if image.box is not None:
+            crop = _crop_around(image.box, picture.size, image)
         size = (crop[2] - crop[0], crop[3] - crop[1])
         if min(size) < image_size and small_images != "upscale":
-            return _small_image(path, size, image_size, small_images)
+            raise _small_image(image, size, image_size, small_images)
         if not _can_be_stored(size, image_size):
-            return Unusable("too long and narrow", f"{size[0]}x{size[1]} pixels")
+            raise Unusable("too long and narrow", f"{size[0]}x{size[1]} pixels")
         large = width * height > _MANY_PIXELS
         with _one_large_image if large else contextlib.nullcontext():
-            return _stored(image, content, crop, image_size)
+            return _stored(picture, content, crop, image_size)
     except Image.DecompressionBombError as error:
-        return Unusable("too many pixels", str(error))
-    except InputError:
+        raise Unusable("too many pixels", str(error)) from error
+    except (InputError, Unusable):
         raise
     except Exception as error:  # Decoders raise anything, from zlib.error to struct.error.
-        return Unusable("broken image", str(error).partition("\n")[0] or type(error).__name__)
+        detail = first_line(error).partition(" <_io.BytesIO object")[0]  # which has an address
+        raise Unusable("broken image", detail) from error
 
 
-def _read_file(path: pathlib.Path) -> bytes | Unusable:
-    try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):  # of a pipe, one would wait for ever
-            return Unusable("broken image", "not a file")
-        if status.st_size > _MOST_BYTES:
-            return Unusable("too large a file", f"{status.st_size} bytes")
-        return path.read_bytes()
-    except FileNotFoundError:
-        return Unusable("missing image", "no such file")
-    except OSError as error:
-        return Unusable("broken image", str(error))
-
-
-def _stored(image: Image.Image, content: bytes, crop, image_size: int) -> bytes | Unusable:
+def _stored(image: Image.Image, content: bytes, crop, image_size: int) -> bytes:
     """Decodes an image and returns its JPEG."""
     size = (crop[2] - crop[0], crop[3] - crop[1])
     image.load()
@@ -116,11 +79,13 @@ def _stored(image: Image.Image, content: bytes, crop, image_size: int) -> bytes 
         # TensorFlow reads it in training, so it is TensorFlow that must be able to.
         tf.io.decode_jpeg(content, channels=3)
         return content
-    image = _upright_rgb(image if size == image.size else image.crop(crop))
-    return image if isinstance(image, Unusable) else _to_jpeg(_resized(image, image_size))
+    image = _resized(_upright_rgb(image if size == image.size else image.crop(crop)), image_size)
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=_JPEG_QUALITY, subsampling=0)
+    return buffer.getvalue()
 
 
-def _crop_around(box, size, path: pathlib.Path) -> tuple[int, int, int, int]:
+def _crop_around(box, size, image: CaptionedImage) -> tuple[int, int, int, int]:
     """Returns left, top, right and bottom; in whole numbers as the release rounds them."""
     left, top, width, height = box
     tolerance = max(_BOX_TOLERANCE * max(size), 2)
@@ -137,19 +102,19 @@ def _crop_around(box, size, path: pathlib.Path) -> tuple[int, int, int, int]:
         or top + height > size[1] + tolerance
     ):
         raise InputError(
-            f"Expected a bounding box inside of the image {path} of {size[0]}x{size[1]} pixels. "
+            f"Expected a bounding box inside of the image {image} of {size[0]}x{size[1]} pixels. "
             f"Received: left {left}, top {top}, width {width}, height {height}. Take images and "
             "bounding boxes from one archive, and begin anew with --overwrite."
         )
     return crop
 
 
-def _small_image(path, size, image_size, small_images) -> Unusable:
+def _small_image(image, size, image_size, small_images) -> Exception:
     width, height = size
     if small_images == "skip":
         return Unusable("small image", f"{width}x{height} pixels")
-    raise InputError(
-        f"Expected images of {image_size} pixels or more. Received: {path} of {width}x{height}. "
+    return InputError(
+        f"Expected images of {image_size} pixels or more. Received: {image} of {width}x{height}. "
         f"Choose --image_size={min(size)} or less, or --small_images=skip or upscale."
     )
 
@@ -162,11 +127,11 @@ def _is_upright(image: Image.Image) -> bool:
     return image.getexif().get(_EXIF_ORIENTATION, _UPRIGHT) == _UPRIGHT
 
 
-def _upright_rgb(image: Image.Image) -> Image.Image | Unusable:
+def _upright_rgb(image: Image.Image) -> Image.Image:
     if not _is_upright(image):
         image = ImageOps.exif_transpose(image)  # which copies even those that are
     if image.mode.startswith(("I", "F")):
-        return Unusable("unsupported pixels", f"more than 8 bits a channel (mode {image.mode})")
+        raise Unusable("unsupported pixels", f"more than 8 bits a channel (mode {image.mode})")
     if image.has_transparency_data:
         image = image.convert("RGBA")
         ground = Image.new("RGBA", image.size, "white")
@@ -192,9 +157,3 @@ def _resized(image: Image.Image, image_size: int) -> Image.Image:
         return image
     width, height = (round(side * target / shorter) for side in image.size)
     return image.resize((width, height), Image.Resampling.BILINEAR)
-
-
-def _to_jpeg(image: Image.Image) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=_JPEG_QUALITY, subsampling=0)
-    return buffer.getvalue()

@@ -1,6 +1,8 @@
 """From what a visitor asks to what the page shows, errors included."""
 
 import threading
+import typing
+from collections.abc import Sequence
 
 from dmgan_tf.demo.captions import (
     MOST_SAMPLES,
@@ -12,6 +14,9 @@ from dmgan_tf.demo.captions import (
 from dmgan_tf.demo.markup import message_markup, result_markup
 from dmgan_tf.errors import InputError
 from dmgan_tf.figures.drawing import draw
+
+if typing.TYPE_CHECKING:  # slow to import
+    from dmgan_tf.models.text_to_image import DMGANTextToImage
 
 LARGEST_SEED = 2**32 - 1
 
@@ -35,12 +40,12 @@ class Answerer:
         HTML: the pictures with all that is known of them, or one message that says what to change.
     """
 
-    def __init__(self, model, examples):
+    def __init__(self, model: "DMGANTextToImage", examples: Sequence[str]):
         self._model = model
         self._examples = examples
         self._lock = threading.Lock()
 
-    def __call__(self, caption, seed, num_samples) -> str:
+    def __call__(self, caption: object, seed: object, num_samples: object) -> str:
         pieces = []
         try:
             caption = checked_caption(caption)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from dmgan_tf.errors import InputError
 from dmgan_tf.text.tokenizer import shortened
+from dmgan_tf.text.vocabulary import Vocabulary
 from dmgan_tf.text.words import split_words
 
 MOST_SAMPLES = 8
@@ -53,16 +54,8 @@ class Piece:
     place: int | None = None
 
 
-def pieces_of(caption: str, vocabulary) -> list[Piece]:
-    """Takes a caption apart by the tokenizer's rule; the texts, joined, are the caption.
-
-    Args:
-        caption: Any text.
-        vocabulary: The model's `Vocabulary`.
-
-    Returns:
-        The pieces, in order.
-    """
+def pieces_of(caption: str, vocabulary: Vocabulary) -> list[Piece]:
+    """Takes any text apart by the tokenizer's rule; the texts, joined, are the caption."""
     pieces, places = [], itertools.count()
     for is_word, characters in itertools.groupby(caption, lambda c: bool(split_words(c))):
         text = "".join(characters)
@@ -71,14 +64,11 @@ def pieces_of(caption: str, vocabulary) -> list[Piece]:
     return pieces
 
 
-def checked_caption(caption) -> str:
-    """A caption that can be read, whether or not the model knows its words.
+def checked_caption(caption: object) -> str:
+    """Returns a caption as one line of Unicode text, whether or not the model knows its words.
 
     Args:
         caption: What came from the page, or from a program in its place.
-
-    Returns:
-        The caption as one line of Unicode text.
 
     Raises:
         InputError: If it is no text, holds no word, or is far longer than a caption.
@@ -107,7 +97,7 @@ def checked_caption(caption) -> str:
 
 
 def known_words(pieces: Sequence[Piece], examples: Sequence[str]) -> str:
-    """The known words of a caption, as a caption of their own.
+    """Returns the known words of a caption, as a caption of their own.
 
     Args:
         pieces: Of `pieces_of`.
@@ -125,17 +115,14 @@ def known_words(pieces: Sequence[Piece], examples: Sequence[str]) -> str:
     return " ".join(known)
 
 
-def checked_number(value, name: str, lowest: int, highest: int) -> int:
-    """A whole number from the page.
+def checked_number(value: object, name: str, lowest: int, highest: int) -> int:
+    """Returns a whole number from the page.
 
     Args:
         value: What came; an emptied field gives `None`.
         name: What the page calls it.
         lowest: The least that may be.
         highest: The most.
-
-    Returns:
-        The number as an `int`.
 
     Raises:
         InputError: If it is none, is not whole, or is out of range.
@@ -150,15 +137,11 @@ def checked_number(value, name: str, lowest: int, highest: int) -> int:
     return int(value)
 
 
-def examples_for(vocabulary) -> list[str]:
-    """Captions that a model knows every word of, to start from.
+def examples_for(vocabulary: Vocabulary) -> list[str]:
+    """Returns one caption or more that a model knows every word of, to start from.
 
-    Args:
-        vocabulary: The model's `Vocabulary`.
-
-    Returns:
-        One caption or more: of the first kind of data of which it knows two, or else single words,
-        which stand in the vocabulary by how often they were met in training.
+    They are of the first kind of data of which it knows two, or else single words, which stand in
+    the vocabulary by how often they were met in training.
     """
     for family in _EXAMPLES:
         known = [caption for caption in family if _all_known(caption, vocabulary)]

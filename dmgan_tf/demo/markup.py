@@ -20,18 +20,15 @@ _TEMPLATE_SIGNS = str.maketrans({sign: f"&#{ord(sign)};" for sign in "{}$`\\"})
 
 
 def escaped(text: str) -> str:
-    """Text that stands in HTML as what it is, in an attribute, too."""
+    """Returns text that stands in HTML as what it is, in an attribute, too."""
     return html.escape(text).translate(_TEMPLATE_SIGNS)
 
 
 def caption_markup(pieces: Sequence[Piece]) -> str:
-    """A caption, its known words as buttons, its unknown ones struck through.
+    """Returns the HTML of a caption, its known words as buttons, its unknown ones struck through.
 
     Args:
         pieces: Of `pieces_of`; none give nothing.
-
-    Returns:
-        HTML.
     """
     if not pieces:
         return ""
@@ -54,29 +51,23 @@ def caption_markup(pieces: Sequence[Piece]) -> str:
 
 
 def message_markup(pieces: Sequence[Piece], message: str) -> str:
-    """What the page shows when nothing could be drawn.
+    """Returns the HTML that the page shows when nothing could be drawn.
 
     Args:
         pieces: The caption's, if it came so far.
         message: One line.
-
-    Returns:
-        HTML.
     """
     text = f'<p class="dm-message" role="alert">{escaped(message)}</p>'
     return f'<div class="dm-result">{caption_markup(pieces)}{text}</div>'
 
 
 def result_markup(pieces: Sequence[Piece], drawings: Sequence[Drawing], seed: int) -> str:
-    """All samples of a caption, the first one chosen.
+    """Returns the HTML of all samples of a caption, the first one chosen.
 
     Args:
         pieces: Of `pieces_of`.
         drawings: One a sample, of the known words of the caption.
         seed: That they were drawn with.
-
-    Returns:
-        HTML.
     """
     thumbnails = _thumbnails(drawings) if len(drawings) > 1 else ""
     samples = "".join(
@@ -89,7 +80,7 @@ def result_markup(pieces: Sequence[Piece], drawings: Sequence[Drawing], seed: in
 
 
 def map_attributes(scores: np.ndarray) -> str:
-    """Which word each place of a picture reads, for `page.js`.
+    """Returns which word each place of a picture reads, for `page.js`.
 
     Args:
         scores: Float `(side, side, words)`, a word's share in what a pixel reads.

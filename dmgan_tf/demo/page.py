@@ -4,11 +4,19 @@ import contextlib
 import logging
 import pathlib
 import socket
+import types
+import typing
 
 from dmgan_tf.demo.answer import Answerer
 from dmgan_tf.demo.captions import MOST_SAMPLES, examples_for
 from dmgan_tf.demo.markup import escaped
 from dmgan_tf.errors import InputError
+
+if typing.TYPE_CHECKING:
+    import gradio
+    import uvicorn
+
+    from dmgan_tf.models.text_to_image import DMGANTextToImage
 
 FIRST_SEED, FIRST_SAMPLES = 0, 4
 _LONGEST_QUEUE = 32  # visitors who wait; one more is told that the queue is full
@@ -16,11 +24,8 @@ _SYSTEM_FONTS = ("system-ui", "sans-serif")
 _HERE = pathlib.Path(__file__).parent
 
 
-def import_gradio():
-    """Gradio, imported when it is needed.
-
-    Returns:
-        The module `gradio`.
+def import_gradio() -> types.ModuleType:
+    """Imports Gradio when it is needed.
 
     Raises:
         InputError: If it is not installed.
@@ -37,15 +42,12 @@ def import_gradio():
     return gradio
 
 
-def build_page(model, name: str):
+def build_page(model: "DMGANTextToImage", name: str) -> "gradio.Blocks":
     """Lays the page out and draws its first picture, so that the next ones come sooner.
 
     Args:
         model: A `DMGANTextToImage`.
         name: What the page calls it.
-
-    Returns:
-        A `gradio.Blocks`.
 
     Raises:
         InputError: If Gradio is not installed, or the model has no text encoder or no vocabulary.
@@ -84,8 +86,8 @@ def build_page(model, name: str):
     return page.queue(max_size=_LONGEST_QUEUE)
 
 
-def next_seed(seed):
-    """One more than a seed; 0 after the last one, or if the field holds none."""
+def next_seed(seed: object) -> int:
+    """Returns one more than a seed; 0 after the last one, or if the field holds none."""
     is_seed = isinstance(seed, int | float) and 0 <= seed < 2**32 - 1
     return int(seed) + 1 if is_seed else 0
 
@@ -125,13 +127,13 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def url_of(listener: socket.socket) -> str:
-    """Where a browser on this machine finds what listens there."""
+    """Returns where a browser on this machine finds what listens there."""
     host, port = listener.getsockname()[:2]
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     return f"http://{f'[{host}]' if ':' in host else host}:{port}/"
 
 
-def serve(page, listener: socket.socket) -> None:
+def serve(page: "gradio.Blocks", listener: socket.socket) -> None:
     """Shows a page until a signal ends the process.
 
     Args:
@@ -141,8 +143,8 @@ def serve(page, listener: socket.socket) -> None:
     server_of(page).run(sockets=[listener])  # raises the signal again once it has closed
 
 
-def server_of(page):
-    """The `uvicorn.Server` of a page, not yet started; see `serve`."""
+def server_of(page: "gradio.Blocks") -> "uvicorn.Server":
+    """Makes the server of a page, not yet started; see `serve`."""
     gradio = import_gradio()
     import fastapi
     import uvicorn

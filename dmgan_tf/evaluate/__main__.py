@@ -117,27 +117,13 @@ def main() -> None:
     from dmgan_tf.training.distribution.replicas import get_strategy
 
     output = pathlib.Path(options.output)
+    endings = (".reference.partial.npz", ".partial.npz")
+    of_reference, of_images = (output.with_suffix(ending) for ending in endings)
     strategy = get_strategy(options.strategy)
     networks = choose_networks(
         options.metrics, options.protocol, options.inception, options.features
     )
-    images = setup.find_images(
-        model=options.model,
-        images=options.images,
-        images_split=options.images_split,
-        data=options.data,
-        split=options.split,
-        num_images=options.num_images,
-        seed=options.seed,
-        crop=options.crop,
-        dtype=PRECISIONS[options.precision],
-        strategy=strategy,
-    )
-    if options.fast:
-        from dmgan_tf.serving.fast import fast_model
-
-        with strategy.scope():
-            images.draw_with(fast_model(images.model), fast=True)
+    images = _images_of(options, strategy)
     saver = ImageSaver(options.save_images, images) if options.save_images else None
     report.check_output(output)  # before the long work
     settings = scoring.Settings(
@@ -147,36 +133,26 @@ def main() -> None:
         batch_size=options.batch_size,
     )
     judges = setup.choose_judges(
-        options.metrics,
-        images,
-        model=options.model,
-        damsm=options.damsm,
-        clip=options.clip,
-        seed=options.seed,
+        options.metrics, images, **_values(options, "model", "damsm", "clip", "seed")
     )
+    common = {"settings": settings, "strategy": strategy}
     reference, references = setup.find_reference(
         networks,
         options.metrics,
         images,
-        reference=options.reference,
-        data=options.data,
-        split=options.split,
-        crop=options.crop,
-        settings=settings,
-        strategy=strategy,
-        partial_path=output.with_suffix(".reference.partial.npz"),
+        **_values(options, "reference", "data", "split", "crop"),
+        **common,
+        partial_path=of_reference,
         statistics=options.save_statistics,
     )
-    partial_path = output.with_suffix(".partial.npz")
     scores = scoring.score_images(
         images,
         networks,
         options.metrics,
         references=references,
         judges=judges,
-        settings=settings,
-        strategy=strategy,
-        partial_path=partial_path,
+        **common,
+        partial_path=of_images,
         on_images=saver,
         show_progress=True,
     )
@@ -185,10 +161,7 @@ def main() -> None:
         "captions": images.plan and images.plan.source,
         "reference": reference,
         "networks": {
-            network.name: {
-                "description": network.description,
-                "weights_sha256": network.sha256,
-            }
+            network.name: {"description": network.description, "weights_sha256": network.sha256}
             for network in networks
         },
         "judges": {judge.name: judge.description for judge in judges},
@@ -197,10 +170,31 @@ def main() -> None:
         "seconds": round(time.monotonic() - started, 1),
     }
     report.write_report(output, scores, details)
-    for path in (partial_path, output.with_suffix(".reference.partial.npz")):
+    for path in (of_images, of_reference):
         path.unlink(missing_ok=True)
     print(report.table(scores))
     print(output)
+
+
+def _values(options, *names):
+    return {name: options[name].value for name in names}
+
+
+def _images_of(options, strategy):
+    from dmgan_tf.evaluate import setup
+
+    images = setup.find_images(
+        **_values(options, "model", "images", "images_split", "data", "split"),
+        **_values(options, "num_images", "seed", "crop"),
+        dtype=PRECISIONS[options.precision],
+        strategy=strategy,
+    )
+    if options.fast:
+        from dmgan_tf.serving.fast import fast_model
+
+        with strategy.scope():
+            images.draw_with(fast_model(images.model), fast=True)
+    return images
 
 
 def _check_flags(options) -> None:

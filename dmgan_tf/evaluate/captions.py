@@ -2,8 +2,11 @@
 
 import dataclasses
 import hashlib
+from collections.abc import Sequence
 
 import numpy as np
+
+from dmgan_tf.data.stored import CaptionList
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,11 +26,11 @@ class CaptionPlan:
     source: dict
 
     def texts(self, start: int, stop: int) -> list[str]:
-        """The captions of the images from `start` up to, not including, `stop`."""
+        """Returns the captions of the images from `start` up to, not including, `stop`."""
         return [self.captions[row] for row in self.rows[start:stop]]
 
     def sha256(self) -> str:
-        """A hash of what is drawn and of the wrong answers offered."""
+        """Returns a hash of what is drawn and of the wrong answers offered."""
         digest = hashlib.sha256()
         for caption in self.captions:
             digest.update(caption.encode("utf-8") + b"\0")
@@ -36,7 +39,9 @@ class CaptionPlan:
         return digest.hexdigest()
 
 
-def choose_captions(caption_list, num_images: int, seed: int, source: dict) -> CaptionPlan:
+def choose_captions(
+    caption_list: CaptionList, num_images: int, seed: int, source: dict
+) -> CaptionPlan:
     """Chooses the captions to draw: every image's once before any image's again.
 
     Each round visits the images of the split in an order of its own, so that any part of the run
@@ -47,16 +52,12 @@ def choose_captions(caption_list, num_images: int, seed: int, source: dict) -> C
         Zhu et al. 2019, section 4: 30,000 images from randomly selected unseen descriptions.
 
     Args:
-        caption_list: A `CaptionList` of `data.evaluation`.
+        caption_list: The captions of every image.
         num_images: How many to choose.
         seed: Of the orders; the same number gives the same captions.
         source: See `CaptionPlan`.
-
-    Returns:
-        A `CaptionPlan`.
     """
-    counts = np.array([len(captions) for captions in caption_list.captions])
-    first_rows = np.cumsum(counts) - counts
+    first_rows, counts = _rows_of_images(caption_list)
     offsets = np.random.default_rng([seed, 0]).integers(0, counts)
     rounds, drawn = [], 0
     while drawn < num_images:
@@ -64,27 +65,36 @@ def choose_captions(caption_list, num_images: int, seed: int, source: dict) -> C
         rows = first_rows[order] + (offsets[order] + len(rounds)) % counts[order]
         rounds.append(rows[: num_images - drawn])
         drawn += len(rounds[-1])
-    return CaptionPlan(
-        captions=[caption for captions in caption_list.captions for caption in captions],
-        class_ids=np.repeat(np.asarray(caption_list.class_ids), counts),
-        rows=np.concatenate(rounds),
-        source=source,
-    )
+    return _plan_of(caption_list, np.concatenate(rounds), source)
 
 
-def first_captions(caption_list, source: dict, num_images: int | None = None) -> CaptionPlan:
-    """The plan of a split's own first images, or of all: each with the first of its captions."""
+def first_captions(
+    caption_list: CaptionList, source: dict, num_images: int | None = None
+) -> CaptionPlan:
+    """Plans a split's own first images, or of all: each with the first of its captions."""
+    first_rows, _ = _rows_of_images(caption_list)
+    return _plan_of(caption_list, first_rows[:num_images], source)
+
+
+def _rows_of_images(caption_list):
+    """Of each image, the row of its first caption among all, and how many it has."""
     counts = np.array([len(captions) for captions in caption_list.captions])
-    return CaptionPlan(
-        captions=[caption for captions in caption_list.captions for caption in captions],
-        class_ids=np.repeat(np.asarray(caption_list.class_ids), counts),
-        rows=(np.cumsum(counts) - counts)[:num_images],
-        source=source,
-    )
+    return np.cumsum(counts) - counts, counts
 
 
-def match_captions(texts, class_ids, pool: CaptionPlan | None, source: dict) -> CaptionPlan:
-    """The plan of images that came with one caption each, such as a folder of saved pictures.
+def _plan_of(caption_list, rows, source):
+    captions = [caption for captions in caption_list.captions for caption in captions]
+    _, counts = _rows_of_images(caption_list)
+    return CaptionPlan(captions, np.repeat(caption_list.class_ids, counts), rows, source)
+
+
+def match_captions(
+    texts: Sequence[str],
+    class_ids: Sequence[int | None],
+    pool: CaptionPlan | None,
+    source: dict,
+) -> CaptionPlan:
+    """Plans images that came with one caption each, such as a folder of saved pictures.
 
     Args:
         texts: The caption of each image.

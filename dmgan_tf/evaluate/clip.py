@@ -1,7 +1,9 @@
 """CLIP as a judge that no DM-GAN was trained against."""
 
+import os
 import pathlib
 import unicodedata
+from collections.abc import Sequence
 
 import keras
 import numpy as np
@@ -31,7 +33,13 @@ class ClipScorer:
         name: What a report calls it.
     """
 
-    def __init__(self, backbone, tokenizer, image_converter, name):
+    def __init__(
+        self,
+        backbone: keras.Model,
+        tokenizer: keras.Layer,
+        image_converter: keras.Layer,
+        name: str,
+    ):
         from keras_hub.models import CLIPPreprocessor
 
         self.backbone = backbone
@@ -50,16 +58,13 @@ class ClipScorer:
         self._text_network = keras.Model(token_ids, text_codes, dtype="float32")
 
     @classmethod
-    def from_preset(cls, preset):
+    def from_preset(cls, preset: str | os.PathLike) -> "ClipScorer":
         """Loads a CLIP.
 
         Args:
             preset: Name of a preset of keras-hub, such as `"clip_vit_base_patch32"`, which is
                 downloaded once; a handle such as `"hf://..."`; or a directory that
                 `save_to_preset` wrote or that was downloaded elsewhere.
-
-        Returns:
-            A `ClipScorer`.
 
         Raises:
             InputError: If keras-hub is not installed, or there is no such preset, or it cannot be
@@ -90,8 +95,8 @@ class ClipScorer:
         name = directory.resolve().name if local else preset
         return cls(backbone, tokenizer, image_converter, name)
 
-    def encode_images(self, images, batch_size=64):
-        """Codes of images.
+    def encode_images(self, images: np.ndarray, batch_size: int = 64) -> np.ndarray:
+        """Computes the codes of images.
 
         Args:
             images: Uint8 `(images, height, width, 3)`, RGB, of any size; the middle square
@@ -116,11 +121,11 @@ class ClipScorer:
         ]
         return np.concatenate(codes)
 
-    def encode_texts(self, texts, batch_size=64):
-        """Codes of captions; what is beyond CLIP's context (77 tokens) is left out.
+    def encode_texts(self, texts: Sequence[str], batch_size: int = 64) -> np.ndarray:
+        """Computes the codes of captions; what is beyond CLIP's context (77 tokens) is left out.
 
         Args:
-            texts: List of strings, each with a character that is not a space.
+            texts: Each with a character that is not a space.
             batch_size: Captions that the network sees at a time.
 
         Returns:

@@ -38,7 +38,7 @@ class FeatureNetwork:
     description: str = ""
     in_graph: bool = True
 
-    def __call__(self, images):
+    def __call__(self, images: np.ndarray) -> dict:
         return self.function(images)
 
 

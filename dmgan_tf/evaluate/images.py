@@ -29,7 +29,8 @@ from dmgan_tf.errors import InputError, first_line
 from dmgan_tf.evaluate.captions import CaptionPlan
 from dmgan_tf.evaluate.features import weights_sha256
 from dmgan_tf.evaluate.replicas import OverReplicas
-from dmgan_tf.models.text_to_image import noise_rows, padded_token_ids
+from dmgan_tf.models.generator import generator_inputs
+from dmgan_tf.models.text_to_image import DMGANTextToImage, noise_rows, padded_token_ids
 
 _DECODING_THREADS = 8
 _MOST_PIXELS = 2**24  # of a picture; 32 of them take 1.6 GB
@@ -54,7 +55,7 @@ class ImageSource(abc.ABC):
 
     @abc.abstractmethod
     def description(self) -> dict:
-        """What another run needs to score the same images: a dict of JSON values."""
+        """Returns what another run needs to score the same images: a dict of JSON values."""
 
 
 class GeneratedImages(ImageSource):
@@ -74,7 +75,15 @@ class GeneratedImages(ImageSource):
         InputError: If a caption has no word that the model knows.
     """
 
-    def __init__(self, model, plan, *, seed=0, strategy=None, details=None):
+    def __init__(
+        self,
+        model: DMGANTextToImage,
+        plan: CaptionPlan,
+        *,
+        seed: int = 0,
+        strategy: tf.distribute.Strategy | None = None,
+        details: dict | None = None,
+    ):
         self.model = model
         self.plan = plan
         self.num_images = len(plan.rows)
@@ -88,7 +97,7 @@ class GeneratedImages(ImageSource):
         for caption in drawn:  # one without a known word is told of before hours of drawing
             model.tokenizer.encode(caption)
 
-    def draw_with(self, model, **details):
+    def draw_with(self, model: DMGANTextToImage, **details) -> None:
         """Draws with a rewritten form of the model, which computes the same.
 
         Args:
@@ -98,7 +107,7 @@ class GeneratedImages(ImageSource):
         self.model = model
         self._details |= details
 
-    def batches(self, start, batch_size):
+    def batches(self, start: int, batch_size: int) -> Iterator[np.ndarray]:
         if batch_size not in self._traced:  # kept for another pass, with other weights
             self._traced[batch_size] = OverReplicas(self._draw, self._strategy, batch_size)
         draw = self._traced[batch_size]
@@ -110,19 +119,11 @@ class GeneratedImages(ImageSource):
 
     def _draw(self, token_ids, noise, condition_noise):
         encoded = self.model.text_encoder(token_ids)
-        outputs = self.model.generator(
-            {
-                "noise": noise,
-                "condition_noise": condition_noise,
-                "word_features": encoded["word_features"],
-                "sentence_embedding": encoded["sentence_embedding"],
-                "padding_mask": token_ids != 0,
-            }
-        )
+        outputs = self.model.generator(generator_inputs(encoded, token_ids, noise, condition_noise))
         images = tf.cast(outputs["images"][-1], tf.float32)
         return tf.cast(tf.clip_by_value(tf.round((images + 1) * 127.5), 0, 255), tf.uint8)
 
-    def description(self):
+    def description(self) -> dict:
         model = self.model
         return {
             "kind": "generated",
@@ -149,7 +150,7 @@ class FolderImages(ImageSource):
         InputError: If there is no picture, or fewer than asked for, or they differ in size.
     """
 
-    def __init__(self, directory, num_images=None):
+    def __init__(self, directory: str | os.PathLike, num_images: int | None = None):
         self.directory = pathlib.Path(directory)
         if not self.directory.is_dir():
             raise InputError(f"Expected a folder of images at {directory}. Received: no folder.")
@@ -169,8 +170,8 @@ class FolderImages(ImageSource):
         self.plan = None
         self.size = self._common_size()
 
-    def captions_and_classes(self):
-        """The captions and class ids of the images, as `match_captions` takes them.
+    def captions_and_classes(self) -> tuple[list[str], list[int | None]] | None:
+        """Returns the captions and class ids of the images, as `match_captions` takes them.
 
         None where an image has no caption; a class id is None where the metadata has none.
         """
@@ -179,7 +180,7 @@ class FolderImages(ImageSource):
             return None
         return captions, [entry.class_id for entry in self._entries]
 
-    def batches(self, start, batch_size):
+    def batches(self, start: int, batch_size: int) -> Iterator[np.ndarray]:
         with concurrent.futures.ThreadPoolExecutor(_DECODING_THREADS) as pool:
             firsts = range(start, self.num_images, batch_size)
 
@@ -194,7 +195,7 @@ class FolderImages(ImageSource):
                 current, following = following, submit(first + batch_size)
                 yield np.stack([future.result() for future in current])
 
-    def description(self):
+    def description(self) -> dict:
         digest, modified = hashlib.sha256(), 0.0
         for entry in self._entries:
             found = os.stat(entry.path)
@@ -295,7 +296,16 @@ class StoredImages(ImageSource):
         InputError: If there is no such data, or fewer images than asked for.
     """
 
-    def __init__(self, directory, split, *, size, crop, num_images=None, plan=None):
+    def __init__(
+        self,
+        directory: str | os.PathLike,
+        split: str,
+        *,
+        size: int,
+        crop: bool,
+        num_images: int | None = None,
+        plan: CaptionPlan | None = None,
+    ):
         self._info = load_dataset_info(directory)
         stored_number = self._info.split(split).num_images
         if num_images is not None and num_images > stored_number:
@@ -307,7 +317,7 @@ class StoredImages(ImageSource):
         self.plan = plan
         self._options = {"split": split, "size": size, "crop": crop}
 
-    def batches(self, start, batch_size):
+    def batches(self, start: int, batch_size: int) -> Iterator[np.ndarray]:
         images = stored.stored_images(
             self._info.directory, **self._options, batch_size=batch_size, start=start
         )
@@ -319,7 +329,7 @@ class StoredImages(ImageSource):
                 yield batch[:left]
                 left -= len(batch)
 
-    def description(self):
+    def description(self) -> dict:
         return {
             "kind": "data set",
             "path": str(self._info.directory),

@@ -12,7 +12,7 @@ from dmgan_tf.evaluate.clip import ClipScorer
 from dmgan_tf.evaluate.features import FeatureNetwork, weights_sha256
 from dmgan_tf.metrics.clip import clip_score
 from dmgan_tf.metrics.r_precision import CaptionRetrieval
-from dmgan_tf.models.model_directory import load_model_directory
+from dmgan_tf.models.model_directory import ModelComponents, load_model_directory
 from dmgan_tf.models.text_to_image import DMGANTextToImage, padded_token_ids
 from dmgan_tf.text.tokenizer import Tokenizer
 from dmgan_tf.text.vocabulary import Vocabulary, check_same_vocabulary
@@ -89,7 +89,7 @@ def damsm_judge(
 
 
 def judge_by_encoders(
-    components,
+    components: ModelComponents | DMGANTextToImage,
     plan: CaptionPlan,
     *,
     seed: int = 0,
@@ -100,7 +100,7 @@ def judge_by_encoders(
     """Makes a DAMSM that is loaded already the judge of images.
 
     Args:
-        components: Has `vocabulary`, `text_encoder` and `image_encoder`, as `ModelComponents`.
+        components: Has a vocabulary, a text encoder and an image encoder.
         plan: The `CaptionPlan` of the images.
         seed: Of the draw of wrong captions.
         is_own: Whether the generator was trained against it, which the report then says.

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import pathlib
 import time
 
@@ -23,7 +24,9 @@ class PartialResult:
         every: Seconds between two saves, and before the first.
     """
 
-    def __init__(self, path, identity: dict, every: float = _SECONDS_BETWEEN_SAVES):
+    def __init__(
+        self, path: str | os.PathLike, identity: dict, every: float = _SECONDS_BETWEEN_SAVES
+    ):
         self.path = pathlib.Path(path)
         self._identity = json.loads(json.dumps(identity))  # as it will be read back
         self._every = every
@@ -74,7 +77,7 @@ class PartialResult:
         return num_images
 
     def offer(self, accumulators: dict, num_images: int) -> None:
-        """Saves, if the last time was long enough ago."""
+        """Saves what was gathered, if the last time was long enough ago."""
         if time.monotonic() - self._last_save >= self._every:
             self._save(accumulators, num_images)
 

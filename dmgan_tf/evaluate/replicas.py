@@ -24,7 +24,7 @@ class OverReplicas:
         self._share = -(-batch_size // strategy.num_replicas_in_sync)
         self._function = tf.function(function, autograph=False, reduce_retracing=True)
 
-    def __call__(self, *arrays: np.ndarray):
+    def __call__(self, *arrays: np.ndarray) -> np.ndarray | dict[str, np.ndarray]:
         """Calls the function on arrays of at most `batch_size` rows, all of as many.
 
         Returns:

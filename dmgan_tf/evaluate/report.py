@@ -3,6 +3,7 @@
 import dataclasses
 import importlib.metadata
 import json
+import os
 import pathlib
 import platform
 import sys
@@ -26,14 +27,7 @@ _PACKAGES = ("dmgan_tf", "keras", "tensorflow", "numpy", "keras-hub", "pillow")
 
 
 def table(scores: list[Score]) -> str:
-    """The scores as lines of text, with their warnings below.
-
-    Args:
-        scores: What `score_images` returned.
-
-    Returns:
-        Lines, each column as wide as its widest cell.
-    """
+    """Returns the scores as lines of text, in columns, with their warnings below."""
     rows = [("metric", "protocol", "value", "images", "against")]
     notes = {}
     for score in scores:
@@ -62,7 +56,7 @@ def table(scores: list[Score]) -> str:
 
 
 def value_text(score: Score) -> str:
-    """A score's value with its deviation and unit, such as `76.58 % ± 0.53`."""
+    """Returns a score's value with its deviation and unit, such as `76.58 % ± 0.53`."""
     digits = 5 if score.metric == "kid" else 2
     text = f"{score.value:.{digits}f}"
     if score.metric in _PERCENT:
@@ -72,7 +66,7 @@ def value_text(score: Score) -> str:
     return text
 
 
-def check_output(path) -> None:
+def check_output(path: str | os.PathLike) -> None:
     """Raises an `InputError` unless a report can be written to `path`, before the long work.
 
     Args:
@@ -104,7 +98,7 @@ def _is_report(path):
         return False
 
 
-def write_report(path, scores: list[Score], details: dict) -> None:
+def write_report(path: str | os.PathLike, scores: list[Score], details: dict) -> None:
     """Writes the JSON: the scores, then everything that is needed to repeat them.
 
     Args:
@@ -124,7 +118,7 @@ def write_report(path, scores: list[Score], details: dict) -> None:
 
 
 def versions() -> dict[str, str]:
-    """The versions of Python, the platform and the packages that numbers depend on."""
+    """Returns the versions of Python, the platform and the packages that numbers depend on."""
     found = {"python": sys.version.split()[0], "platform": platform.platform()}
     for package in _PACKAGES:
         try:

@@ -4,10 +4,12 @@ import json
 import os
 import pathlib
 
+import numpy as np
 from PIL import Image
 
 from dmgan_tf.data.sources.image_folder import IMAGE_SUFFIXES, METADATA_FILE
 from dmgan_tf.errors import InputError
+from dmgan_tf.evaluate.images import ImageSource
 from dmgan_tf.files.atomic import replacing, write_text
 
 
@@ -26,7 +28,7 @@ class ImageSaver:
         InputError: If that is no folder, or it holds other images, which would count as these.
     """
 
-    def __init__(self, directory, images):
+    def __init__(self, directory: str | os.PathLike, images: ImageSource):
         self.directory = pathlib.Path(directory)
         self._images = images
         if self.directory.exists() and not self.directory.is_dir():
@@ -39,7 +41,7 @@ class ImageSaver:
                 "or empty this one."
             )
 
-    def __call__(self, first, batch):
+    def __call__(self, first: int, batch: np.ndarray) -> None:
         listing = self.directory / METADATA_FILE
         if first == 0:
             listing.unlink(missing_ok=True)  # of images that are now replaced

@@ -73,27 +73,23 @@ def find_images(
             loaded, plan, seed=seed, strategy=strategy, details={"model": str(model)}
         )
     if (pathlib.Path(images) / INFO_FILE).is_file():
-        return StoredImages(
-            images,
-            images_split,
-            size=load_dataset_info(images).image_size,
-            crop=crop is not False,
-            num_images=num_images,
-            plan=first_captions(
-                list_captions(images, images_split),
-                _caption_source(images, images_split),
-                num_images,
-            ),
+        size = load_dataset_info(images).image_size
+        source = StoredImages(
+            images, images_split, size=size, crop=crop is not False, num_images=num_images
         )
+        source.plan = _first_captions(images, images_split, num_images)
+        return source
     folder = FolderImages(images, num_images)
     known = folder.captions_and_classes()
     if known is not None:
-        pool, source = None, {"path": str(folder.directory / METADATA_FILE)}
-        if data:
-            source = _caption_source(data, split)
-            pool = first_captions(list_captions(data, split), source)
-        folder.plan = match_captions(*known, pool, source)
+        pool = _first_captions(data, split) if data else None
+        own = {"path": str(folder.directory / METADATA_FILE)}
+        folder.plan = match_captions(*known, pool, pool.source if pool else own)
     return folder
+
+
+def _first_captions(data, split, num_images=None):
+    return first_captions(list_captions(data, split), _caption_source(data, split), num_images)
 
 
 def _caption_source(data, split):
@@ -195,7 +191,8 @@ def find_reference(
     """
     comparing = [n for n in networks if {"fid", "kid"} & set(metrics) & set(n.metrics)]
     place = reference or data
-    if statistics and (not comparing or str(place).endswith(".npz")):
+    is_file = str(place).endswith(".npz")
+    if statistics and (not comparing or is_file):
         received = f"the statistics {place}" if comparing else f"--metrics={','.join(metrics)}"
         raise InputError(
             "Expected real images and fid or kid among --metrics, with --save_statistics. "
@@ -208,13 +205,13 @@ def find_reference(
             "Expected real images to compare with: --data=DIR, or --reference=DIR or FILE.npz. "
             "Received: neither."
         )
-    if statistics and len(comparing) > 1:
+    if len(comparing) > 1 and (statistics or is_file):
         raise InputError(
-            "Expected one protocol with --save_statistics: a file holds the statistics of one "
+            f"Expected one protocol with {statistics or place}: a file holds the statistics of one "
             f"network. Received: {', '.join(network.name for network in comparing)}."
         )
-    if str(place).endswith(".npz"):
-        return _stored_statistics(place, comparing, metrics)
+    if is_file:
+        return _stored_statistics(place, comparing[0], metrics)
     source = _real_images(place, images, split, crop)
     check_counts([images.num_images, source.num_images], metrics, settings)  # before long work
     references = measure_reference(
@@ -228,27 +225,18 @@ def find_reference(
     )
     if statistics:
         (network,) = comparing
-        save_statistics(
-            statistics,
-            references[network.name].moments,
-            protocol=network.name,
-            weights_sha256=network.sha256,
-        )
+        moments = references[network.name].moments
+        notes = {"protocol": network.name, "weights_sha256": network.sha256}
+        save_statistics(statistics, moments, **notes)
     return {**source.description(), "num_images": source.num_images}, references
 
 
-def _stored_statistics(place, networks, metrics):
+def _stored_statistics(place, network, metrics):
     if "kid" in metrics:
         raise InputError(
             f"Expected images to compare with for kid. Received: {place}, which holds their mean "
             "and covariance only. Give --reference=DIR, or leave kid out of --metrics."
         )
-    if len(networks) > 1:
-        raise InputError(
-            f"Expected one protocol with {place}: a file holds the statistics of one network. "
-            f"Received: {', '.join(network.name for network in networks)}."
-        )
-    (network,) = networks
     moments, notes = load_statistics(place, network.dim)
     made_by = notes.get("protocol", network.name)
     if made_by != network.name:

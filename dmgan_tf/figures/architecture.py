@@ -2,31 +2,41 @@
 
 from collections.abc import Callable, Sequence
 
-from dmgan_tf.figures.canvas import INK, PALE_INK, TITLE
-from dmgan_tf.figures.diagram import Box, Diagram
-from dmgan_tf.figures.network_parts import Architecture, shape_text
+from PIL import Image
 
-_MARGIN = 14
-_INSET = 18  # from the edge of a panel to what stands on it
-_COLUMN, _GAP = 208, 34
-_FIRST_COLUMN = 218
-_SMALLEST_IMAGE = 36
-_STEP = 26  # the length of an arrow between two rows
-# The edge and the ground of what is about words, images, the memory, training.
-_WORDS = ("#b7791f", "#fff6e3")
-_IMAGES = ("#2f6fb0", "#eaf3fc")
-_MEMORY = ("#7a4fb5", "#f3ecfb")
-_TRAINING = ("#3f8a56", "#ebf6ee")
-_PANEL, _GENERATOR_PANEL, _MEMORY_PANEL = "#f5f6f7", "#e3e9f1", "#e6daf5"
-_JUDGED = "drawn and real images, beside what the captions say"
+from dmgan_tf.figures.canvas import INK, PALE_INK, Canvas, text_lines, text_width
+from dmgan_tf.figures.network_parts import Architecture, named_shape
+
+# In pixels: twice what is usual, so that the picture stays sharp where a page shows it smaller.
+_COLUMN, _GAP, _MARGIN, _INSET = 390, 48, 28, 36
+_HEADING, _TITLE, _TEXT = 34, 28, 23
+_LINE = 31  # from one line of text to the next
+_PILL, _ARROW = 46, 50
+_PADDING = 18  # around the text of a box, and around the boxes of a container
+_SMALLEST_IMAGE = 72
+_PANEL, _CONTAINER = "#f5f6f7", "#e1e6ee"
+# The edge and the ground of what is about words, images, the memory, training; by a part of the
+# path of a layer, the first that fits, or of the name of a tensor.
+_WORDS, _IMAGES = ("#b7791f", "#fff6e3"), ("#2f6fb0", "#eaf3fc")
+_MEMORY, _TRAINING = ("#7a4fb5", "#f3ecfb"), ("#3f8a56", "#ebf6ee")
+_COLOURS = {
+    **dict.fromkeys(("text_encoder", "conditioning", "token", "word_features"), _WORDS),
+    **dict.fromkeys(("discriminators", "image_encoder"), _TRAINING),
+    **dict.fromkeys(("residual", "upsample", "initial_stage", "image"), _IMAGES),
+    "refinement_stages": _MEMORY,
+    **{"sentence": _WORDS, "generator": _IMAGES},
+    "": (PALE_INK, "white"),
+}
+_JUDGED = "drawn and real images, beside what the captions say; below, the losses"
 _LEGEND = "each box a class: what it does, what it is made of, → what it returns for each caption"
 
 
-def architecture_figure(architecture: Architecture, losses: Sequence[Callable] = ()):
+def architecture_figure(architecture: Architecture, losses: Sequence[Callable] = ()) -> Image.Image:
     """Draws how a caption becomes images, what happens in a refinement, and what trains it.
 
-    Every box is a class: its name, the first sentence of its docstring, the tensors that it
-    returns, with their shapes but for the batch, and how many numbers it trains.
+    Every box is a class: its name, the first sentence of its docstring, the layers inside it, the
+    tensors that it returns, with their shapes but for the batch, and how many numbers it trains.
+    Above it stand the tensors that it takes and that the box on its left does not give.
 
     Reference:
         Figure 2.
@@ -34,193 +44,138 @@ def architecture_figure(architecture: Architecture, losses: Sequence[Callable] =
     Args:
         architecture: What `read_architecture` returned.
         losses: The functions that the model is trained by, to be named.
-
-    Returns:
-        A `PIL.Image.Image`.
     """
-    columns = max(len(architecture.stages), 3)
-    width = 2 * (_MARGIN + _INSET) + _FIRST_COLUMN + columns * (_GAP + _COLUMN)
-    diagram = Diagram(width)
-    bottom = _draw_generation(diagram, architecture, _MARGIN)
-    if architecture.refinement:
-        bottom = _draw_refinement(diagram, architecture, bottom + _MARGIN)
-    if architecture.discriminators or architecture.image_encoder:
-        bottom = _draw_training(diagram, architecture, losses, bottom + _MARGIN)
-    return diagram.image(bottom + _MARGIN)
-
-
-def _draw_generation(diagram, architecture, top):
-    """The way from a caption to the images; returns the y below it."""
-    y = _head(diagram, architecture.model_name, _LEGEND, top)
-    left, centre = _MARGIN + _INSET, _MARGIN + _INSET + _FIRST_COLUMN / 2
-    pill_bottom = diagram.pill('"a small bird with a red breast"', centre, y, *_WORDS)
-    encoder_top = pill_bottom + _STEP
-    encoder_bottom = diagram.box(
-        _box(architecture.text_encoder, _WORDS), left, encoder_top, _FIRST_COLUMN
-    )
-    diagram.arrow((centre, pill_bottom), (centre, encoder_top))
-
-    row_top = encoder_bottom + _STEP + 10
-    boxes = [(_box(architecture.conditioning, _WORDS), left, _FIRST_COLUMN)]
-    for i, stage in enumerate(architecture.stages):
-        column = left + _FIRST_COLUMN + _GAP + i * (_COLUMN + _GAP)
-        colours = _MEMORY if i else _IMAGES
-        boxes.append((_box(stage, colours, only="features"), column, _COLUMN))
-    row_bottom = _draw_row(diagram, boxes, row_top)
-    diagram.arrow((centre, encoder_bottom), (centre, row_top))
-    pill_top = row_bottom + _STEP
-    noise, size = "condition_noise", architecture.noise["condition_noise"]
-    diagram.pill(f"{noise} {size}", centre, pill_top, PALE_INK, "white")
-    diagram.arrow((centre, pill_top), (centre, row_bottom))
-    name, parameters = architecture.generator
-    diagram.label(name, left, pill_top + 60, 14, _IMAGES[0], bold=True, align="left")
-    diagram.label(f"{parameters:,} parameters", left, pill_top + 80, colour=PALE_INK, align="left")
-    bus = encoder_top + 20
-    _draw_inputs(diagram, architecture, [box[1] + _COLUMN / 2 for box in boxes[1:]], bus, row_top)
-    bottom = max(_draw_images(diagram, architecture, boxes[1:], row_bottom), pill_top + 98) + 10
-    inner = (_MARGIN + 8, row_top - 10, diagram.width - _MARGIN - 8, bottom - 8)
-    diagram.panel(*inner, _GENERATOR_PANEL, 0.5)
-    diagram.panel(_MARGIN, top, diagram.width - _MARGIN, bottom, _PANEL)
-    return bottom
-
-
-def _draw_inputs(diagram, architecture, centres, bus, row_top):
-    """The noise that enters the initial stage, and the words that enter each refinement."""
-    noise_top = row_top - _STEP - 24
-    diagram.pill(f"noise {architecture.noise['noise']}", centres[0], noise_top, PALE_INK, "white")
-    diagram.arrow((centres[0], noise_top + 24), (centres[0], row_top))
-    if len(centres) > 1:
-        words = architecture.text_encoder.outputs["word_features"]
-        start = _MARGIN + _INSET + _FIRST_COLUMN
-        diagram.arrow((start, bus), (centres[-1], bus), (centres[-1], row_top))
-        for centre in centres[1:-1]:
-            diagram.arrow((centre, bus), (centre, row_top))
-        diagram.label(f"word_features {shape_text(words)}", start + _GAP, bus - 20, align="left")
-
-
-def _draw_images(diagram, architecture, boxes, row_bottom):
-    """The image below each stage; returns the y below the largest."""
-    image_top = row_bottom + _STEP + 6
-    for i, ((_, left, width), to_image) in enumerate(
-        zip(boxes, architecture.to_images, strict=True)
+    columns = max(len(architecture.images) + 2, 4)
+    canvas = Canvas(2 * (_MARGIN + _INSET) + columns * (_COLUMN + _GAP) - _GAP)
+    stages, bottom = architecture.generation, 0
+    for title, note, *rest in (
+        (architecture.model_name, _LEGEND, stages, architecture.images),
+        (f"inside the first {stages[-1].name}", "", architecture.refinement),
+        ("in training", _JUDGED, architecture.training, (), losses),
     ):
-        centre, (shape,) = left + width / 2, to_image.outputs.values()
-        diagram.arrow((centre, row_bottom), (centre, image_top))
-        diagram.label(to_image.name, centre + 8, row_bottom + 5, colour=PALE_INK, align="left")
-        side = _SMALLEST_IMAGE + 22 * i
-        bottom = diagram.square(shape_text(shape), centre, image_top, side, _IMAGES[0], "white")
-    return bottom + 8
+        if rest[0]:
+            bottom = _draw_panel(canvas, bottom + _MARGIN, title, note, *rest)
+    return canvas.image(bottom + _MARGIN)
 
 
-def _draw_refinement(diagram, architecture, top):
-    """What happens inside a refinement; returns the y below it."""
-    stage = architecture.stages[1]
-    y = _head(diagram, f"inside {stage.name}", f"{stage.parameters:,} parameters each", top)
-    parts = architecture.refinement
-    left, gap = _MARGIN + _INSET + 10, 34
-    width = (diagram.width - 2 * left - (len(parts) - 1) * gap) / len(parts)
-    width = min(width, 1.4 * _COLUMN)
-    row_top = y + 24 + 50
-    colours = [_MEMORY if i < architecture.num_reading else _IMAGES for i in range(len(parts))]
-    boxes = [
-        (_box(part, colours[i], inside=False), left + i * (width + gap), width)
-        for i, part in enumerate(parts)
-    ]
-    row_bottom = _draw_row(diagram, boxes, row_top)
-    readers = boxes[: architecture.num_reading]
-    reader = architecture.word_reader
-    if parts[0].path != reader.path:  # or it is that box itself
-        right, inner_bottom = readers[-1][1] + width + 10, row_bottom + 32
-        diagram.panel(left - 10, row_top - 12, right, inner_bottom, _MEMORY_PANEL, 0.5)
-        y_below = row_bottom + 9
-        diagram.label(reader.name, left, y_below, colour=_MEMORY[0], bold=True, align="left")
-        features = f"→ features {shape_text(reader.outputs['features'])}"
-        diagram.label(features, right - 10, y_below, align="right")
-        row_bottom = inner_bottom - 4
-    _draw_reading(diagram, architecture, readers, y, row_top)
-    bottom = row_bottom + 18
-    diagram.panel(_MARGIN, top, diagram.width - _MARGIN, bottom, _PANEL)
-    return bottom
-
-
-def _draw_reading(diagram, architecture, readers, top, row_top):
-    """The words, which the first reader takes, and the image features, which all of them do."""
-    _, left, width = readers[0]
-    features_name, words_name, *_ = architecture.stages[1].takes
-    words = shape_text(architecture.text_encoder.outputs["word_features"])
-    features = shape_text(_only(architecture.stages[0].outputs))
-    x = diagram.tag(f"{words_name} {words}", left, top, *_WORDS)
-    diagram.arrow((left + 24, top + 24), (left + 24, row_top))
-    diagram.tag(f"{features_name} {features}", x + 14, top, *_IMAGES)
-    bus = top + 24 + 12
-    diagram.arrow((x + 60, top + 24), (x + 60, bus), head=False)
-    centres = [reader_left + width / 2 for _, reader_left, _ in readers]
-    diagram.arrow((min(x + 60, centres[0]), bus), (max(x + 60, centres[-1]), bus), head=False)
-    for centre in centres:
-        diagram.arrow((centre, bus), (centre, row_top))
-
-
-def _draw_training(diagram, architecture, losses, top):
-    """The networks that judge the images, and the losses; returns the y below it."""
-    y = _head(diagram, "in training", _JUDGED, top)
-    sizes = [_only(part.outputs) for part in architecture.to_images]
-    judges = list(zip(architecture.discriminators, sizes, strict=False))
-    if architecture.image_encoder:
-        judges.append((architecture.image_encoder, sizes[-1]))
-    left, gap = _MARGIN + _INSET, 18
-    columns = max(len(judges), 4)
-    width = (diagram.width - 2 * left - (columns - 1) * gap) / columns
-    row_top = y + 24 + _STEP
-    boxes = []
-    for i, (part, size) in enumerate(judges):
-        column = left + i * (width + gap)
-        centre = column + width / 2
-        diagram.pill(shape_text(size), centre, y, *_IMAGES)
-        diagram.arrow((centre, y + 24), (centre, row_top))
-        boxes.append((_box(part, _TRAINING), column, width))
-    bottom = _draw_row(diagram, boxes, row_top, arrows=False)
+def _draw_panel(canvas, top, title, note, parts, images=(), losses=()):
+    """Draws parts side by side on one ground, and returns the y below it."""
+    left, right = _MARGIN + _INSET, canvas.width - _MARGIN - _INSET
+    canvas.write(title, left, top + 24, _HEADING, bold=True)
+    canvas.write(note, right, top + 32, _TEXT, PALE_INK, align="right")
+    containers = [part for part in parts if any(_holds(part, other) for other in parts)]
+    boxes = [part for part in parts if part not in containers]
+    width = min((right - left + _GAP) / len(boxes) - _GAP, 1.35 * _COLUMN)
+    lefts = [left + i * (width + _GAP) for i in range(len(boxes))]
+    row, bottom = _draw_row(canvas, top + 90, boxes, lefts, width)
+    below = bottom
+    for i, image in enumerate(images):
+        centre = lefts[i - len(images)] + width / 2
+        below = _draw_image(canvas, image, centre, bottom, _SMALLEST_IMAGE + 44 * i)
+    for container in containers:
+        held = [x for box, x in zip(boxes, lefts, strict=True) if _holds(container, box)]
+        ends = held[0] - _PADDING, held[-1] + width + _PADDING
+        below = _draw_container(canvas, container, *ends, row - _PADDING, below)
     if losses:
-        diagram.label("losses", left, bottom + 20, colour=PALE_INK, align="left")
-        x = left + 56
+        below += 20
         for loss in losses:
-            x = diagram.tag(loss.__name__, x, bottom + 16, *_TRAINING) + 10
-        bottom += 40
-    bottom += 18
-    diagram.panel(_MARGIN, top, diagram.width - _MARGIN, bottom, _PANEL)
+            size = text_width(loss.__name__, _TEXT) + 44
+            _draw_pill(canvas, loss.__name__, left + size / 2, below, _TRAINING)
+            left += size + 16
+        below += _PILL
+    bottom = round(below + _PADDING)
+    ground = (_MARGIN, top, canvas.width - 2 * _MARGIN, bottom - top)
+    canvas.rounded(*ground, 28, "none", _PANEL, depth=0.1)
     return bottom
 
 
-def _draw_row(diagram, boxes, top, arrows=True):
-    """Boxes of one height side by side, an arrow from each to the next; the y below them."""
-    height = max(box.height(width) for box, _, width in boxes)
-    for box, left, width in boxes:
-        bottom = diagram.box(box, left, top, width, height)
-    for (_, left, width), (_, next_left, _) in zip(boxes, boxes[1:], strict=False):
-        if arrows:
-            diagram.arrow((left + width, top + height / 2), (next_left, top + height / 2))
+def _holds(part, other):
+    return other.path.startswith(f"{part.path}.")
+
+
+def _draw_row(canvas, top, boxes, lefts, width):
+    """Draws boxes of one height, what each takes above it; returns their top and bottom."""
+    chain = boxes[0].path.startswith(("text_encoder", "generator"))  # each takes what is before it
+    before = [None, *boxes[:-1]] if chain else [None] * len(boxes)
+    given = [_given(*pair) for pair in zip(boxes, before, strict=True)]
+    texts = [_text(box, width - 2 * _PADDING) for box in boxes]
+    row = top + max(map(len, given)) * (_PILL + 8) + _ARROW
+    height = (max(map(len, texts)) + 1) * _LINE + 2 * _PADDING + 8
+    for left, box, left_of, names, lines in zip(lefts, boxes, before, given, texts, strict=True):
+        centre, middle = left + width / 2, row + height / 2
+        y = row - _ARROW - 8
+        for name in names:
+            _draw_pill(canvas, name, centre, y - _PILL, _colours(name))
+            y -= _PILL + 8
+        if names:
+            canvas.arrow((centre, row - _ARROW - 8), (centre, row))
+        if left_of:
+            canvas.arrow((left - _GAP, middle), (left, middle))
+        canvas.rounded(left, row, width, height, 16, *_colours(box.path))
+        for i, (line, size, colour) in enumerate(lines):
+            y = row + _PADDING + i * _LINE + (8 if i else 0)
+            canvas.write(line, centre, y, size, colour, bold=not i, align="center")
+        footer = f"{box.parameters:,} parameters"
+        canvas.write(
+            footer, centre, row + height - _PADDING - _LINE, _TEXT, PALE_INK, align="center"
+        )
+    return row, row + height
+
+
+def _given(part, left_of):
+    """The tensors that a part takes, but for those of the part on its left."""
+    names = [name for name in part.inputs if name != "padding_mask"]
+    if left_of:  # the first of them may have had another name there
+        known = [name for name in names if name in left_of.outputs] or names[:1]
+        names = [name for name in names if name not in known]
+    return [named_shape(name, part.inputs[name]) for name in names]
+
+
+def _text(part, width):
+    """The lines of a box but for its footer: text, size and colour."""
+    size = _TITLE
+    while text_width(part.name, size, bold=True) > width:
+        size -= 1
+    paragraphs = [(part.summary, PALE_INK), (" · ".join(part.inside), _colours(part.path)[0])]
+    paragraphs += [("→ " + named_shape(*output), INK) for output in part.outputs.items()]
+    lines = [
+        (line, _TEXT, colour)
+        for text, colour in paragraphs
+        for line in text_lines(text, width, _TEXT)
+    ]
+    return [(part.name, size, INK), *lines]
+
+
+def _draw_pill(canvas, text, centre, top, colours):
+    """Writes a word on a rounded ground."""
+    width = text_width(text, _TEXT) + 44
+    canvas.rounded(centre - width / 2, top, width, _PILL, _PILL / 2, *colours)
+    canvas.write(text, centre, top + (_PILL - _LINE) / 2, _TEXT, align="center")
+
+
+def _draw_image(canvas, part, centre, top, side):
+    """Draws the place of the image below its stage, and returns the y below it."""
+    canvas.arrow((centre, top), (centre, top + _ARROW))
+    canvas.write(part.name, centre + 16, top + 8, _TEXT, PALE_INK)
+    top += _ARROW
+    canvas.rounded(centre - side / 2, top, side, side, 6, _IMAGES[0], "white")
+    (shape,) = part.outputs.values()
+    canvas.write(named_shape("", shape), centre, top + side + 8, _TEXT, align="center")
+    return top + side + 8 + _LINE
+
+
+def _draw_container(canvas, part, left, right, top, bottom):
+    """Lays a ground under the boxes of what a part holds, and returns the y below it."""
+    colour, _ = _colours(part.path)
+    label = f"{part.name}, {part.parameters:,} parameters"
+    canvas.write(label, left + _PADDING, bottom + 10, _TEXT, colour, bold=True)
+    if "features" in part.outputs:
+        text = "→ " + named_shape("features", part.outputs["features"])
+        canvas.write(text, right - _PADDING, bottom + 10, _TEXT, align="right")
+    bottom += 10 + _LINE + _PADDING / 2
+    canvas.rounded(left, top, right - left, bottom - top, 22, "none", _CONTAINER, depth=0.5)
     return bottom
 
 
-def _head(diagram, title, note, top):
-    """The heading of a panel, and the y below it."""
-    diagram.label(title, _MARGIN + _INSET, top + 12, TITLE, bold=True, align="left")
-    right = diagram.width - _MARGIN - _INSET
-    diagram.label(note, right, top + 16, colour=PALE_INK, align="right")
-    return top + 48
-
-
-def _box(part, colours, only=None, inside=True):
-    """A part as a box."""
-    colour, _ = colours
-    text = [(part.summary, PALE_INK)]
-    if inside:
-        text.append((" · ".join(part.inside), colour))
-    for name, shape in part.outputs.items():
-        if only in (None, name) or len(part.outputs) == 1:
-            text.append((" ".join(filter(None, ("→", name, shape_text(shape)))), INK))
-    return Box(part.name, *colours, tuple(text), f"{part.parameters:,} parameters")
-
-
-def _only(outputs):
-    (shape,) = outputs.values()
-    return shape
+def _colours(name):
+    return next(colours for part, colours in _COLOURS.items() if part in name)

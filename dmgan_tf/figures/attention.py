@@ -10,12 +10,10 @@ from dmgan_tf.figures.canvas import (
     MARGIN,
     PALE_INK,
     SMALL,
-    TITLE,
     Canvas,
     colours,
     fitting,
     line_height,
-    text_lines,
 )
 from dmgan_tf.figures.contact_sheet import resized
 from dmgan_tf.figures.drawing import Drawing
@@ -30,7 +28,7 @@ _OPACITY = 0.75  # of the map over the picture
 _CONTRAST = 0.6  # of the picture under it, lest black and white be taken for the map's colours
 
 
-def attention_figure(drawing: Drawing, title: str | None = None):
+def attention_figure(drawing: Drawing, title: str | None = None) -> Image.Image:
     """Lays each word's attention map over the picture, one block of maps a refinement.
 
     The colours of a block have one scale, so that its words can be compared, and the mark "1/7" on
@@ -44,29 +42,19 @@ def attention_figure(drawing: Drawing, title: str | None = None):
         drawing: A `Drawing` with a refinement or more.
         title: A line at the top, such as the model and the seed.
 
-    Returns:
-        A `PIL.Image.Image`.
-
     Raises:
         InputError: If the model has one stage only.
     """
     check_refined(drawing)
     columns = min(len(drawing.words), _COLUMNS)
-    width = max((1 + columns) * (_CELL + GAP) - GAP, _NARROWEST) + 2 * MARGIN
-    caption = text_lines(drawing.caption, width - 2 * MARGIN, TITLE, bold=True)
-    title_lines = text_lines(title, width - 2 * MARGIN, SMALL)
-    head = len(title_lines) * line_height(SMALL) + len(caption) * line_height(TITLE) + GAP
-    lines = -(-len(drawing.words) // columns)
-    block = _HEADING + lines * (_CELL + line_height(SMALL) + GAP) + GAP
-    canvas = Canvas(width, MARGIN + head + block * len(drawing.attention_scores))
-    below = canvas.write_lines(title_lines, MARGIN, MARGIN, SMALL, PALE_INK)
-    canvas.write_lines(caption, MARGIN, below, TITLE, bold=True)
+    canvas = Canvas(max((1 + columns) * (_CELL + GAP) - GAP, _NARROWEST) + 2 * MARGIN)
+    top = canvas.write_title(title, drawing.caption)
     for number in range(len(drawing.attention_scores)):
-        _draw_block(canvas, drawing, number, MARGIN + head + number * block, columns)
-    return canvas.image()
+        top = _draw_block(canvas, drawing, number, top, columns)
+    return canvas.image(top)
 
 
-def check_refined(drawing):
+def check_refined(drawing: Drawing) -> None:
     """Raises an `InputError` if no refinement followed the initial image."""
     if not drawing.attention_scores:
         raise InputError(
@@ -75,7 +63,9 @@ def check_refined(drawing):
         )
 
 
-def attention_overlay(picture, scores, low, high, cell=_CELL):
+def attention_overlay(
+    picture: np.ndarray, scores: np.ndarray, low: float, high: float, cell: int = _CELL
+) -> np.ndarray:
     """Lays one map in colours over a picture in grey.
 
     Args:
@@ -94,8 +84,8 @@ def attention_overlay(picture, scores, low, high, cell=_CELL):
     return np.uint8(np.rint((1 - _OPACITY) * pale + _OPACITY * heat))
 
 
-def map_colours(values, low, high, cell):
-    """A map in colours, each of its pixels a square: uint8 `(cell, cell, 3)`."""
+def map_colours(values: np.ndarray, low: float, high: float, cell: int) -> np.ndarray:
+    """Returns a map in colours, each of its pixels a square: uint8 `(cell, cell, 3)`."""
     side = values.shape[0]
     values = (np.float32(values) - low) / (high - low)
     if side > cell:  # the mean of those that fall together
@@ -104,7 +94,7 @@ def map_colours(values, low, high, cell):
 
 
 def _draw_block(canvas, drawing, number, top, columns):
-    """One refinement: its heading, its colour scale, its picture, and a map for each word."""
+    """Draws one refinement, a map for each word, and returns the y below it."""
     scores = drawing.attention_scores[number]
     picture = drawing.stages[number + 1]
     low, high = float(scores.min()), float(scores.max())
@@ -129,6 +119,8 @@ def _draw_block(canvas, drawing, number, top, columns):
             fitting(drawing.word_labels[i], _CELL - 48, SMALL, True), left, y, SMALL, bold=True
         )
         canvas.write(f"{mean:.3f}", left + _CELL, y, SMALL, PALE_INK, align="right")
+    lines = -(-len(drawing.words) // columns)
+    return top + lines * (_CELL + line_height(SMALL) + GAP) + GAP
 
 
 def _draw_scale(canvas, low, high, words, top):

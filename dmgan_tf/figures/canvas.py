@@ -2,7 +2,9 @@
 
 import functools
 import math
+import types
 import unicodedata
+from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image
@@ -10,6 +12,7 @@ from PIL import Image
 from dmgan_tf.errors import InputError
 from dmgan_tf.figures.contact_sheet import wrap_text
 
+Point = tuple[float, float]
 INK = "#1e1e1e"
 PALE_INK = "#6e6e6e"
 RULE = "#c8c8c8"
@@ -30,14 +33,11 @@ _FAMILIES = (
 )
 
 
-def import_matplotlib():
-    """Matplotlib, imported when it is needed, with those of its modules that are used here.
+def import_matplotlib() -> types.ModuleType:
+    """Returns Matplotlib, imported when it is needed, with those of its modules that are used here.
 
     None of them needs a window or global state (there is no pyplot), so figures can be drawn by
     several threads of a server at once.
-
-    Returns:
-        The module `matplotlib`.
 
     Raises:
         InputError: If it is not installed.
@@ -49,7 +49,10 @@ def import_matplotlib():
         import matplotlib.figure
         import matplotlib.font_manager
         import matplotlib.ft2font
+        import matplotlib.lines
+        import matplotlib.patches
         import matplotlib.textpath
+        import matplotlib.transforms
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "matplotlib":
             raise
@@ -60,8 +63,8 @@ def import_matplotlib():
     return matplotlib
 
 
-def line_height(size):
-    """Pixels from one line of type to the next."""
+def line_height(size: float) -> int:
+    """Returns the pixels from one line of type to the next."""
     return round(1.35 * size)
 
 
@@ -78,8 +81,8 @@ def _fonts():
     return families, frozenset(characters)
 
 
-def drawable(text):
-    """`text` with a square for each character that no font here has, and without invisible ones."""
+def drawable(text: str) -> str:
+    """Returns text with a square for each character that no font has, without invisible ones."""
     _, known = _fonts()
     text = text.encode("utf-8", "replace").decode("utf-8")
     characters = []
@@ -94,28 +97,28 @@ def drawable(text):
 class _Type:
     """Type of one size and weight, measured as `wrap_text` asks for it."""
 
-    def __init__(self, size, bold):
+    def __init__(self, size: float, bold: bool):
         self.properties = import_matplotlib().font_manager.FontProperties(
             family=_fonts()[0], size=size, weight="bold" if bold else "normal"
         )
 
-    def getlength(self, text):
+    def getlength(self, text: str) -> float:
         measure = import_matplotlib().textpath.text_to_path.get_text_width_height_descent
         return measure(text, self.properties, False)[0] if text else 0
 
 
-def text_lines(text, width, size=BODY, bold=False):
+def text_lines(text: str | None, width: float, size: float = BODY, bold: bool = False) -> list[str]:
     """Breaks text into lines no wider than `width`; see `wrap_text`."""
     return wrap_text(drawable(text), _Type(size, bold), width) if text else []
 
 
-def text_width(text, size=BODY, bold=False):
-    """How wide one line of text is."""
+def text_width(text: str, size: float = BODY, bold: bool = False) -> float:
+    """Returns how wide one line of text is."""
     return _Type(size, bold).getlength(drawable(text))
 
 
-def fitting(text, width, size=BODY, bold=False):
-    """`text` on one line no wider than `width`, cut with an ellipsis if it is longer."""
+def fitting(text: str, width: float, size: float = BODY, bold: bool = False) -> str:
+    """Returns text on one line no wider than `width`, cut with an ellipsis if it is longer."""
     face, text = _Type(size, bold), " ".join(drawable(text).split())
     if face.getlength(text) <= width:
         return text
@@ -124,64 +127,68 @@ def fitting(text, width, size=BODY, bold=False):
     return f"{text}…"
 
 
-def rounded(value, spread, fewest):
-    """`value` with as many decimals, from `fewest` to five, as tell it from others so far apart."""
+def rounded(value: float, spread: float, fewest: int) -> str:
+    """Returns a value with the decimals, `fewest` to 5, that tell it from others so far apart."""
     needed = 1 - math.floor(math.log10(spread)) if spread > 0 else fewest
     return f"{value:.{min(max(needed, fewest), 5)}f}"
 
 
-def colours(values):
-    """Values from 0 to 1 as uint8 RGB of viridis, whose steps look equal and which prints in grey.
+def colours(values: np.ndarray) -> np.ndarray:
+    """Returns values as the colours of viridis, whose steps look equal and which prints in grey.
 
     Args:
-        values: Float array of any shape; what lies outside takes the colour of the end.
+        values: Float array of any shape, in [0, 1]; what lies outside takes the colour of the end.
 
     Returns:
-        uint8 array of that shape and 3 more.
+        uint8 array of that shape and 3 more, RGB.
     """
     return import_matplotlib().cm.viridis(np.clip(values, 0, 1), bytes=True)[..., :3]
 
 
 class Canvas:
-    """A white page that is drawn on from its upper left corner, and read as a picture.
+    """A white page that is drawn on from its upper left corner down, and read as a picture.
 
     Args:
-        width: In pixels.
-        height: In pixels.
+        width: In pixels, as are all lengths.
 
     Raises:
-        InputError: If the page would be too large, or Matplotlib is not installed.
+        InputError: If Matplotlib is not installed.
     """
 
-    def __init__(self, width, height):
-        if width * height > _LARGEST_PAGE:
-            raise InputError(
-                f"Expected a figure of at most {_LARGEST_PAGE // 10**6} megapixels. Received: one "
-                f"of {width} x {height} pixels. Ask for fewer captions, samples or frames."
-            )
-        self.width, self.height = width, height
-        # At 72 dots an inch a point is a pixel. The hundredth is for the rounding of the division.
-        self._figure = import_matplotlib().figure.Figure(
-            figsize=((width + 0.01) / 72, (height + 0.01) / 72), dpi=72, facecolor="white"
-        )
-        self._agg = import_matplotlib().backends.backend_agg.FigureCanvasAgg(self._figure)
+    def __init__(self, width: float):
+        self.width = round(width)
+        matplotlib = import_matplotlib()
+        self._figure = matplotlib.figure.Figure(dpi=72, facecolor="white")  # a point is a pixel
+        self._agg = matplotlib.backends.backend_agg.FigureCanvasAgg(self._figure)
+        # Turns y upside down; how far it lies below the upper edge is known once all is drawn.
+        self._down = matplotlib.transforms.Affine2D().scale(1, -1)
+        self._pictures = []
 
-    def picture(self, pixels, left, top, framed=True):
-        """Puts uint8 (height,width,3) on the page, pixel for pixel, with a thin line around it."""
+    def picture(self, pixels: np.ndarray, left: int, top: int, framed: bool = True) -> None:
+        """Puts uint8 `(height, width, 3)` on the page, pixel for pixel, with a thin line around."""
         pixels = np.asarray(pixels)
         if framed:  # white pictures on white paper have no edge
-            framed_pixels = np.full((pixels.shape[0] + 2, pixels.shape[1] + 2, 3), 200, np.uint8)
-            framed_pixels[1:-1, 1:-1] = pixels
-            pixels, left, top = framed_pixels, left - 1, top - 1
-        bottom = self.height - top - pixels.shape[0]
-        self._figure.figimage(pixels, xo=left, yo=bottom, origin="upper")
+            pixels = np.pad(pixels, ((1, 1), (1, 1), (0, 0)), constant_values=200)
+            left, top = left - 1, top - 1
+        image = self._figure.figimage(pixels, xo=left, origin="upper")
+        self._pictures.append((image, top + pixels.shape[0]))
 
-    def write(self, text, left, top, size=BODY, colour=INK, bold=False, align="left"):
+    def write(
+        self,
+        text: str,
+        left: float,
+        top: float,
+        size: float = BODY,
+        colour: str = INK,
+        bold: bool = False,
+        align: str = "left",
+    ) -> None:
         """Writes one line of type below `top`; `align` says which part of it `left` is."""
         self._figure.text(
-            left / self.width,
-            1 - (top + size) / self.height,
+            left,
+            top + size,
             drawable(text),
+            transform=self._down,
             fontsize=size,
             color=colour,
             weight="bold" if bold else "normal",
@@ -191,31 +198,77 @@ class Canvas:
             parse_math=False,  # captions may hold dollar signs
         )
 
-    def write_lines(self, lines, left, top, size=BODY, colour=INK, bold=False, align="left"):
-        """Writes lines below each other, and returns the y below them."""
-        for number, line in enumerate(lines):
-            self.write(line, left, top + number * line_height(size), size, colour, bold, align)
-        return top + len(lines) * line_height(size)
+    def write_lines(
+        self, lines: Sequence[str], left: float, top: float, size: float = BODY, **how
+    ) -> float:
+        """Writes lines below each other as `write` does, and returns the y below them."""
+        for line in lines:
+            self.write(line, left, top, size, **how)
+            top += line_height(size)
+        return top
 
-    def rule(self, top):
+    def write_title(self, title: str | None, caption: str = "") -> int:
+        """Writes what stands at the top of a page, if anything, and returns the y below it."""
+        width = self.width - 2 * MARGIN
+        titles = text_lines(title, width, SMALL)
+        captions = text_lines(caption, width, TITLE, bold=True)
+        top = self.write_lines(titles, MARGIN, MARGIN, SMALL, colour=PALE_INK)
+        top = self.write_lines(captions, MARGIN, top, TITLE, bold=True)
+        return top + (GAP if titles or captions else 0)
+
+    def line(self, start: Point, end: Point, colour: str = RULE, width: float = 1.5) -> None:
+        """Draws a line from one point to another, `(x, y)` each."""
+        self._add_line(zip(start, end, strict=True), color=colour, linewidth=width)
+
+    def dot(self, x: float, y: float, size: float) -> None:
+        """Draws a disc around a point."""
+        self._add_line(([x], [y]), marker="o", color=INK, markersize=size)
+
+    def _add_line(self, points, **how):
+        lines = import_matplotlib().lines
+        how = {"solid_capstyle": "butt", "transform": self._down, **how}
+        self._figure.add_artist(lines.Line2D(*map(list, points), **how))
+
+    def rule(self, top: int) -> None:
         """Draws a thin line across the page."""
         line = np.full((1, self.width - 2 * MARGIN, 3), 200, np.uint8)
         self.picture(line, MARGIN, top, framed=False)
 
-    def axes(self, left, top, width, height):
-        """Matplotlib axes that fill a rectangle of the page, without frame and ticks."""
-        axes = self._figure.add_axes(
-            (
-                left / self.width,
-                1 - (top + height) / self.height,
-                width / self.width,
-                height / self.height,
-            )
+    def rounded(
+        self,
+        left: float,
+        top: float,
+        width: float,
+        height: float,
+        radius: float,
+        edge: str,
+        fill: str,
+        depth: float = 0.9,
+    ) -> None:
+        """Draws a rectangle with rounded corners, over those of a lower depth and under type."""
+        patch = import_matplotlib().patches.FancyBboxPatch(
+            (left, top),
+            width,
+            height,
+            boxstyle=f"round,pad=0,rounding_size={radius}",
+            facecolor=fill,
+            edgecolor=edge,
+            linewidth=2.6,
+            zorder=depth,
+            transform=self._down,
         )
-        axes.set_axis_off()
-        return axes
+        self._figure.add_artist(patch)
 
-    def colour_scale(self, left, top, width, low, high, marks=()):
+    def arrow(self, start: Point, end: Point) -> None:
+        """Draws an arrow from one point to another, `(x, y)` each, under boxes."""
+        how = {"color": PALE_INK, "linewidth": 2.6, "shrinkA": 0, "shrinkB": 0, "zorder": 0.8}
+        style = {"arrowstyle": "-|>,head_length=8,head_width=4", "mutation_scale": 2}
+        arrow = import_matplotlib().patches.FancyArrowPatch
+        self._figure.add_artist(arrow(start, end, transform=self._down, **how, **style))
+
+    def colour_scale(
+        self, left: int, top: int, width: int, low: float, high: float, marks: Sequence = ()
+    ) -> None:
         """Draws all colours side by side, with the values of the ends written below.
 
         Args:
@@ -235,7 +288,22 @@ class Canvas:
             align = {low: "left", high: "right"}.get(value, "center")
             self.write(label, x, top + 17, SMALL - 1, PALE_INK, align=align)
 
-    def image(self):
-        """The page as an RGB `PIL.Image.Image`."""
+    def image(self, height: float) -> Image.Image:
+        """Returns the page, RGB, down to a height.
+
+        Raises:
+            InputError: If it is too large.
+        """
+        height = round(height)
+        if self.width * height > _LARGEST_PAGE:
+            raise InputError(
+                f"Expected a figure of at most {_LARGEST_PAGE // 10**6} megapixels. Received: one "
+                f"of {self.width} x {height} pixels. Ask for fewer captions, samples or frames."
+            )
+        # The hundredth is for the rounding of the division.
+        self._figure.set_size_inches((self.width + 0.01) / 72, (height + 0.01) / 72)
+        self._down.translate(0, height)
+        for image, bottom in self._pictures:
+            image.oy = height - bottom
         self._agg.draw()
         return Image.fromarray(np.asarray(self._agg.buffer_rgba())[..., :3].copy())

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 
+from dmgan_tf.errors import InputError
 from dmgan_tf.files.atomic import replacing
 
 _INK = (30, 30, 30)
@@ -18,6 +19,7 @@ _MARGIN = 16  # around the blocks of one caption
 _SMALLEST_CELL = 96  # smaller pictures are enlarged, or no caption would fit under them
 _SHEET_WIDTH = 1200  # blocks stand side by side up to about this width
 _MOST_LINES = 6
+_FONT_SIZE, _LINE_HEIGHT = 15, 20
 # Pillow's own font has ASCII only; these, wherever the system has one, cover most scripts.
 _WIDE_FONTS = (
     "NotoSansCJK-Regular.ttc",
@@ -29,7 +31,7 @@ _WIDE_FONTS = (
 
 
 def caption_font(texts: Sequence[str], size: int) -> ImageFont.FreeTypeFont:
-    """The font that Pillow ships, or one of the system's if `texts` need more than ASCII.
+    """Returns the font that Pillow ships, or one of the system's if `texts` need more than ASCII.
 
     Args:
         texts: All that is to be written.
@@ -81,75 +83,68 @@ def wrap_text(text: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
 
 
 def contact_sheet(
-    images,
+    images: Sequence,
     captions: Sequence[str],
     *,
     samples_per_caption: int = 1,
-    stages: Sequence | None = None,
+    stages: Sequence[np.ndarray] | None = None,
     columns: int | None = None,
     cell_size: int | None = None,
-    font_size: int = 15,
     title: str | None = None,
 ) -> Image.Image:
     """Lays samples out on white, block by block: a caption's samples, and the caption under them.
 
+    It needs no Matplotlib, unlike the other figures: training and sampling draw it.
+
     Args:
-        images: uint8 (N,H,W,3), a caption's samples next to each other, with
-            N = len(captions) * samples_per_caption; or one sequence of (H,W,3) for each caption,
-            whose lengths may then differ.
+        images: uint8 `(samples, height, width, 3)`, a caption's samples next to each other; or one
+            sequence of `(height, width, 3)` for each caption, whose lengths may then differ.
         captions: What to write under each block; an empty string writes nothing.
         samples_per_caption: How many successive images belong to a caption.
-        stages: If given, every stage's uint8 (N,h,w,3), smallest first and the final images
-            among them, drawn side by side in place of `images`, one sample a line.
+        stages: If given, every stage's uint8 `(samples, side, side, 3)`, smallest first and the
+            final images among them, drawn side by side in place of `images`, one sample a line.
         columns: Blocks side by side; by default as many as make a sheet some 1200 pixels wide.
         cell_size: Height and width in pixels at which each picture is drawn; by default its own,
             enlarged in whole steps when smaller than 96.
-        font_size: In pixels.
         title: A line at the top, such as the model's name and the seed.
 
-    Returns:
-        An RGB image.
-
     Raises:
-        ValueError: If there are no captions, or if the images do not match them in number.
+        InputError: If there are no captions, or if the images do not match them in number.
     """
     blocks = _blocks(images, captions, samples_per_caption, stages)
     if cell_size is None:
         cell_size = max(picture.shape[0] for block in blocks for line in block for picture in line)
         cell_size *= math.ceil(_SMALLEST_CELL / cell_size)
-    font = caption_font([*captions, title or ""], font_size)
-    line_height = round(font_size * 1.3)
+    font = caption_font([*captions, title or ""], _FONT_SIZE)
     widest = max(len(line) for block in blocks for line in block)
     block_width = widest * (cell_size + _GAP) - _GAP
     if columns is None:
         columns = max(1, (_SHEET_WIDTH - _MARGIN) // (block_width + _MARGIN))
     columns = min(columns, len(blocks))
-
     texts = [wrap_text(caption, font, block_width) for caption in captions]
-    rows = [
-        range(start, min(start + columns, len(blocks))) for start in range(0, len(blocks), columns)
-    ]
     heights = [
-        max(len(blocks[i]) * (cell_size + _GAP) + len(texts[i]) * line_height for i in row)
-        for row in rows
+        len(block) * (cell_size + _GAP) + len(text) * _LINE_HEIGHT
+        for block, text in zip(blocks, texts, strict=True)
     ]
+    rows = [range(len(blocks))[i : i + columns] for i in range(0, len(blocks), columns)]
     sheet_width = columns * (block_width + _MARGIN) + _MARGIN
     title_lines = wrap_text(title, font, sheet_width - 2 * _MARGIN) if title else []
-    top = _MARGIN + len(title_lines) * line_height + (_MARGIN // 2 if title_lines else 0)
-    sheet = Image.new("RGB", (sheet_width, top + sum(heights) + len(rows) * _MARGIN), _PAPER)
+    top = _MARGIN + len(title_lines) * _LINE_HEIGHT + (_MARGIN // 2 if title_lines else 0)
+    height = top + sum(max(heights[i] for i in row) + _MARGIN for row in rows)
+    sheet = Image.new("RGB", (sheet_width, height), _PAPER)
     draw = ImageDraw.Draw(sheet)
-    _write(draw, _MARGIN, _MARGIN, title_lines, font, line_height, _PALE_INK)
-    for row, height in zip(rows, heights, strict=True):
+    _write(draw, _MARGIN, _MARGIN, title_lines, font, _PALE_INK)
+    for row in rows:
         for column, i in enumerate(row):
             left = _MARGIN + column * (block_width + _MARGIN)
             bottom = _paste_block(sheet, blocks[i], left, top, cell_size)
-            _write(draw, left, bottom, texts[i], font, line_height, _INK)
-        top += height + _MARGIN
+            _write(draw, left, bottom, texts[i], font, _INK)
+        top += max(heights[i] for i in row) + _MARGIN
     return sheet
 
 
-def resized(pixels, size: int) -> Image.Image:
-    """One square picture, uint8 (side,side,3), at another size in pixels."""
+def resized(pixels: np.ndarray, size: int) -> Image.Image:
+    """Returns one square picture, uint8 `(side, side, 3)`, at another size in pixels."""
     picture = Image.fromarray(pixels)
     if picture.size == (size, size):
         return picture
@@ -201,30 +196,24 @@ def save_picture(
 
 
 def _blocks(images, captions, samples_per_caption, stages):
-    """One block for each caption: lines of pictures, each uint8 (H,W,3)."""
+    """One block for each caption: lines of pictures, each uint8 `(height, width, 3)`."""
     if not len(captions):
-        raise ValueError("`captions` must hold at least one caption. Received none.")
-    if len(images) == len(captions) and all(np.ndim(row[0]) == 3 for row in images):
-        counts = [len(row) for row in images]
-        images = [picture for row in images for picture in row]
-    else:
-        counts = [samples_per_caption] * len(captions)
-    if len(images) != sum(counts):
-        raise ValueError(
-            f"Expected {len(captions)} captions x {samples_per_caption} samples = {sum(counts)} "
-            f"images. Received: {len(images)}."
+        raise InputError("`captions` must hold at least one caption. Received none.")
+    samples = images if stages is None else list(zip(*stages, strict=True))
+    in_rows = (
+        len(samples) > 0 and np.ndim(samples[0][0]) == 3
+    )  # of pictures: of one sample's stages, or of samples
+    if in_rows and stages is None:
+        samples_per_caption = 1
+    if len(samples) != len(captions) * samples_per_caption:
+        raise InputError(
+            f"Expected {len(captions)} captions x {samples_per_caption} samples = "
+            f"{len(captions) * samples_per_caption} images. Received: {len(samples)}."
         )
-    if stages is None:
-        pictures = [[np.asarray(picture)] for picture in images]
-    else:
-        pictures = [[np.asarray(stage[i]) for stage in stages] for i in range(len(images))]
-    blocks, start = [], 0
-    for count in counts:
-        samples = pictures[start : start + count]
-        # Samples run across; with stages, stages run across and samples down.
-        blocks.append(samples if stages is not None else [sum(samples, [])])
-        start += count
-    return blocks
+    starts = range(0, len(samples), samples_per_caption)
+    blocks = [list(samples[start : start + samples_per_caption]) for start in starts]
+    # Samples run across; with stages, stages run across and samples down.
+    return blocks if in_rows else [[block] for block in blocks]
 
 
 def _paste_block(sheet, block, left, top, cell_size):
@@ -237,7 +226,7 @@ def _paste_block(sheet, block, left, top, cell_size):
     return top
 
 
-def _write(draw, left, top, lines, font, line_height, colour):
+def _write(draw, left, top, lines, font, colour):
     """Draws lines of text from the given corner down."""
     for number, line in enumerate(lines):
-        draw.text((left, top + number * line_height), line, font=font, fill=colour)
+        draw.text((left, top + number * _LINE_HEIGHT), line, font=font, fill=colour)

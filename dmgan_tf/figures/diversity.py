@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from PIL import Image
 
 from dmgan_tf.figures.picture_grid import Block, cell_size, picture_grid
 
@@ -10,8 +11,8 @@ _SMALLEST_CELL = 128
 
 
 def diversity_figure(
-    images, captions: Sequence[str], *, first_row: int = 0, title: str | None = None
-):
+    images: np.ndarray, captions: Sequence[str], *, first_row: int = 0, title: str | None = None
+) -> Image.Image:
     """Lays out the pictures of each caption, which differ in their noise alone.
 
     Reference:
@@ -22,9 +23,6 @@ def diversity_figure(
         captions: One or more.
         first_row: Place of the first picture's noise.
         title: A line at the top, such as the model and the seed.
-
-    Returns:
-        A `PIL.Image.Image`.
     """
     blocks, row = [], first_row
     for caption, pictures in zip(captions, _samples(images, captions), strict=True):
@@ -34,8 +32,10 @@ def diversity_figure(
     return picture_grid(blocks, cell_size(images, _SMALLEST_CELL), title)
 
 
-def diversity_table(images, captions: Sequence[str], *, first_row: int = 0) -> list[dict]:
-    """How far each picture is from the others of its caption.
+def diversity_table(
+    images: np.ndarray, captions: Sequence[str], *, first_row: int = 0
+) -> list[dict]:
+    """Measures how far each picture is from the others of its caption.
 
     Args:
         images: As of `diversity_figure`.

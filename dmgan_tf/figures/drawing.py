@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -34,7 +35,7 @@ class Drawing:
 
     @property
     def word_labels(self) -> list[str]:
-        """The words, those met before with a number: two "a" are two slots of the memory."""
+        """Returns the words, numbered where met before: two "a" are two slots of the memory."""
         return [
             word if word not in self.words[:i] else f"{word} ({self.words[: i + 1].count(word)})"
             for i, word in enumerate(self.words)
@@ -42,7 +43,7 @@ class Drawing:
 
 
 def draw(
-    model, captions: Sequence[str], *, seed: int = 0, first_row: int = 0, batch_size: int = 16
+    model: Any, captions: Sequence[str], *, seed: int = 0, first_row: int = 0, batch_size: int = 16
 ) -> list[Drawing]:
     """Draws captions and keeps what `generate` can tell about each, without the padding.
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from PIL import Image
 
 from dmgan_tf.figures.canvas import (
     BODY,
@@ -30,7 +31,7 @@ def gallery_figure(
     columns: int = 6,
     stages: Sequence[np.ndarray] = (),
     stages_caption: str = "",
-):
+) -> Image.Image:
     """Lays pictures out in lines across the page, and the stages of one more below them.
 
     Args:
@@ -39,35 +40,26 @@ def gallery_figure(
         columns: Pictures side by side.
         stages: If given, the stages of a picture, smallest first, all drawn at one size.
         stages_caption: Its caption.
-
-    Returns:
-        A `PIL.Image.Image`.
     """
     cell = cell_size([*pictures, *stages], _SMALLEST_CELL)
     columns = max(1, min(columns, len(pictures)))
     gap = _NARROWEST_GAP
     if columns > 1:
         gap = max(gap, (_PAGE_WIDTH - 2 * MARGIN - columns * cell) // (columns - 1))
-    width = max(_PAGE_WIDTH, columns * (cell + gap) - gap + 2 * MARGIN)
-    lines = [
-        (pictures[i : i + columns], captions[i : i + columns])
-        for i in range(0, len(pictures), columns)
-    ]
-    texts = [[text_lines(text, cell + gap - 12, BODY) for text in line] for _, line in lines]
-    heights = [cell + 8 + max(map(len, line)) * line_height(BODY) + _LINE_GAP for line in texts]
-    stages_height = cell + 3 * line_height(BODY) + _LINE_GAP if len(stages) else 0
-    canvas = Canvas(width, MARGIN + sum(heights) + stages_height - _LINE_GAP + MARGIN)
+    canvas = Canvas(max(_PAGE_WIDTH, columns * (cell + gap) - gap + 2 * MARGIN))
     top = MARGIN
-    for (line, _), text, height in zip(lines, texts, heights, strict=True):
-        for picture, words, centre in zip(
-            line, text, _centres(width, line, cell, gap), strict=True
-        ):
+    for i in range(0, len(pictures), columns):
+        line = pictures[i : i + columns]
+        texts = [text_lines(text, cell + gap - 12, BODY) for text in captions[i : i + columns]]
+        centres = _centres(canvas.width, line, cell, gap)
+        for picture, text, centre in zip(line, texts, centres, strict=True):
             canvas.picture(resized(picture, cell), centre - cell // 2, top)
-            canvas.write_lines(words, centre, top + cell + 8, BODY, INK, align="center")
-        top += height
+            canvas.write_lines(text, centre, top + cell + 8, BODY, align="center")
+        top += cell + 8 + max(map(len, texts)) * line_height(BODY) + _LINE_GAP
     if len(stages):
         _draw_stages(canvas, stages, stages_caption, cell, top)
-    return canvas.image()
+        top += cell + 3 * line_height(BODY) + _LINE_GAP
+    return canvas.image(top - _LINE_GAP + MARGIN)
 
 
 def _draw_stages(canvas, stages, caption, cell, top):

@@ -3,22 +3,22 @@
 from collections.abc import Sequence
 
 import numpy as np
+from PIL import Image
 
 from dmgan_tf.figures.picture_grid import Block, cell_size, picture_grid
 
 _SMALLEST_CELL = 128
 
 
-def interpolation_figure(walks: Sequence[tuple[str, dict]], title: str | None = None):
+def interpolation_figure(
+    walks: Sequence[tuple[str, dict]], title: str | None = None
+) -> Image.Image:
     """Lays the frames of walks out from left to right, a walk below another.
 
     Args:
         walks: Pairs of what to write above a walk and the walk, as `interpolate_noise` and
             `interpolate_captions` return it.
         title: A line at the top, such as the model and the seed.
-
-    Returns:
-        A `PIL.Image.Image`.
     """
     blocks = [
         Block(caption, walk["images"], [f"{position:.2f}" for position in walk["positions"]])
@@ -28,7 +28,7 @@ def interpolation_figure(walks: Sequence[tuple[str, dict]], title: str | None = 
 
 
 def interpolation_table(walks: Sequence[tuple[str, dict]]) -> list[dict]:
-    """How far it is from one frame to the next.
+    """Measures how far it is from one frame to the next.
 
     Args:
         walks: As of `interpolation_figure`.

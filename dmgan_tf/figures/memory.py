@@ -4,17 +4,15 @@ import functools
 from collections.abc import Sequence
 
 import numpy as np
+from PIL import Image
 
 from dmgan_tf.figures.attention import check_refined, map_colours
 from dmgan_tf.figures.canvas import (
     BODY,
     GAP,
-    INK,
     MARGIN,
     PALE_INK,
-    RULE,
     SMALL,
-    TITLE,
     Canvas,
     fitting,
     line_height,
@@ -44,7 +42,7 @@ def memory_figure(
     num_words: int = 5,
     by: str = "mean",
     title: str | None = None,
-):
+) -> Image.Image:
     """Lists the most relevant words of each refinement between its input and its output.
 
     Words stand in the order of the writing gate, and again in that of key addressing, or of word
@@ -62,49 +60,31 @@ def memory_figure(
         by: What ranks words by attention, `"mean"` or `"peaks"`.
         title: A line at the top, such as the model and the seed.
 
-    Returns:
-        A `PIL.Image.Image`.
-
     Raises:
         InputError: If a model has one stage only.
     """
     for drawing in drawings:
         check_refined(drawing)
-    labels = labels or [None] * len(drawings)
     columns = _columns(drawings)
-    width = sum(columns.values()) + (len(columns) - 1) * _SPACE + 2 * MARGIN
-    caption = text_lines(drawings[0].caption, width - 2 * MARGIN, TITLE, bold=True)
-    title_lines = text_lines(title, width - 2 * MARGIN, SMALL)
+    canvas = Canvas(sum(columns.values()) + (len(columns) - 1) * _SPACE + 2 * MARGIN)
+    width = canvas.width - 2 * MARGIN
     num_words = min(num_words, max(len(drawing.words) for drawing in drawings))
-    rows = [_row_height(drawing, num_words) for drawing in drawings]
-    head = len(title_lines) * line_height(SMALL) + len(caption) * line_height(TITLE) + GAP
-    blocks = [
-        (line_height(BODY) + GAP if label else 0) + row * len(drawing.attention_scores)
-        for drawing, label, row in zip(drawings, labels, rows, strict=True)
-    ]
-    note = text_lines(_note(drawings), width - 2 * MARGIN, SMALL)
-    foot = GAP + len(note) * line_height(SMALL) + GAP
-    canvas = Canvas(width, MARGIN + head + sum(blocks) + foot)
-    below = canvas.write_lines(title_lines, MARGIN, MARGIN, SMALL, PALE_INK)
-    canvas.write_lines(caption, MARGIN, below, TITLE, bold=True)
-    top = MARGIN + head
-    for drawing, label, row in zip(drawings, labels, rows, strict=True):
+    top = canvas.write_title(title, drawings[0].caption)
+    for drawing, label in zip(drawings, labels or [None] * len(drawings), strict=True):
         if label:
-            canvas.write(fitting(label, width - 2 * MARGIN, BODY, True), MARGIN, top, bold=True)
+            canvas.write(fitting(label, width, BODY, True), MARGIN, top, bold=True)
             top += line_height(BODY) + GAP
+        # A map has its scale below it, and a long list may reach further down.
+        body = _CELL + (GAP + 32 if drawing.response_gates else 0)
+        row = 2 * line_height(SMALL) + GAP + max(body, num_words * _LINE) + 2 * GAP
         for number in range(len(drawing.attention_scores)):
             canvas.rule(top)
             _draw_row(canvas, columns, _parts(drawing, number, num_words, by), top + GAP)
             top += row
     canvas.rule(top)
-    canvas.write_lines(note, MARGIN, top + GAP, SMALL, PALE_INK)
-    return canvas.image()
-
-
-def _row_height(drawing, num_words):
-    """Of one refinement: a map has its scale below it, and a long list may reach further down."""
-    body = _CELL + (GAP + 32 if drawing.response_gates else 0)
-    return 2 * line_height(SMALL) + GAP + max(body, num_words * _LINE) + 2 * GAP
+    note = text_lines(_note(drawings), width, SMALL)
+    top = canvas.write_lines(note, MARGIN, top + GAP, SMALL, colour=PALE_INK)
+    return canvas.image(top + GAP)
 
 
 def _note(drawings):
@@ -175,24 +155,20 @@ def _list(word_labels, values, order):
 
 
 def _draw_list(word_labels, values, order, canvas, left, top):
-    """Words in order, each with a dot on a line from the least to the greatest of all values."""
+    """Draws words in order, each with a dot on a line from the least to the greatest value."""
     low, high = float(np.min(values)), float(np.max(values))
+    start, length = left + _WORD_WIDTH + 8, _LIST_WIDTH - _WORD_WIDTH - _NUMBER_WIDTH - 16
     spread = high - low or 1.0
-    line = _LIST_WIDTH - _WORD_WIDTH - _NUMBER_WIDTH - 16
-    axes = canvas.axes(left + _WORD_WIDTH, top, line + 16, len(order) * _LINE)
-    axes.set_xlim(-8, line + 8)
-    axes.set_ylim(len(order) - 0.5, -0.5)
-    mean = (float(np.mean(values)) - low) / spread * line
+    mean = start + (float(np.mean(values)) - low) / spread * length
     for i, place in enumerate(order):
-        label = f"{i + 1}. {word_labels[place]}"
-        y = top + i * _LINE + 3
-        canvas.write(fitting(label, _WORD_WIDTH - 8, BODY), left, y, BODY)
+        label, y = f"{i + 1}. {word_labels[place]}", top + i * _LINE
+        canvas.write(fitting(label, _WORD_WIDTH - 8, BODY), left, y + 3, BODY)
         value = rounded(values[place], high - low, 3)
-        canvas.write(value, left + _LIST_WIDTH, y, BODY, align="right")
-        axes.plot([0, line], [i, i], color=RULE, linewidth=1.5, solid_capstyle="butt", zorder=1)
-        axes.plot([mean, mean], [i - 0.22, i + 0.22], color=PALE_INK, linewidth=1.5, zorder=2)
-        x = (float(values[place]) - low) / spread * line
-        axes.plot([x], [i], "o", color=INK, markersize=9, zorder=3, clip_on=False)
+        canvas.write(value, left + _LIST_WIDTH, y + 3, BODY, align="right")
+        middle = y + _LINE / 2
+        canvas.line((start, middle), (start + length, middle))
+        canvas.line((mean, middle - 6), (mean, middle + 6), PALE_INK)
+        canvas.dot(start + (float(values[place]) - low) / spread * length, middle, 9)
 
 
 def _draw_response(gate, canvas, left, top):

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
+from PIL import Image
 
 from dmgan_tf.figures.canvas import (
     BODY,
@@ -37,45 +38,33 @@ class Block:
     labels: Sequence[str]
 
 
-def cell_size(pictures, smallest):
-    """The side of the largest picture, in whole steps so often that it is `smallest` or more."""
+def cell_size(pictures: Sequence[np.ndarray], smallest: int) -> int:
+    """Returns the side of the largest picture, in whole steps so often that it is enough."""
     largest = max(picture.shape[0] for picture in pictures)
     return largest * -(-smallest // largest)
 
 
-def picture_grid(blocks: Sequence[Block], cell: int, title: str | None = None):
+def picture_grid(blocks: Sequence[Block], cell: int, title: str | None = None) -> Image.Image:
     """Lays blocks out below each other, the pictures of each from left to right.
 
     Args:
         blocks: One or more; a block may take several lines.
         cell: Side at which every picture is drawn, in pixels.
         title: A line at the top.
-
-    Returns:
-        A `PIL.Image.Image`.
     """
     longest = max(len(block.pictures) for block in blocks)
     columns = max(1, min(longest, (_PAGE_WIDTH - 2 * MARGIN + GAP) // (cell + GAP)))
     columns = -(-longest // -(-longest // columns))  # eight in two lines are four and four
-    width = max(columns * (cell + GAP) - GAP + 2 * MARGIN, _NARROWEST_PAGE)
-    text_width = width - 2 * MARGIN
-    captions = [text_lines(block.caption, text_width, BODY, bold=True) for block in blocks]
-    title_lines = text_lines(title, text_width, SMALL)
+    canvas = Canvas(max(columns * (cell + GAP) - GAP + 2 * MARGIN, _NARROWEST_PAGE))
+    top = canvas.write_title(title)
     line = cell + line_height(SMALL) + GAP
-    heights = [
-        len(caption) * line_height(BODY) + GAP // 2 + -(-len(block.pictures) // columns) * line
-        for block, caption in zip(blocks, captions, strict=True)
-    ]
-    head = len(title_lines) * line_height(SMALL) + (GAP if title_lines else 0)
-    canvas = Canvas(width, MARGIN + head + sum(heights) + (len(blocks) - 1) * GAP + MARGIN // 2)
-    canvas.write_lines(title_lines, MARGIN, MARGIN, SMALL, PALE_INK)
-    top = MARGIN + head
-    for block, caption, height in zip(blocks, captions, heights, strict=True):
-        below = canvas.write_lines(caption, MARGIN, top, BODY, bold=True) + GAP // 2
+    for block in blocks:
+        caption = text_lines(block.caption, canvas.width - 2 * MARGIN, BODY, bold=True)
+        top = canvas.write_lines(caption, MARGIN, top, BODY, bold=True) + GAP // 2
         for i, (picture, label) in enumerate(zip(block.pictures, block.labels, strict=True)):
             left = MARGIN + i % columns * (cell + GAP)
-            y = below + i // columns * line
+            y = top + i // columns * line
             canvas.picture(resized(picture, cell), left, y)
             canvas.write(fitting(label, cell, SMALL), left, y + cell + 2, SMALL, PALE_INK)
-        top += height + GAP
-    return canvas.image()
+        top += -(-len(block.pictures) // columns) * line + GAP
+    return canvas.image(top - GAP + MARGIN // 2)

@@ -20,19 +20,19 @@ from dmgan_tf.figures.drawing import Drawing
 BY = ("mean", "peaks")
 
 
-def attention_mean(scores):
-    """The share of each word in what all pixels read: `(words,)` of `(height, width, words)`."""
+def attention_mean(scores: np.ndarray) -> np.ndarray:
+    """Returns the share of each word in what is read, `(words,)` of `(height, width, words)`."""
     return scores.mean(axis=(0, 1), dtype=np.float64)
 
 
-def attention_peaks(scores):
-    """AttnGAN's score of each word: the sum of what is above 4 / words, over the pixels' number."""
+def attention_peaks(scores: np.ndarray) -> np.ndarray:
+    """Returns AttnGAN's score of each word: the mean over the pixels of what is above 4 / words."""
     peaks = np.where(scores > 4 / scores.shape[-1], scores, 0)
     return peaks.mean(axis=(0, 1), dtype=np.float64)
 
 
-def order_by_attention(scores, by: str = "mean"):
-    """The places of the words, the most relevant first; equals in the caption's order.
+def order_by_attention(scores: np.ndarray, by: str = "mean") -> np.ndarray:
+    """Returns the places of the words, the most relevant first; equals in the caption's order.
 
     Args:
         scores: Float array `(height, width, words)`.
@@ -46,13 +46,13 @@ def order_by_attention(scores, by: str = "mean"):
     return np.lexsort((np.arange(len(mean)), -mean, -first))
 
 
-def order_by_gate(word_gate):
-    """The places of the words, the highest writing gate first; equals in the caption's order."""
+def order_by_gate(word_gate: np.ndarray) -> np.ndarray:
+    """Returns the places of the words, the highest gate first; equals in the caption's order."""
     return np.argsort(-word_gate, kind="stable")
 
 
 def relevance_table(drawings: Sequence[Drawing], by: str = "mean") -> list[dict]:
-    """Every word's relevance to every refinement.
+    """Lists every word's relevance to every refinement.
 
     Args:
         drawings: One or more, of one model.
@@ -113,7 +113,7 @@ def _ranks(order):
 
 
 def response_table(drawings: Sequence[Drawing]) -> list[dict]:
-    """How much of what was read each refinement took up.
+    """Lists how much of what was read each refinement took up.
 
     Args:
         drawings: One or more.

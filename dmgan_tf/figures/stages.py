@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from PIL import Image
 
 from dmgan_tf.figures.drawing import Drawing
 from dmgan_tf.figures.picture_grid import Block, cell_size, picture_grid
@@ -10,7 +11,7 @@ from dmgan_tf.figures.picture_grid import Block, cell_size, picture_grid
 _SMALLEST_CELL = 192
 
 
-def stages_figure(drawings: Sequence[Drawing], title: str | None = None):
+def stages_figure(drawings: Sequence[Drawing], title: str | None = None) -> Image.Image:
     """Lays the stages of each picture side by side, all at one size, a caption below another.
 
     Reference:
@@ -19,9 +20,6 @@ def stages_figure(drawings: Sequence[Drawing], title: str | None = None):
     Args:
         drawings: One or more, of one model.
         title: A line at the top, such as the model and the seed.
-
-    Returns:
-        A `PIL.Image.Image`.
     """
     blocks = [
         Block(drawing.caption, drawing.stages, _stage_labels(drawing.stages))
@@ -31,7 +29,7 @@ def stages_figure(drawings: Sequence[Drawing], title: str | None = None):
 
 
 def stages_table(drawings: Sequence[Drawing]) -> list[dict]:
-    """How much each refinement changed a picture.
+    """Measures how much each refinement changed a picture.
 
     Args:
         drawings: One or more.

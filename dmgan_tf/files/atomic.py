@@ -143,7 +143,7 @@ def check_space(directory: str | os.PathLike, num_bytes: int) -> None:
 
 
 def is_disk_full(error: BaseException) -> bool:
-    """Whether an error means that a disk, a quota or a file's largest size is exhausted.
+    """Tells whether an error means that a disk, a quota or a file's largest size is exhausted.
 
     h5py raises `OSError` or `RuntimeError` with the error number in the message only.
     """

@@ -1,5 +1,6 @@
 """CLIP score, and images at CLIP's size."""
 
+import keras
 import numpy as np
 from keras import ops
 
@@ -36,7 +37,7 @@ def clip_score(image_codes: np.ndarray, text_codes: np.ndarray) -> np.ndarray:
     return 100 * np.clip(cosines, 0, 1)
 
 
-def resize_for_clip(images: np.ndarray, size: int):
+def resize_for_clip(images: np.ndarray, size: int) -> keras.KerasTensor:
     """Resizes images to CLIP's size, as the original does with PIL.
 
     Antialiased bicubic interpolation of the shorter side to `size`, then the middle square. Widths

@@ -28,8 +28,8 @@ class Moments:
     count: int | None = None
 
 
-def finite_rows(rows, dim: int | None, name: str, count: int = 0) -> np.ndarray:
-    """`rows` as an array, once it is known to be one of finite numbers and of the right shape.
+def finite_rows(rows: np.ndarray, dim: int | None, name: str, count: int = 0) -> np.ndarray:
+    """Returns `rows` as an array, if it is one of finite numbers and of the right shape.
 
     Args:
         rows: Array or tensor `(number, dim)`.
@@ -88,7 +88,7 @@ class FeatureStatistics:
         """How many vectors there have been."""
         return self._merged + self._waiting
 
-    def update(self, features) -> None:
+    def update(self, features: np.ndarray) -> None:
         """Takes a batch in.
 
         Args:
@@ -109,7 +109,7 @@ class FeatureStatistics:
                 self._waiting = 0
 
     def moments(self) -> Moments:
-        """The mean and covariance of the vectors so far.
+        """Returns the mean and covariance of the vectors so far.
 
         Raises:
             InputError: If there were fewer than two.
@@ -126,7 +126,7 @@ class FeatureStatistics:
         return Moments(mean, scatter, self.count)
 
     def state(self) -> dict[str, np.ndarray]:
-        """Everything that `restore` needs to go on from here, as arrays that stay as they are."""
+        """Returns all that `restore` needs to go on from here, as arrays that stay as they are."""
         return {
             "merged": np.asarray(self._merged, "int64"),
             "mean": self._mean.copy(),
@@ -173,7 +173,7 @@ def _merge(count, mean, scatter, rows):
 
 
 def frechet_distance(first: Moments, second: Moments) -> float:
-    """The squared Fréchet distance between two Gaussians, as FID is quoted.
+    """Returns the squared Fréchet distance between two Gaussians, as FID is quoted.
 
     It is `|m1 - m2|² + tr(C1 + C2 - 2 (C1 C2)^½)`. The trace of the root is the sum of the singular
     values of `R1ᵀ R2`, where `C = R Rᵀ` by the eigenvalues of each covariance. Unlike `sqrtm` of

@@ -44,7 +44,7 @@ class InceptionScore:
         self._probabilities = None  # a row for each split, its sum of p(y|x)
         self._negative_entropies = np.zeros(num_splits)  # their sums of p log p
 
-    def update(self, logits) -> None:
+    def update(self, logits: np.ndarray) -> None:
         """Takes the next images in.
 
         Args:
@@ -69,7 +69,7 @@ class InceptionScore:
         self.count += len(logits)
 
     def result(self) -> tuple[float, float]:
-        """The score's mean over the splits, and its standard deviation, divided by their number.
+        """Returns the score's mean over the splits, and its deviation, divided by their number.
 
         Raises:
             InputError: If images are still missing.
@@ -87,7 +87,7 @@ class InceptionScore:
         return float(scores.mean()), float(scores.std())
 
     def state(self) -> dict[str, np.ndarray]:
-        """Everything that `restore` needs to go on from here, as arrays that stay as they are."""
+        """Returns all that `restore` needs to go on from here, as arrays that stay as they are."""
         probabilities = self._probabilities
         return {
             "images": np.asarray([self.num_images, self.count], "int64"),

@@ -28,7 +28,7 @@ class FeatureStore:
         """The vectors so far, float32 `(count, dim)`; not a copy."""
         return self._features[: self.count]
 
-    def update(self, features) -> None:
+    def update(self, features: np.ndarray) -> None:
         """Takes a batch in.
 
         Args:
@@ -50,7 +50,7 @@ class FeatureStore:
         self.count = end
 
     def state(self) -> dict[str, np.ndarray]:
-        """Everything that `restore` needs to go on from here, as arrays that stay as they are."""
+        """Returns all that `restore` needs to go on from here, as arrays that stay as they are."""
         return {"features": self.features.copy()}
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
@@ -80,7 +80,7 @@ def kernel_distance(
     subset_size: int = 1000,
     seed: int = 2020,
 ) -> tuple[float, float]:
-    """The squared maximum mean discrepancy under a cubic kernel, over random subsets.
+    """Returns the squared maximum mean discrepancy under a cubic kernel, over random subsets.
 
     The kernel is `(x·y / dim + 1)³`, and the estimate is unbiased, so that, other than the Fréchet
     distance, it does not depend on the number of images, and may be a little below 0. Subsets are

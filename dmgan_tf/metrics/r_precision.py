@@ -31,7 +31,13 @@ class CaptionRetrieval:
         InputError: If the codes are not finite, or no caption has another of a different class.
     """
 
-    def __init__(self, sentence_codes, class_ids, num_candidates=100, seed=0):
+    def __init__(
+        self,
+        sentence_codes: np.ndarray,
+        class_ids: np.ndarray,
+        num_candidates: int = 100,
+        seed: int = 0,
+    ):
         self.sentence_codes = _codes(sentence_codes, "sentence codes")
         self.norms = _norms(self.sentence_codes)
         class_ids = np.asarray(class_ids)
@@ -60,14 +66,14 @@ class CaptionRetrieval:
             )
 
     @property
-    def chance(self):
+    def chance(self) -> float:
         """Share of images that a guess finds: 0.01 where every one meets 100 captions."""
         others = len(self._class_of) - self._class_sizes
         chances = 1.0 / (1 + np.minimum(self.num_candidates - 1, others))
         return float(np.average(chances, weights=self._class_sizes))
 
-    def hits(self, image_codes, caption_rows, first_row):
-        """Which images find their own caption first.
+    def hits(self, image_codes: np.ndarray, caption_rows: np.ndarray, first_row: int) -> np.ndarray:
+        """Tells which images find their own caption first.
 
         Args:
             image_codes: `(images, dim)`, of any length.
@@ -128,8 +134,10 @@ class CaptionRetrieval:
         return np.where(chosen < 0, -1, rows), (bits[:, wanted] >> np.uint64(11)) * 2.0**-53
 
 
-def r_precision(hits, num_folds=10, seed=None):
-    """Mean and deviation of the share of hits over folds, as published.
+def r_precision(
+    hits: np.ndarray, num_folds: int = 10, seed: int | None = None
+) -> tuple[float, float]:
+    """Returns the mean and deviation of the share of hits over folds, as published.
 
     Reference: AttnGAN (CVPR 2018), section 4: 30,000 images in ten folds. The release shuffles
     them first; without it, images in the order of their classes give a larger deviation.
@@ -158,8 +166,14 @@ def r_precision(hits, num_folds=10, seed=None):
     return float(np.mean(shares)), float(np.std(shares))
 
 
-def retrieval_accuracy(image_codes, sentence_embeddings, class_ids, num_candidates=100, seed=0):
-    """Share of images whose own sentence is nearest among sentences of other classes.
+def retrieval_accuracy(
+    image_codes: np.ndarray,
+    sentence_embeddings: np.ndarray,
+    class_ids: np.ndarray,
+    num_candidates: int = 100,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """Returns the share of images whose own sentence is nearest among sentences of other classes.
 
     For a set small enough to have at once, such as the held-out split of a training. Each image
     meets its sentence and `num_candidates - 1` of other classes, drawn by `seed`, and compares

@@ -1,8 +1,12 @@
 """The networks that settings describe."""
 
-import keras
+import logging
 
+from dmgan_tf.models.discriminator import DiscriminatorBase
 from dmgan_tf.models.generator import Generator
+from dmgan_tf.models.image_encoder import ImageEncoder
+from dmgan_tf.models.inception import InceptionV3
+from dmgan_tf.models.text_encoder import TextEncoder
 from dmgan_tf.registry.catalogue import DISCRIMINATORS
 from dmgan_tf.registry.lookup import Choice
 
@@ -29,7 +33,7 @@ def build_generator(settings, word_dim: int, dtype: str | None = None) -> Genera
     return generator
 
 
-def build_discriminators(settings, word_dim: int) -> list[keras.Model]:
+def build_discriminators(settings, word_dim: int) -> list[DiscriminatorBase]:
     """Makes and builds a discriminator for each stage of some settings, smallest image first.
 
     Args:
@@ -52,3 +56,61 @@ def build_discriminators(settings, word_dim: int) -> list[keras.Model]:
     for discriminator in discriminators:
         discriminator.build()
     return discriminators
+
+
+def build_text_encoder(settings, vocabulary_size: int) -> TextEncoder:
+    """Makes and builds the text encoder of some settings.
+
+    Args:
+        settings: A `PretrainingConfig`, or anything else with the attributes that are read of it.
+        vocabulary_size: Number of ids, the padding's included.
+
+    Raises:
+        InputError: If `settings.word_embedding` names no class, or one that takes other arguments.
+    """
+    encoder = TextEncoder(
+        vocabulary_size,
+        settings.word_dim,
+        settings.embedding_dim,
+        settings.dropout,
+        settings.word_embedding,
+        dtype=settings.dtype_policy,
+    )
+    encoder.build()
+    return encoder
+
+
+def build_image_encoder(settings, inception: InceptionV3 | None = None) -> ImageEncoder:
+    """Makes and builds the image encoder of some settings.
+
+    Args:
+        settings: See `build_text_encoder`.
+        inception: The network whose weights the backbone `inception_v3` is to have.
+
+    Raises:
+        InputError: If `settings.image_backbone` names no class, or one that takes other arguments.
+    """
+    starts_blank = Choice.parse(settings.image_backbone).name == "inception_v3" and not inception
+    if starts_blank:
+        logging.warning(
+            "inception_v3 has no weights (--image_weights): a frozen backbone that was never "
+            "trained teaches nothing, so it trains from nothing here, which takes much data and a "
+            "GPU. Use --image_backbone=small_cnn, or ImageNet weights."
+        )
+    encoder = ImageEncoder(
+        settings.word_dim,
+        settings.image_backbone,
+        channels=settings.backbone_channels,
+        input_size=settings.encoder_input_size,
+        freeze_backbone=False if starts_blank else None,
+        inception_variant=inception.variant if inception else "torchvision",
+        dtype=settings.dtype_policy,
+    )
+    encoder.build()
+    if inception:
+        pairs = zip(
+            encoder.backbone.convolution_units(), inception.convolution_units(), strict=True
+        )
+        for (_, ours), (_, loaded) in pairs:
+            ours.set_weights(loaded.get_weights())
+    return encoder

@@ -8,8 +8,78 @@ from dmgan_tf.layers.blocks import DownsampleBlock
 from dmgan_tf.layers.initialization import Orthogonal
 
 
+class DiscriminatorBase(keras.Model):
+    """A base of discriminators: one network for each stage's images, with two heads.
+
+    One is chosen by its name in `dmgan_tf.registry.catalogue`, or as `module:Class`. It has
+    `extract_features`, `unconditional_logits` and `conditional_logits`; `get_config` adds its own
+    options. Layers that are made in its constructor need no `build`.
+
+    Reference:
+        Section 3.4, `D_i(x)` and `D_i(x, s)` of Eq. 11 and 12.
+
+    Args:
+        image_size: Side of the images, in pixels.
+        channels: Channels after the first block.
+        sentence_dim: Size of the sentence embedding.
+
+    Call arguments:
+        images: Float tensor `(batch, image_size, image_size, 3)` in [-1, 1].
+        sentence_embedding: Float tensor `(batch, sentence_dim)`.
+        training: Whether the discriminator itself trains, not the generator against it.
+
+    Returns:
+        Dict of float32 `(batch,)` tensors: `conditional_logits` and `unconditional_logits`.
+    """
+
+    def __init__(self, image_size: int, channels: int = 32, sentence_dim: int = 256, **kwargs):
+        super().__init__(**kwargs)
+        self.image_size = image_size
+        self.channels = channels
+        self.sentence_dim = sentence_dim
+
+    def build(self, images_shape=None, sentence_embedding_shape=None):
+        size = self.image_size
+        self.compute_output_spec(
+            keras.KerasTensor((None, size, size, 3)), keras.KerasTensor((None, self.sentence_dim))
+        )
+
+    def call(self, images, sentence_embedding, training=False):
+        features = self.extract_features(images, training=training)
+        return {
+            "conditional_logits": self.conditional_logits(
+                features, sentence_embedding, training=training
+            ),
+            "unconditional_logits": self.unconditional_logits(features),
+        }
+
+    def extract_features(self, images, training=False):
+        """Returns what both heads look at: a tensor whose first axis is the batch."""
+        raise NotImplementedError
+
+    def unconditional_logits(self, features):
+        """Returns float32 `(batch,)`: how real the images look."""
+        raise NotImplementedError
+
+    def conditional_logits(self, features, sentence_embedding, training=False):
+        """Returns float32 `(batch,)`: how well images look like what the sentences say."""
+        raise NotImplementedError
+
+    def singular_values(self) -> dict:
+        """Returns the largest one of each spectrally normalised layer, by a name for the logs."""
+        return {}
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "image_size": self.image_size,
+            "channels": self.channels,
+            "sentence_dim": self.sentence_dim,
+        }
+
+
 @keras.saving.register_keras_serializable(package="dmgan_tf")
-class Discriminator(keras.Model):
+class Discriminator(DiscriminatorBase):
     """Spectrally normalised discriminator with a conditional and an unconditional head.
 
     One class serves every size: strided blocks bring the image to 4x4, doubling the channels each
@@ -36,18 +106,15 @@ class Discriminator(keras.Model):
         InputError: If `image_size` is not as above, or images or sentences are of another size.
     """
 
-    def __init__(self, image_size, channels=32, sentence_dim=256, **kwargs):
-        super().__init__(**kwargs)
+    def __init__(self, image_size: int, channels: int = 32, sentence_dim: int = 256, **kwargs):
+        super().__init__(image_size, channels, sentence_dim, **kwargs)
         if image_size < 16 or image_size & (image_size - 1):
             raise InputError(
                 "A discriminator's image size must be a power of two from 16 up. "
                 f"Received: image_size={image_size}."
             )
-        self.image_size = image_size
-        self.channels = channels
-        self.sentence_dim = sentence_dim
         dtype = self.dtype_policy
-
+        # === Layers ===
         self.image_blocks = []
         filters, size = channels, image_size
         while size > 4:
@@ -75,17 +142,8 @@ class Discriminator(keras.Model):
         self.conditional_head.build(shape)
         self.unconditional_head.build(shape)
 
-    def call(self, images, sentence_embedding, training=False):
-        features = self.extract_features(images, training=training)
-        return {
-            "conditional_logits": self.conditional_logits(
-                features, sentence_embedding, training=training
-            ),
-            "unconditional_logits": self.unconditional_logits(features),
-        }
-
     def extract_features(self, images, training=False):
-        """What both heads look at: `(batch, 4, 4, feature_channels)`."""
+        """Returns what both heads look at: `(batch, 4, 4, feature_channels)`."""
         _check_shape("images", images, (self.image_size, self.image_size, 3))
         x = ops.cast(images, self.compute_dtype)
         for block in self.image_blocks:
@@ -93,24 +151,18 @@ class Discriminator(keras.Model):
         return x
 
     def unconditional_logits(self, features):
-        """Float32 `(batch,)`: how real the images look."""
         return ops.reshape(self.unconditional_head(features), (-1,))
 
     def conditional_logits(self, features, sentence_embedding, training=False):
-        """Float32 `(batch,)`: how well the images look like what the sentences say."""
         _check_shape("sentence embeddings", sentence_embedding, (self.sentence_dim,))
         sentence = ops.cast(sentence_embedding, features.dtype)
         sentence = ops.tile(ops.reshape(sentence, (-1, 1, 1, self.sentence_dim)), (1, 4, 4, 1))
         joint = self.joint_block(ops.concatenate([features, sentence], axis=-1), training=training)
         return ops.reshape(self.conditional_head(joint), (-1,))
 
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "image_size": self.image_size,
-            "channels": self.channels,
-            "sentence_dim": self.sentence_dim,
-        }
+    def singular_values(self) -> dict:
+        blocks = (*self.image_blocks, self.joint_block)
+        return {block.name: block.convolution.largest_singular_value() for block in blocks}
 
 
 def _check_shape(what, tensor, expected):

@@ -2,6 +2,7 @@
 
 import math
 import numbers
+from collections.abc import Mapping
 
 import keras
 from keras import layers, ops
@@ -13,6 +14,24 @@ from dmgan_tf.layers.conditioning import ConditioningAugmentation
 from dmgan_tf.layers.initialization import Orthogonal
 from dmgan_tf.layers.memory import DynamicMemory
 from dmgan_tf.layers.normalization import BatchNorm
+
+
+def generator_inputs(text: Mapping, token_ids, noise, condition_noise) -> dict:
+    """Puts together what a `Generator` is called with.
+
+    Args:
+        text: What the `TextEncoder` gave: `word_features` and `sentence_embedding`.
+        token_ids: Tensor or array `(batch, words)`, 0 where there is no word.
+        noise: Standard normal `(batch, noise_dim)`.
+        condition_noise: Standard normal `(batch, condition_dim)`.
+    """
+    return {
+        "noise": noise,
+        "condition_noise": condition_noise,
+        "word_features": text["word_features"],
+        "sentence_embedding": text["sentence_embedding"],
+        "padding_mask": token_ids != 0,
+    }
 
 
 @keras.saving.register_keras_serializable(package="dmgan_tf")
@@ -194,9 +213,10 @@ class Generator(keras.Model):
         response_gate: Whether the memory has its response gate (Table 3).
 
     Call arguments:
-        inputs: Dict of `noise` `(batch, noise_dim)` and `condition_noise` `(batch, condition_dim)`,
-            both standard normal; `word_features` `(batch, words, word_dim)`; `sentence_embedding`
-            `(batch, word_dim)`; `padding_mask` `(batch, words)`, true where there is a word.
+        inputs: Dict, as `generator_inputs` puts it together, of `noise` `(batch, noise_dim)` and
+            `condition_noise` `(batch, condition_dim)`, both standard normal; `word_features`
+            `(batch, words, word_dim)`; `sentence_embedding` `(batch, word_dim)`; `padding_mask`
+            `(batch, words)`, true where there is a word.
         training: Whether batch norm uses, and learns from, this batch.
 
     Returns:

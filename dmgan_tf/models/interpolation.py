@@ -3,12 +3,26 @@
 import numpy as np
 
 from dmgan_tf.errors import InputError
-from dmgan_tf.models.text_to_image import noise_rows, padded_token_ids, to_uint8
+from dmgan_tf.models.generator import generator_inputs
+from dmgan_tf.models.text_to_image import (
+    DMGANTextToImage,
+    noise_rows,
+    padded_token_ids,
+    to_uint8,
+)
 
 _MOST_WORDS = 1024  # drawn at once, over all frames: attention weights grow with them
 
 
-def interpolate_noise(model, caption, *, seed=0, first_row=0, num_frames=8, batch_size=8):
+def interpolate_noise(
+    model: DMGANTextToImage,
+    caption: str,
+    *,
+    seed: int = 0,
+    first_row: int = 0,
+    num_frames: int = 8,
+    batch_size: int = 8,
+) -> dict[str, np.ndarray]:
     """Draws one caption while its noise turns into the next one.
 
     The walk is spherical, for `noise` and `condition_noise` each: nearly all standard normal noise
@@ -34,20 +48,25 @@ def interpolate_noise(model, caption, *, seed=0, first_row=0, num_frames=8, batc
         InputError: If the caption has no known word, or there are fewer than two frames.
     """
     _check(num_frames)
-    encoded = _encode(model, [caption])
+    token_ids, encoded = _encode(model, [caption])
     noises = noise_rows(model.generator, seed, (first_row, first_row + 1))
     positions = np.linspace(0, 1, num_frames)
-    noise, condition_noise = (
-        np.float32([spherical(*ends, position) for position in positions]) for ends in noises
-    )
+    noises = [np.float32([spherical(*ends, position) for position in positions]) for ends in noises]
     same = {name: np.repeat(value, num_frames, axis=0) for name, value in encoded.items()}
-    inputs = {"noise": noise, "condition_noise": condition_noise, **same}
+    inputs = generator_inputs(same, np.repeat(token_ids, num_frames, axis=0), *noises)
     return {"images": _draw(model, inputs, batch_size), "positions": positions}
 
 
 def interpolate_captions(
-    model, caption, to_caption, *, seed=0, first_row=0, num_frames=8, batch_size=8
-):
+    model: DMGANTextToImage,
+    caption: str,
+    to_caption: str,
+    *,
+    seed: int = 0,
+    first_row: int = 0,
+    num_frames: int = 8,
+    batch_size: int = 8,
+) -> dict[str, np.ndarray]:
     """Draws with one noise while one caption turns into another.
 
     The sentence embedding goes along a straight line, and the condition follows it. Words cannot go
@@ -75,32 +94,24 @@ def interpolate_captions(
         InputError: If a caption has no known word, or there are fewer than two frames.
     """
     _check(num_frames)
-    encoded = _encode(model, [caption, to_caption])
+    token_ids, encoded = _encode(model, [caption, to_caption])
     positions = np.linspace(0, 1, num_frames)
     first, last = encoded["sentence_embedding"]
     sentences = np.float32([(1 - t) * first + t * last for t in positions])
     words = [
-        features[mask]
-        for features, mask in zip(encoded["word_features"], encoded["padding_mask"], strict=True)
+        features[ids != 0]
+        for features, ids in zip(encoded["word_features"], token_ids, strict=True)
     ]
-    word_features, padding_mask = _mixed_words(*words, num_frames)
-    noise, condition_noise = (
-        np.repeat(row, num_frames, axis=0)
-        for row in noise_rows(model.generator, seed, (first_row,))
-    )
-    inputs = {
-        "noise": noise,
-        "condition_noise": condition_noise,
-        "sentence_embedding": sentences,
-        "word_features": word_features,
-        "padding_mask": padding_mask,
-    }
-    batch_size = max(1, min(batch_size, _MOST_WORDS // padding_mask.shape[1]))
+    word_features, mask = _mixed_words(*words, num_frames)
+    noises = noise_rows(model.generator, seed, [first_row] * num_frames)
+    text = {"word_features": word_features, "sentence_embedding": sentences}
+    inputs = generator_inputs(text, mask, *noises)
+    batch_size = max(1, min(batch_size, _MOST_WORDS // mask.shape[1]))
     return {"images": _draw(model, inputs, batch_size), "positions": positions}
 
 
-def spherical(start, end, position):
-    """The point at `position` from 0 to 1 on the arc from one vector to another."""
+def spherical(start: np.ndarray, end: np.ndarray, position: float) -> np.ndarray:
+    """Returns the point at `position` from 0 to 1 on the arc from one vector to another."""
     cosine = np.dot(start, end) / (np.linalg.norm(start) * np.linalg.norm(end))
     angle = np.arccos(np.clip(cosine, -1, 1))
     if np.sin(angle) < 1e-6:  # one direction, or opposite ones, between which no arc is nearest
@@ -115,14 +126,10 @@ def _check(num_frames):
 
 
 def _encode(model, captions):
-    """The generator's inputs that captions give."""
+    """The ids of captions, and what the text encoder makes of them."""
     token_ids = padded_token_ids(model.tokenizer, captions)
     encoded = model.text_encoder.predict_on_batch(token_ids)
-    return {
-        "word_features": np.asarray(encoded["word_features"]),
-        "sentence_embedding": np.asarray(encoded["sentence_embedding"]),
-        "padding_mask": token_ids != 0,
-    }
+    return token_ids, {name: np.asarray(value) for name, value in encoded.items()}
 
 
 def _mixed_words(first, last, num_frames):

@@ -5,30 +5,27 @@ import dataclasses
 import importlib.metadata
 import itertools
 import json
+import os
 import pathlib
+from collections.abc import Sequence
 
 import keras
 
 from dmgan_tf.errors import InputError
 from dmgan_tf.files.atomic import is_disk_full, replacing_directory, write_text
-from dmgan_tf.models.discriminator import Discriminator
+from dmgan_tf.models.discriminator import DiscriminatorBase
 from dmgan_tf.models.generator import Generator
 from dmgan_tf.models.image_encoder import ImageEncoder
 from dmgan_tf.models.inception import InceptionV3
 from dmgan_tf.models.model_card import model_card
-from dmgan_tf.models.model_config import FORMAT_VERSION, read_config, weights_name
+from dmgan_tf.models.model_config import FORMAT_VERSION, NETWORKS, read_config, weights_name
 from dmgan_tf.models.presets import find_model_directory
-from dmgan_tf.models.stored_networks import Together, load_networks, save_weights
+from dmgan_tf.models.stored_networks import Together, describe, load_networks, save_weights
 from dmgan_tf.models.text_encoder import TextEncoder
+from dmgan_tf.registry.lookup import allow_module
 from dmgan_tf.text.vocabulary import Vocabulary
 
 WEIGHTS_DTYPES = ("float32", "float16")
-_NETWORKS = {  # those of which there is one; the discriminators are several
-    "text_encoder": TextEncoder,
-    "generator": Generator,
-    "image_encoder": ImageEncoder,
-    "inception": InceptionV3,
-}
 
 
 @dataclasses.dataclass
@@ -42,7 +39,7 @@ class ModelComponents:
     vocabulary: Vocabulary | None = None
     text_encoder: TextEncoder | None = None
     generator: Generator | None = None
-    discriminators: list[Discriminator] = dataclasses.field(default_factory=list)
+    discriminators: list[DiscriminatorBase] = dataclasses.field(default_factory=list)
     image_encoder: ImageEncoder | None = None
     inception: InceptionV3 | None = None
     extra: dict = dataclasses.field(default_factory=dict)
@@ -121,10 +118,10 @@ def save_model_directory(
             vocabulary.save(temporary / "vocabulary.txt")
         for name, model in networks.items():
             if model is not None:
-                config[name] = _config_of(model)
+                config[name] = describe(model)
                 save_weights(model, temporary / weights_name(name), weights_dtype)
         if discriminators:
-            config["discriminators"] = [_config_of(model) for model in discriminators]
+            config["discriminators"] = [describe(model) for model in discriminators]
             together = Together(discriminators)
             save_weights(together, temporary / weights_name("discriminators"), weights_dtype)
         card = readme or model_card(
@@ -139,28 +136,35 @@ def save_model_directory(
         write_text(temporary / "config.json", json.dumps(config, indent=2) + "\n")
 
 
-def load_model_directory(directory, dtype=None):
+def load_model_directory(
+    directory: str | os.PathLike, dtype: str | None = None, allow_modules: Sequence[str] = ()
+) -> ModelComponents:
     """Reads a model directory, or the `model/` of a run directory.
 
     Args:
         directory: A directory that `save_model_directory` wrote, a run directory, or what else
             `find_model_directory` finds.
         dtype: Keras dtype policy for all networks, such as `"mixed_bfloat16"`; float32 if `None`.
+        allow_modules: Modules outside the package whose code this and later models of the process
+            may run, where they name classes of it.
 
     Returns:
         `ModelComponents`, built, with their weights.
 
     Raises:
-        InputError: If there is no model, or a part of it is missing, damaged or of another model.
+        InputError: If there is no model, or a part of it is missing, damaged or of another model,
+            or if it names a class that is not known, or one of a module that is not allowed.
     """
+    for module in allow_modules:
+        allow_module(module)
     directory = find_model_directory(directory)
     config = read_config(directory)
     components = ModelComponents()
     if config["tokenizer"] is not None:
         components.vocabulary = _load_vocabulary(directory, config)
-    for name, model_class in _NETWORKS.items():
+    for name in NETWORKS:
         if name in config:
-            (model,) = load_networks(directory, name, model_class, [config[name]], dtype)
+            (model,) = load_networks(directory, name, [config[name]], dtype)
             setattr(components, name, model)
         elif (directory / weights_name(name)).exists():
             raise InputError(
@@ -170,7 +174,7 @@ def load_model_directory(directory, dtype=None):
     _check_vocabulary_size(components.vocabulary, components.text_encoder)
     if "discriminators" in config:
         components.discriminators = load_networks(
-            directory, "discriminators", Discriminator, config["discriminators"], dtype
+            directory, "discriminators", config["discriminators"], dtype
         )
     _check_word_sizes(directory, components)
     card = directory / "README.md"
@@ -201,20 +205,13 @@ def load_inception_directory(directory):
     encoder = components.image_encoder
     if components.inception is not None:
         return components.inception
-    if encoder is not None and encoder.backbone_name == "inception_v3":
+    if encoder is not None and isinstance(encoder.backbone, InceptionV3):
         return encoder.backbone
     raise InputError(
         "Expected a model with an Inception-v3, or with an image encoder on one. Received: "
         f"{directory}, which has neither. Make one with `python -m dmgan_tf.convert "
         "--inception=SOURCE --output=DIR`."
     )
-
-
-def _config_of(model):
-    config = model.get_config()
-    for training_only in ("dtype", "name", "trainable"):
-        config.pop(training_only, None)
-    return config
 
 
 def _load_vocabulary(directory, config):

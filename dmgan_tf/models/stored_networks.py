@@ -1,20 +1,39 @@
 """Networks from their configuration and their weights, neither of which is taken on trust."""
 
-import inspect
-import math
+import pathlib
+from collections.abc import Mapping, Sequence
 
 import keras
 import numpy as np
 
 from dmgan_tf.errors import InputError, first_line
 from dmgan_tf.files.atomic import check_space
-from dmgan_tf.layers.initialization import without_initial_values
-from dmgan_tf.models.claimed_size import least_values
+from dmgan_tf.models.claimed_size import TooLarge, build_within, check_sizes, count_values
+from dmgan_tf.models.discriminator import DiscriminatorBase
+from dmgan_tf.models.generator import Generator
+from dmgan_tf.models.image_encoder import ImageEncoder
+from dmgan_tf.models.inception import InceptionV3
 from dmgan_tf.models.model_config import weights_name
+from dmgan_tf.models.text_encoder import TextEncoder
 from dmgan_tf.models.weights_file import check_weights_file, halve_weights_file
+from dmgan_tf.registry.catalogue import DISCRIMINATORS, IMAGE_BACKBONES, WORD_EMBEDDINGS
+from dmgan_tf.registry.lookup import Choice, Registry, options_of, own_config
 
 _HDF5_BYTES_A_WEIGHT = 4096  # more than it takes for names and places
+_PACKAGE = __name__.partition(".")[0]
 _LONGEST_REASON = 400  # characters of another library's error that a message repeats
+_CLASSES = {
+    "text_encoder": TextEncoder,
+    "generator": Generator,
+    "image_encoder": ImageEncoder,
+    "inception": InceptionV3,
+}
+# What of a network is a class by name: the entry that names it, its registry, and who has none.
+_CHOSEN: dict[str, tuple[str, Registry, str]] = {
+    "text_encoder": ("word_embedding", WORD_EMBEDDINGS, "learned"),
+    "image_encoder": ("backbone", IMAGE_BACKBONES, "inception_v3"),
+    "discriminators": ("class", DISCRIMINATORS, "dm_gan"),
+}
 
 
 class Together(keras.Model):
@@ -24,13 +43,13 @@ class Together(keras.Model):
         models: Built models.
     """
 
-    def __init__(self, models):
+    def __init__(self, models: Sequence[keras.Model]):
         super().__init__()
         self.models = models
         self.built = True
 
 
-def save_weights(model, path, weights_dtype="float32"):
+def save_weights(model: keras.Model, path: pathlib.Path, weights_dtype: str = "float32") -> None:
     """Writes the weights of a network.
 
     As float16, a file takes half the space, and what was trained in float32 comes back rounded to
@@ -55,7 +74,16 @@ def save_weights(model, path, weights_dtype="float32"):
         whole.unlink()
 
 
-def load_networks(directory, name, model_class, configs, dtype=None):
+def describe(network: keras.Model) -> dict:
+    """Returns what `config.json` keeps of a network, by which `load_networks` builds it again."""
+    config, name = own_config(network), DISCRIMINATORS.name_of(type(network))
+    is_chosen = isinstance(network, DiscriminatorBase) and name != _CHOSEN["discriminators"][2]
+    return {"class": name, **config} if is_chosen else config  # the default goes without saying
+
+
+def load_networks(
+    directory: pathlib.Path, name: str, configs: Sequence[Mapping], dtype: str | None = None
+) -> list[keras.Model]:
     """Builds the networks of one weights file, and reads their weights.
 
     The sizes in a configuration are held against the file before memory is taken for them, and the
@@ -64,8 +92,7 @@ def load_networks(directory, name, model_class, configs, dtype=None):
     Args:
         directory: A model directory.
         name: What the weights are called there, such as `"generator"`.
-        model_class: The class of the networks.
-        configs: The arguments of each, as JSON gives them.
+        configs: What `describe` gave of each.
         dtype: Keras dtype policy; float32 if `None`.
 
     Returns:
@@ -73,7 +100,8 @@ def load_networks(directory, name, model_class, configs, dtype=None):
 
     Raises:
         InputError: If there is no such file, if it is damaged or holds other weights than the
-            configurations describe, or values that are not finite.
+            configurations describe, or values that are not finite; or if a class that they name is
+            not known, or code of a module that was not allowed.
     """
     path = directory / weights_name(name)
     if not path.is_file():
@@ -82,61 +110,63 @@ def load_networks(directory, name, model_class, configs, dtype=None):
             "Copy the whole model directory."
         )
     try:
-        left = check_weights_file(path)
+        num_arrays, num_values = check_weights_file(path)
     except InputError as error:
         raise _other_weights(path, name, error) from error
     models = []
     for config in configs:
-        model, least = _build(directory, model_class, config, left, dtype)
-        left -= least
-        if model is None:
-            raise _other_weights(path, name, "it has too few values")
-        models.append(model)
-    if name == "discriminators":
-        _load_weights(Together(models), path, name)
-    else:
-        _load_weights(models[0], path, name)
+        models.append(_build(directory, name, config, num_arrays, num_values, dtype))
+        num_values -= count_values(models[-1])
+    _load_weights(Together(models) if name == "discriminators" else models[0], path, name)
     return models
 
 
-def _build(directory, model_class, config, num_values, dtype):
-    """A built network, and the values it takes at least; no network if there are fewer."""
+def _build(directory, name, config, num_arrays, num_values, dtype):
+    """A built network, of no more layers and weights than there are arrays and values."""
+    if not isinstance(config, dict):
+        config = {"": config}  # no argument of any network
+    found = _CLASSES.get(name)
+    chosen = _chosen_class(directory, name, config) if name in _CHOSEN else found
+    found = found or chosen
+
+    def make():
+        options = dict(config)
+        if name not in _CLASSES:
+            options.pop("class", None)
+        unknown = [option for option in options if option not in options_of(found)]
+        if unknown:
+            raise InputError(f"an unknown option {unknown[0][:40]!r}")
+        return found(**options, dtype=dtype or "float32")
+
     try:
-        if not isinstance(config, dict):
-            raise InputError(f"a {type(config).__name__} is no configuration")
-        _check_options(model_class, config)
-        least = least_values(model_class.__name__, config)
-        if least > num_values:
-            return None, least
-        model = model_class(**config, dtype=dtype or "float32")
-        with without_initial_values():  # they would be replaced at once
-            model.build()
+        check_sizes(config, num_arrays)
+        if chosen.__module__.partition(".")[0] == _PACKAGE:
+            return build_within(make, num_values)
+        model = make()  # a module that the user allowed may do in it what it likes
+        model.build()
+        return model
+    except TooLarge as error:
+        raise _other_weights(directory / weights_name(name), name, error) from error
     except Exception as error:  # Keras and its backends raise many kinds
         raise InputError(
-            f"{directory / 'config.json'} does not describe a {model_class.__name__} that this "
+            f"{directory / 'config.json'} does not describe a {found.__name__} that this "
             f"version of dmgan_tf knows ({_reason(error)}). Update dmgan_tf, or copy the whole "
             "model directory again."
         ) from error
-    return model, least
 
 
-def _check_options(model_class, config):
-    """Lets the constructor's own arguments pass only.
-
-    What else Keras takes is not for a file to give: `inputs` and `outputs` would change the class
-    itself, for the rest of the process, into one that cannot be built.
-    """
-    parameters = inspect.signature(model_class.__init__).parameters.values()
-    known = {item.name for item in parameters if item.kind is item.POSITIONAL_OR_KEYWORD}
-    unknown = [name for name in config if name not in known or name == "self"]
-    if unknown:
-        raise InputError(f"an unknown option {unknown[0][:40]!r}")
+def _chosen_class(directory, name, config):
+    """The class that a configuration names of what may be chosen in a network."""
+    entry, registry, default = _CHOSEN[name]
+    try:
+        return registry.find(Choice.of(config.get(entry, default)).name)
+    except InputError as error:
+        raise InputError(f"{directory / 'config.json'} cannot be used. {error}") from error
 
 
 def _load_weights(model, path, name):
-    num_values = sum(math.prod(weight.shape) for weight in model.weights)
     try:
-        check_weights_file(path, len(model.weights), num_values)
+        check_weights_file(path, len(model.weights), count_values(model))
         model.load_weights(path)
     except Exception as error:  # of damaged files there are many kinds
         raise _other_weights(path, name, error) from error

@@ -1,10 +1,14 @@
 """The text encoder: a caption's words and its sentence as vectors."""
 
+from collections.abc import Mapping
+
 import keras
-from keras import initializers, layers, ops
+from keras import layers, ops
 
 from dmgan_tf.errors import InputError
 from dmgan_tf.layers.dropout import Dropout
+from dmgan_tf.layers.word_embedding import WordEmbedding
+from dmgan_tf.registry.catalogue import WORD_EMBEDDINGS
 
 
 @keras.saving.register_keras_serializable(package="dmgan_tf")
@@ -21,8 +25,10 @@ class TextEncoder(keras.Model):
     Args:
         vocabulary_size: Number of ids, the padding's 0 included.
         word_dim: Size of a word feature and of the sentence embedding (N_w); even.
-        embedding_dim: Size of the learned embedding of a word.
+        embedding_dim: Size of the embedding of a word.
         dropout: Share of the embedding that is dropped in training, in [0, 1).
+        word_embedding: What embeds words: a registered name, `module:Class`, such a name with
+            options, see `registry`, or a `WordEmbedding`.
 
     Call arguments:
         token_ids: Int32 tensor `(batch, words)`; 0 is padding, on the right.
@@ -33,26 +39,28 @@ class TextEncoder(keras.Model):
         `sentence_embedding`, `(batch, word_dim)`.
 
     Raises:
-        InputError: If `word_dim` is odd.
+        InputError: If `word_dim` is odd or `word_embedding` unknown.
     """
 
-    def __init__(self, vocabulary_size, word_dim=256, embedding_dim=300, dropout=0.5, **kwargs):
+    def __init__(
+        self,
+        vocabulary_size: int,
+        word_dim: int = 256,
+        embedding_dim: int = 300,
+        dropout: float = 0.5,
+        word_embedding: str | Mapping | WordEmbedding = "learned",
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         if word_dim % 2:
             raise InputError(
                 "word_dim holds two directions of equal size, so it must be even. "
                 f"Received: word_dim={word_dim}."
             )
-        self.vocabulary_size = vocabulary_size
-        self.word_dim = word_dim
-        self.embedding_dim = embedding_dim
-        self.dropout_rate = dropout
-        self.embedding = layers.Embedding(
-            vocabulary_size,
-            embedding_dim,
-            embeddings_initializer=initializers.RandomUniform(-0.1, 0.1),
-            dtype=self.dtype_policy,
-            name="embedding",
+        # === Layers ===
+        sizes = {"vocabulary_size": vocabulary_size, "embedding_dim": embedding_dim}
+        self.embedding = WORD_EMBEDDINGS.make(
+            word_embedding, sizes, dtype=self.dtype_policy, name="embedding"
         )
         self.dropout = Dropout(dropout, dtype=self.dtype_policy, name="dropout")
         self.recurrence = layers.Bidirectional(
@@ -62,6 +70,11 @@ class TextEncoder(keras.Model):
             dtype=self.dtype_policy,
             name="recurrence",
         )
+        # === Config ===
+        self.vocabulary_size = vocabulary_size
+        self.word_dim = word_dim
+        self.embedding_dim = embedding_dim
+        self.dropout_rate = dropout
 
     def build(self, input_shape=None):
         self.embedding.build((None, None))
@@ -79,10 +92,13 @@ class TextEncoder(keras.Model):
         }
 
     def get_config(self):
-        return {
+        sizes = {"vocabulary_size": self.vocabulary_size, "embedding_dim": self.embedding_dim}
+        config = {
             **super().get_config(),
-            "vocabulary_size": self.vocabulary_size,
+            **sizes,
             "word_dim": self.word_dim,
-            "embedding_dim": self.embedding_dim,
             "dropout": self.dropout_rate,
         }
+        embedding = WORD_EMBEDDINGS.describe_briefly(self.embedding, sizes)
+        # Versions before there was a choice read what the default wrote.
+        return config if embedding == "learned" else {**config, "word_embedding": embedding}

@@ -1,12 +1,14 @@
 """`DMGANTextToImage`: what a user loads and calls."""
 
 import numbers
+import os
 from collections.abc import Iterable, Sequence
 
 import keras
 import numpy as np
 
 from dmgan_tf.errors import InputError
+from dmgan_tf.models.generator import generator_inputs
 from dmgan_tf.models.model_directory import load_model_directory, save_model_directory
 from dmgan_tf.text.tokenizer import Tokenizer
 
@@ -76,7 +78,12 @@ class DMGANTextToImage:
         return self._tokenizer
 
     @classmethod
-    def from_preset(cls, preset, dtype=None):
+    def from_preset(
+        cls,
+        preset: str | os.PathLike,
+        dtype: str | None = None,
+        allow_modules: Sequence[str] = (),
+    ) -> "DMGANTextToImage":
         """Loads a model.
 
         Args:
@@ -84,15 +91,14 @@ class DMGANTextToImage:
                 package, such as `"emoji_128"`, or the handle of one on a hub, `"hf://USER/MODEL"`
                 or `"kaggle://USER/MODEL/keras/VARIATION"`.
             dtype: Keras dtype policy, such as `"mixed_bfloat16"`; float32 if `None`.
-
-        Returns:
-            A `DMGANTextToImage`.
+            allow_modules: Modules outside the package whose code a model may run, if it names
+                classes of them; a downloaded model runs no other.
 
         Raises:
-            InputError: If there is no such model, or it cannot be fetched, is damaged, or has no
-                generator.
+            InputError: If there is no such model, or it cannot be fetched, is damaged, has no
+                generator, or names code of a module that is not allowed.
         """
-        components = load_model_directory(preset, dtype=dtype)
+        components = load_model_directory(preset, dtype, allow_modules)
         if components.generator is None:
             raise InputError(
                 f"{preset} holds no generator (a DAMSM's model directory has encoders only). "
@@ -220,13 +226,7 @@ class DMGANTextToImage:
         rows = range(first_row, first_row + len(token_ids))
         noise, condition_noise = noise_rows(self.generator, seed, rows)
         return self.generator.predict_on_batch(
-            {
-                "noise": noise,
-                "condition_noise": condition_noise,
-                "word_features": encoded["word_features"],
-                "sentence_embedding": encoded["sentence_embedding"],
-                "padding_mask": token_ids != 0,
-            }
+            generator_inputs(encoded, token_ids, noise, condition_noise)
         )
 
 

@@ -23,7 +23,7 @@ _HALF_PRECISION = 2.0**-11  # of float16: the largest error of rounding, of a va
 
 def check_weights_file(
     path: str | os.PathLike, num_arrays: int | None = None, num_values: int | None = None
-) -> int:
+) -> tuple[int, int]:
     """Refuses an HDF5 file that is damaged, or holds anything but arrays of numbers of its own.
 
     Args:
@@ -32,7 +32,7 @@ def check_weights_file(
         num_values: How many values they have together at most; None for what the file can store.
 
     Returns:
-        How many values all weights have together.
+        How many arrays of weights there are, and how many values they have together.
 
     Raises:
         InputError: If the file cannot be read as HDF5, has more arrays or values, or has a link, an
@@ -59,7 +59,7 @@ def check_weights_file(
             f"Expected weights and nothing else in {path}. Received: {problem}. Copy the file "
             "again, from where you trust it."
         )
-    return values
+    return arrays, values
 
 
 def halve_weights_file(source: str | os.PathLike, target: str | os.PathLike) -> None:

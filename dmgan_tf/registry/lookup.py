@@ -54,6 +54,23 @@ class Choice:
             ) from error
         return cls(name.strip(), options)
 
+    @classmethod
+    def of(cls, given: "str | Mapping | Choice") -> "Choice":
+        """Reads a text, as `parse`, or what `Registry.describe` gave.
+
+        Raises:
+            InputError: If it is neither, or no choice already.
+        """
+        if isinstance(given, str):
+            return cls.parse(given)
+        if isinstance(given, Mapping) and isinstance(given.get("class"), str):
+            return cls(given["class"], {k: v for k, v in given.items() if k != "class"})
+        if isinstance(given, cls):
+            return given
+        raise InputError(
+            f"Expected a class by its name, or with its options. Received: {str(given)[:80]}."
+        )
+
     def __str__(self):
         """The text that `parse` reads."""
         if not self.options:
@@ -116,7 +133,8 @@ class Registry:
             raise InputError(
                 f"Expected a model of this package's own classes. Received: one whose {self.kind} "
                 f"is {name}, code of another place, which does not run unless you allow it: read "
-                f"the module {module}, then give --allow_module={module}."
+                f"the module {module}, then give --allow_module={module} (in Python: "
+                f"allow_modules=[{module!r}])."
             )
         found = _attribute(self.kind, name)
         base = _attribute(self.kind, self.base)
@@ -137,8 +155,12 @@ class Registry:
         Raises:
             InputError: As `find`, or if the constructor does not take the arguments.
         """
-        found, given = self.find(choice.name), {**arguments, **choice.options}
+        found = self.find(choice.name)
+        given, taken = {**arguments, **choice.options}, options_of(found)
         try:
+            for name in choice.options:
+                if name not in taken:
+                    raise TypeError(f"it takes {', '.join(taken) or 'none'}")
             inspect.signature(found).bind(**given)
         except TypeError as error:
             raise InputError(
@@ -147,14 +169,39 @@ class Registry:
             ) from error
         return found(**given)
 
+    def make(self, given, offered: Mapping, **arguments):
+        """Returns an object of a class that is given in any way.
+
+        Args:
+            given: An object of this kind, which is returned as it is; or a class by its name, as a
+                `Choice` or as `describe` describes it.
+            offered: Arguments for those classes whose constructors take them.
+            **arguments: Arguments for all classes.
+
+        Raises:
+            InputError: As `create`.
+        """
+        if isinstance(given, _attribute(self.kind, self.base)):
+            return given
+        choice = Choice.of(given)
+        taken = options_of(self.find(choice.name))
+        offered = {name: value for name, value in offered.items() if name in taken}
+        return self.create(choice, **offered, **arguments)
+
     def name_of(self, found: type) -> str:
         """The registered name of a class, or its `module:Class`."""
         path = f"{found.__module__}:{found.__qualname__}"
         return next((name for name, place in self.classes.items() if place == path), path)
 
     def describe(self, thing) -> dict:
-        """What `config.json` and checkpoints keep: the class's name, and its `get_config()`."""
-        return {"class": self.name_of(type(thing)), **thing.get_config()}
+        """What `config.json` and checkpoints keep: the class's name and its own configuration."""
+        return {"class": self.name_of(type(thing)), **own_config(thing)}
+
+    def describe_briefly(self, thing, offered: Mapping) -> "str | dict":
+        """The name alone, where `make` gives the rest by what it is offered; else `describe`."""
+        description = self.describe(thing)
+        name = description.pop("class")
+        return name if description.items() <= offered.items() else {"class": name, **description}
 
     def restore(self, description: Mapping, **arguments):
         """An object from what `describe` gave.
@@ -166,8 +213,29 @@ class Registry:
         Raises:
             InputError: As `create`.
         """
-        options = dict(description)
-        return self.create(Choice(options.pop("class"), options), **arguments)
+        return self.create(Choice.of(description), **arguments)
+
+
+def own_config(thing) -> dict:
+    """Returns of `thing.get_config()` the arguments that `options_of` names."""
+    taken = options_of(type(thing))
+    return {name: value for name, value in thing.get_config().items() if name in taken}
+
+
+def options_of(found: type) -> list[str]:
+    """Names the arguments that a class and its bases take, but not those of a Keras class.
+
+    What every layer or model of Keras takes is not for a configuration to give: `inputs` and
+    `outputs` would change the class itself, for the rest of the process.
+    """
+    names = []
+    for base in found.__mro__:
+        if base.__module__.partition(".")[0] == "keras":
+            break
+        if "__init__" in vars(base) and base is not object:
+            _, *parameters = inspect.signature(base.__init__).parameters.values()
+            names += [p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    return names
 
 
 def allow_module(name: str) -> None:

@@ -1,5 +1,6 @@
 """The generator's blocks for inference, with batch normalisation folded in."""
 
+import keras
 import numpy as np
 import tensorflow as tf
 from keras import layers
@@ -19,7 +20,7 @@ class FoldedLayer(layers.Layer):
         super().__init__(**kwargs)
         self.compiled = compiled
 
-    def add_constant(self, value: np.ndarray):
+    def add_constant(self, value: np.ndarray) -> keras.Variable:
         """Returns a weight of the type that is computed with, so that no call has to convert it."""
         return self.add_weight(
             name="constant",
@@ -39,31 +40,31 @@ class FoldedLayer(layers.Layer):
         return [tuple(map(self.add_constant, half)) for half in halves]
 
 
-def convolve(inputs, kernel, bias, padding="SAME"):
-    """Returns a convolution with a bias, which TensorFlow runs as one operation."""
+def _convolve(inputs, kernel, bias, padding="SAME"):
+    """A convolution with a bias, which TensorFlow runs as one operation."""
     return tf.nn.bias_add(tf.nn.conv2d(inputs, kernel, 1, padding), bias)
 
 
-def gate(halves):
-    """Returns the GLU of halved values and gates; see `fold_normalization`."""
+def _gate(halves):
+    """The GLU of halved values and gates; see `fold_normalization`."""
     values, gates = halves
     return values * (1 + tf.tanh(gates))
 
 
-def interleave(phases):
-    """Returns one image from its pixels of each of `PHASES`, `(batch, height, width, channels)`."""
+def _interleave(phases):
+    """One image from its pixels of each of `PHASES`, `(batch, height, width, channels)`."""
     _, height, width, channels = phases[0].shape
     rows = [tf.stack(phases[first : first + 2], axis=3) for first in (0, 2)]
     return tf.reshape(tf.stack(rows, axis=2), (-1, 2 * height, 2 * width, channels))
 
 
-def gate_and_interleave(phases):
-    """Returns one image from the halves of its phases before their GLU."""
-    return interleave([gate(halves) for halves in phases])
+def _gate_and_interleave(phases):
+    """One image from the halves of its phases before their GLU."""
+    return _interleave([_gate(halves) for halves in phases])
 
 
-_compiled_gate = tf.function(gate, jit_compile=True, autograph=False)
-_compiled_gate_and_interleave = tf.function(gate_and_interleave, jit_compile=True, autograph=False)
+_compiled_gate = tf.function(_gate, jit_compile=True, autograph=False)
+_compiled_gate_and_interleave = tf.function(_gate_and_interleave, jit_compile=True, autograph=False)
 
 
 class FoldedUpsampling(FoldedLayer):
@@ -85,12 +86,12 @@ class FoldedUpsampling(FoldedLayer):
         kernel, bias = fold_normalization(block.convolution.kernel, block.normalization, gated=True)
         self.phases = [self.add_halves(part, bias) for part in phase_kernels(kernel)]
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
         phases = []
         for (row, column), halves in zip(PHASES, self.phases, strict=True):
             padding = ((0, 0), (1 - row, row), (1 - column, column), (0, 0))
-            phases.append([convolve(inputs, *half, padding) for half in halves])
-        return (_compiled_gate_and_interleave if self.compiled else gate_and_interleave)(phases)
+            phases.append([_convolve(inputs, *half, padding) for half in halves])
+        return (_compiled_gate_and_interleave if self.compiled else _gate_and_interleave)(phases)
 
 
 class FoldedResidual(FoldedLayer):
@@ -112,11 +113,13 @@ class FoldedResidual(FoldedLayer):
         second = fold_normalization(block.second_convolution.kernel, block.second_normalization)
         self.second = [self.add_constant(value) for value in second]
 
-    def call(self, inputs, half=None, training=False):
-        halves = [convolve(inputs if half is None else half, *weights) for weights in self.first]
-        gated = (_compiled_gate if self.compiled else gate)(halves)
+    def call(
+        self, inputs: tf.Tensor, half: tf.Tensor | None = None, training: bool = False
+    ) -> tf.Tensor:
+        halves = [_convolve(inputs if half is None else half, *weights) for weights in self.first]
+        gated = (_compiled_gate if self.compiled else _gate)(halves)
         # TensorFlow joins `add_n`, and not `+`, to the convolution.
-        return tf.add_n([convolve(gated, *self.second), inputs])
+        return tf.add_n([_convolve(gated, *self.second), inputs])
 
 
 class FoldedToImage(FoldedLayer):
@@ -136,6 +139,6 @@ class FoldedToImage(FoldedLayer):
         super().__init__(**kwargs)
         self.kernel = self.add_constant(block_kernel(convolution.kernel))
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         blocks = tf.nn.conv2d(inputs, self.kernel, 2, ((0, 0), (1, 1), (1, 1), (0, 0)))
-        return interleave(tf.split(blocks, 4, axis=-1))
+        return _interleave(tf.split(blocks, 4, axis=-1))

@@ -3,6 +3,7 @@
 All of it is exact algebra on the weights, done once, in float64.
 """
 
+import keras
 import numpy as np
 
 from dmgan_tf.layers.normalization import BatchNorm
@@ -15,7 +16,7 @@ PHASES = ((0, 0), (0, 1), (1, 0), (1, 1))  # the parities of an output pixel's r
 
 
 def fold_normalization(
-    kernel, normalization: BatchNorm, gated: bool = False
+    kernel: keras.Variable, normalization: BatchNorm, gated: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
     """Returns a kernel and a bias that do what a kernel and batch normalisation do in inference.
 
@@ -60,7 +61,7 @@ def phase_kernels(kernel: np.ndarray) -> list[np.ndarray]:
     ]
 
 
-def block_kernel(kernel) -> np.ndarray:
+def block_kernel(kernel: keras.Variable) -> np.ndarray:
     """Returns the 4x4 kernel that computes each 2x2 block of a 3x3 kernel's outputs at once.
 
     Processors compute 12 filters nearly as quickly as 3.

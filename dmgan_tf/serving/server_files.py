@@ -7,7 +7,7 @@ _BATCH_TIMEOUT = 5_000  # microseconds to wait for company; a picture takes far 
 
 
 def models_config(name: str) -> str:
-    """A `ModelServerConfig` in text format: the newest version of one model.
+    """Returns a `ModelServerConfig` in text format: the newest version of one model.
 
     Args:
         name: The model's name, and that of its directory below `/models` in the container.
@@ -25,7 +25,7 @@ model_config_list {{
 
 
 def batching_parameters(batch_sizes: Sequence[int]) -> str:
-    """`BatchingParameters` in text format.
+    """Returns `BatchingParameters` in text format.
 
     Args:
         batch_sizes: What the server rounds a batch up to, ascending; the last is the largest.
@@ -42,7 +42,7 @@ num_batch_threads {{ value: 2 }}
 
 
 def readme(name: str, record: dict, caption: str) -> str:
-    """The README of an export, Markdown.
+    """Returns the README of an export, Markdown.
 
     Args:
         name: The model's name on the server.

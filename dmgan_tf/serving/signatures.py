@@ -4,6 +4,9 @@ import functools
 
 import tensorflow as tf
 
+from dmgan_tf.models.generator import generator_inputs
+from dmgan_tf.models.text_to_image import DMGANTextToImage
+
 _SHOWN_WORDS = 5  # of the vocabulary, in an error message
 _SEED_BUCKETS = 2**63 - 1  # every seed that an int64 holds, but for the negative ones
 
@@ -23,13 +26,13 @@ class Signatures:
     `DMGANTextToImage.generate` draws, would take a thousand sequential steps in a graph.
 
     Args:
-        model: A `DMGANTextToImage` with text encoder and vocabulary.
+        model: With text encoder and vocabulary.
 
     Raises:
         InputError: If the model has no text encoder or no vocabulary.
     """
 
-    def __init__(self, model):
+    def __init__(self, model: DMGANTextToImage):
         self.tokenizer = model.tokenizer
         self.table = self.tokenizer.table
         self.text_encoder = model.text_encoder
@@ -66,26 +69,28 @@ class Signatures:
             "tokenize": (self.tokenize, [CAPTIONS]),
         }
 
-    def generate(self, captions):
-        """`images`, uint8 `(batch, height, width, 3)`; the seed is of the caption's words."""
+    def generate(self, captions: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Gives `images`, uint8 `(batch, height, width, 3)`; the seed is of the caption's words."""
         token_ids = self._token_ids(captions)
         return {"images": self._draw(token_ids, self._seeds_of(token_ids))}
 
-    def generate_png(self, captions):
-        """`image_bytes`, string `(batch,)`: the pictures of `generate` as PNG files."""
+    def generate_png(self, captions: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Gives `image_bytes`, string `(batch,)`: the pictures of `generate` as PNG files."""
         return {"image_bytes": tf.io.encode_png(self.generate(captions)["images"])}
 
-    def generate_with_seed(self, captions, seed):
-        """`images` as `generate` gives them, with the noise of `seed`, int64 `(batch,)`."""
+    def generate_with_seed(self, captions: tf.Tensor, seed: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Gives `images` as `generate` gives them, with the noise of `seed`, int64 `(batch,)`."""
         token_ids = self._token_ids(captions)
         return {"images": self._draw(token_ids, _same_rows(captions, seed=seed))}
 
-    def generate_png_with_seed(self, captions, seed):
-        """`image_bytes`: the pictures of `generate_with_seed` as PNG files."""
+    def generate_png_with_seed(self, captions: tf.Tensor, seed: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Gives `image_bytes`: the pictures of `generate_with_seed` as PNG files."""
         return {"image_bytes": tf.io.encode_png(self.generate_with_seed(captions, seed)["images"])}
 
-    def generate_with_noise(self, captions, noise, condition_noise):
-        """Everything that the generator shows of noise that the client chose.
+    def generate_with_noise(
+        self, captions: tf.Tensor, noise: tf.Tensor, condition_noise: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        """Gives everything that the generator shows of noise that the client chose.
 
         Returns:
             Dict of `images_SIZE`, float32 in [-1, 1], one a stage; `attention_scores_SIZE`,
@@ -105,8 +110,8 @@ class Signatures:
             outputs[f"attention_scores_{size}"] = scores
         return {**outputs, "token_ids": token_ids, "words": self._words_of(token_ids)}
 
-    def tokenize(self, captions):
-        """`token_ids` and `words` as `generate_with_noise` gives them; never an error."""
+    def tokenize(self, captions: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Gives `token_ids` and `words` as `generate_with_noise` gives them; never an error."""
         with tf.device("CPU"):
             token_ids = self.tokenizer.in_graph(captions).to_tensor()
         return {"token_ids": token_ids, "words": self._words_of(token_ids)}
@@ -146,19 +151,13 @@ class Signatures:
 
     def _call_networks(self, token_ids, noise, condition_noise):
         encoded = self.text_encoder(token_ids, training=False)
-        inputs = {
-            "noise": noise,
-            "condition_noise": condition_noise,
-            "word_features": encoded["word_features"],
-            "sentence_embedding": encoded["sentence_embedding"],
-            "padding_mask": tf.not_equal(token_ids, 0),
-        }
+        inputs = generator_inputs(encoded, token_ids, noise, condition_noise)
         outputs = self.generator(inputs, training=False)
         return {name: outputs[name] for name in ("images", "attention_scores")}
 
 
-def noise_of_seeds(seeds, size):
-    """Standard normal noise, each row from its own seed alone.
+def noise_of_seeds(seeds: tf.Tensor, size: int) -> tf.Tensor:
+    """Draws standard normal noise, each row from its own seed alone.
 
     Args:
         seeds: int64 tensor `(batch,)`.
@@ -176,8 +175,8 @@ def noise_of_seeds(seeds, size):
     )
 
 
-def to_uint8(images):
-    """Images in [-1, 1] as uint8, rounded as `DMGANTextToImage.generate` rounds them."""
+def to_uint8(images: tf.Tensor) -> tf.Tensor:
+    """Returns images in [-1, 1] as uint8, rounded as `DMGANTextToImage.generate` rounds them."""
     return tf.cast(tf.clip_by_value(tf.round((images + 1) * 127.5), 0, 255), tf.uint8)
 
 

@@ -11,7 +11,7 @@ LARGEST_VERSION = 2**63 - 1  # a server holds versions as int64
 
 
 def new_version_directory(output: str | os.PathLike, version: int | None = None) -> pathlib.Path:
-    """The directory of a version that is not there yet; nothing is made.
+    """Returns the directory of a version that is not there yet; nothing is made.
 
     Args:
         output: Directory of all versions of one model; its name is the model's on the server.

@@ -24,7 +24,7 @@ _LENGTH_DELIMITED = 2  # the wire type of strings and messages
 
 
 def prediction_log(model_name: str, signature_name: str, inputs: Mapping[str, object]) -> bytes:
-    """One `PredictionLog` of a predict request, as bytes.
+    """Returns one `PredictionLog` of a predict request, as bytes.
 
     Reference:
         Protocol Buffers, Encoding; tensorflow_serving/apis/prediction_log.proto.

@@ -3,6 +3,7 @@
 import functools
 import logging
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -95,7 +96,7 @@ class Tokenizer:
             row[: len(ids)] = ids
         return token_ids
 
-    def in_graph(self, captions):
+    def in_graph(self, captions: Any) -> Any:
         """Returns the ids of several captions, computed by TensorFlow ops.
 
         Args:
@@ -115,7 +116,7 @@ class Tokenizer:
         return tf.ragged.boolean_mask(ids, ids > 0)
 
     @functools.cached_property
-    def table(self):
+    def table(self) -> Any:
         """The lookup table of `in_graph`; an exported model must hold on to it."""
         import tensorflow as tf
 
@@ -152,5 +153,5 @@ def _some(words: list[str]) -> str:
 
 
 def shortened(text: str) -> str:
-    """The beginning of a text, for a message that has to stay readable."""
+    """Returns the beginning of a text, for a message that has to stay readable."""
     return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 3]}..."

@@ -44,7 +44,7 @@ class Vocabulary:
                     f"Expected the word with id {index} to be text on one line. Received: "
                     f"{_shown(word)}."
                 )
-            if not word.isprintable() and not _is_unicode(word):
+            if word.encode("utf-8", "ignore").decode("utf-8") != word:
                 raise InputError(
                     f"Expected the word with id {index} to be Unicode text. Received: "
                     f"{_shown(word)}, half of a pair of code units."
@@ -134,15 +134,6 @@ class Vocabulary:
 def _shown(word) -> str:
     """A word as a message of one line holds it; a file may give one of any length."""
     return repr(word) if not isinstance(word, str) or len(word) <= 40 else f"{word[:40]!r}..."
-
-
-def _is_unicode(word: str) -> bool:
-    """Whether a file in UTF-8 can hold the word; halves of surrogate pairs it cannot."""
-    try:
-        word.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def check_same_vocabulary(a: Vocabulary, a_name: str, b: Vocabulary, b_name: str) -> None:

@@ -1,7 +1,7 @@
 """A whole run of DAMSM pretraining: data in, a model directory out."""
 
 import dataclasses
-import logging
+import os
 import pathlib
 
 import keras
@@ -11,12 +11,11 @@ from dmgan_tf.data.readable import reading, scan_split
 from dmgan_tf.data.records import load_dataset_info
 from dmgan_tf.data.splits import held_out_split
 from dmgan_tf.errors import InputError
-from dmgan_tf.models.image_encoder import ImageEncoder
+from dmgan_tf.models.building import build_image_encoder, build_text_encoder
 from dmgan_tf.models.model_card import About
 from dmgan_tf.models.model_directory import load_inception_directory, save_model_directory
-from dmgan_tf.models.text_encoder import TextEncoder
 from dmgan_tf.text.tokenizer import Tokenizer
-from dmgan_tf.training.config import RunSettings
+from dmgan_tf.training.config import PretrainingConfig, RunSettings
 from dmgan_tf.training.damsm import DAMSM, GAMMAS
 from dmgan_tf.training.optimizer import EpochDecay, adam
 from dmgan_tf.training.retrieval_validation import RetrievalValidation
@@ -43,25 +42,22 @@ class PretrainingResult:
 
 
 def pretrain_damsm(
-    config,
-    data,
-    run,
-    resume=False,
-    flags_text="",
-    settings=RunSettings(),  # noqa: B008  frozen
-):
+    config: PretrainingConfig,
+    data: str | os.PathLike,
+    run: str | os.PathLike,
+    resume: bool = False,
+    flags_text: str = "",
+    settings: RunSettings = RunSettings(),  # noqa: B008  frozen
+) -> PretrainingResult:
     """Trains a text encoder and an image encoder on a prepared data set.
 
     Args:
-        config: A `PretrainingConfig`.
+        config: What is trained, and how.
         data: The data directory that `prepare_data` made.
         run: The run directory: checkpoints, TensorBoard logs, and `model/`, always current.
         resume: Whether to continue a run that stands there.
         flags_text: Flags to keep in the run directory, one a line.
-        settings: The `RunSettings`: how the run is saved and looked after.
-
-    Returns:
-        A `PretrainingResult`.
+        settings: How the run is saved and looked after.
 
     Raises:
         InputError: If the data or the run directory cannot be used.
@@ -80,6 +76,8 @@ def pretrain_damsm(
             scan_split(info, split, 0.0)  # told of now, not after the first epoch
         with session.building():
             damsm = build_damsm(config, len(vocabulary), image_size)
+            if session.is_new:
+                damsm.text_encoder.embedding.start_from(vocabulary.words)
             decay = EpochDecay(config.learning_rate, steps, config.learning_rate_decay)
             damsm.compile(adam(decay, config.precision))
         session.restore(damsm, training_state(damsm), steps)
@@ -123,50 +121,22 @@ def pretrain_damsm(
         return PretrainingResult(str(session.directory.model), accuracy, chance, split)
 
 
-def build_damsm(config, vocabulary_size, image_size):
-    """Makes the two encoders and the `DAMSM` around them; call it in the strategy's scope.
+def build_damsm(config: PretrainingConfig, vocabulary_size: int, image_size: int) -> DAMSM:
+    """Makes the two encoders and the built `DAMSM` around them; call it in the strategy's scope.
 
     Args:
-        config: A `PretrainingConfig`.
+        config: What they are made by.
         vocabulary_size: Number of ids, the padding's included.
         image_size: Size of the images in pixels.
-
-    Returns:
-        A built `DAMSM`.
 
     Raises:
         InputError: If `image_weights` hold no Inception.
     """
-    dtype = config.dtype_policy
-    needs_weights = config.image_backbone == "inception_v3" and not config.image_weights
-    if needs_weights:
-        logging.warning(
-            "inception_v3 has no weights (--image_weights): a frozen backbone that was never "
-            "trained teaches nothing, so it trains from nothing here, which takes much data and a "
-            "GPU. Use --image_backbone=small_cnn, or ImageNet weights."
-        )
     inception = _load_image_weights(config.image_weights) if config.image_weights else None
-    text_encoder = TextEncoder(
-        vocabulary_size, config.word_dim, config.embedding_dim, config.dropout, dtype=dtype
-    )
-    image_encoder = ImageEncoder(
-        config.word_dim,
-        config.image_backbone,
-        channels=config.backbone_channels,
-        input_size=config.encoder_input_size,
-        freeze_backbone=False if needs_weights else None,
-        inception_variant=inception.variant if inception else "torchvision",
-        dtype=dtype,
-    )
+    text_encoder = build_text_encoder(config, vocabulary_size)
+    image_encoder = build_image_encoder(config, inception)
     gammas = {name: getattr(config, name) for name in GAMMAS}
-    damsm = DAMSM(text_encoder, image_encoder, image_size, negatives=config.negatives, **gammas)
-    if inception:
-        pairs = zip(
-            image_encoder.backbone.convolution_units(), inception.convolution_units(), strict=True
-        )
-        for (_, ours), (_, loaded) in pairs:
-            ours.set_weights(loaded.get_weights())
-    return damsm
+    return DAMSM(text_encoder, image_encoder, image_size, negatives=config.negatives, **gammas)
 
 
 def _load_image_weights(directory):
@@ -179,8 +149,8 @@ def _load_image_weights(directory):
     return load_inception_directory(directory)
 
 
-def training_state(damsm):
-    """Everything that the next step depends on; dropout's seeds are among the variables."""
+def training_state(damsm: DAMSM) -> dict:
+    """Returns everything that the next step depends on; dropout's seeds are among the variables."""
     return {
         **named_variables("text_encoder", damsm.text_encoder.variables),
         **named_variables("image_encoder", damsm.image_encoder.variables),

@@ -7,8 +7,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from dmgan_tf.layers.spectral import SpectralConv2D
 from dmgan_tf.losses import Objective, conditioning_divergence
+from dmgan_tf.models.generator import generator_inputs
 from dmgan_tf.registry.catalogue import OBJECTIVES
 from dmgan_tf.training.damsm import gathered_matching_losses
 from dmgan_tf.training.differentiable_augmentation import augment
@@ -148,14 +148,8 @@ class DMGAN(ReplicatedModel):
 
     def _draw(self, text, token_ids):
         """The generator's outputs for this replica's captions."""
-        noise, condition_noise = self._draw_noise(tf.shape(token_ids)[0])
-        inputs = {
-            "noise": noise,
-            "condition_noise": condition_noise,
-            "padding_mask": token_ids != 0,
-            **text,
-        }
-        return self.generator(inputs, training=True)
+        noise = self._draw_noise(tf.shape(token_ids)[0])
+        return self.generator(generator_inputs(text, token_ids, *noise), training=True)
 
     def _generator_loss(self, drawn, text, batch):
         """What the generator minimises, its terms, and the last image as two of them see it.
@@ -215,7 +209,9 @@ class DMGAN(ReplicatedModel):
             logs |= {f"{name}_{kind}": value for kind, value in probabilities.items()}
         outcome = step.make(gradients, losses)
         for name, network in networks.items():
-            logs |= {f"{name}_sigma_{key}": value for key, value in _singular_values(network)}
+            logs |= {
+                f"{name}_sigma_{key}": value for key, value in network.singular_values().items()
+            }
         return {**losses, **logs, **outcome.norms, "discriminators_bad_steps": outcome.is_bad}
 
     def _discriminator_loss(self, discriminator, real_images, generated_images, sentences):
@@ -290,13 +286,6 @@ def gradient_of(function: Callable[[Any], tf.Tensor], inputs: Any) -> Any:
 
 def _probability(logits):
     return tf.reduce_mean(tf.sigmoid(logits))
-
-
-def _singular_values(network):
-    """The largest one of each spectrally normalised layer, as it now is, by its block's name."""
-    for layer in network._flatten_layers():
-        if isinstance(getattr(layer, "convolution", None), SpectralConv2D):
-            yield layer.name, layer.convolution.largest_singular_value()
 
 
 def _mismatched_sentences(sentences):

@@ -2,6 +2,8 @@
 
 import dataclasses
 import functools
+import os
+from collections.abc import Sequence
 
 import keras
 
@@ -10,18 +12,23 @@ from dmgan_tf.data.records import load_dataset_info
 from dmgan_tf.data.splits import held_out_split
 from dmgan_tf.errors import InputError
 from dmgan_tf.models.building import build_discriminators, build_generator
-from dmgan_tf.models.model_directory import find_model_directory, load_model_directory
+from dmgan_tf.models.model_directory import (
+    check_replaceable,
+    find_model_directory,
+    load_model_directory,
+)
 from dmgan_tf.registry.catalogue import OBJECTIVES
 from dmgan_tf.registry.lookup import Choice
 from dmgan_tf.text.tokenizer import Tokenizer
 from dmgan_tf.text.vocabulary import check_same_vocabulary
-from dmgan_tf.training.config import RunSettings
+from dmgan_tf.training.config import DMGANConfig, EvaluationSettings, RunSettings
 from dmgan_tf.training.damsm import GAMMAS
 from dmgan_tf.training.dmgan import DMGAN
+from dmgan_tf.training.evaluation_history import EvaluationHistory
 from dmgan_tf.training.optimizer import adam
 from dmgan_tf.training.periodic_evaluation import LOGS as EVALUATION_LOGS
-from dmgan_tf.training.periodic_evaluation import ValidationScorer, periodic_evaluation
-from dmgan_tf.training.samples import CurrentModel, SampleSheets, model_card
+from dmgan_tf.training.periodic_evaluation import PeriodicEvaluation, ValidationScorer
+from dmgan_tf.training.samples import CurrentModel, SampleSheets
 from dmgan_tf.training.session.checkpoints import named_variables
 from dmgan_tf.training.session.session import Session
 from dmgan_tf.training.starting_point import start_from
@@ -48,23 +55,23 @@ class TrainingResult:
 
 
 def train_dmgan(
-    config,
-    data,
-    damsm,
-    run,
+    config: DMGANConfig,
+    data: str | os.PathLike,
+    damsm: str | os.PathLike,
+    run: str | os.PathLike,
     *,
-    init=None,
-    resume=False,
-    flags_text="",
-    sample_captions=(),
-    sample_every=None,
-    evaluation=None,
-    settings=RunSettings(),  # noqa: B008  frozen
-):
+    init: str | os.PathLike | None = None,
+    resume: bool = False,
+    flags_text: str = "",
+    sample_captions: Sequence[str] = (),
+    sample_every: int | None = None,
+    evaluation: EvaluationSettings | None = None,
+    settings: RunSettings = RunSettings(),  # noqa: B008  frozen
+) -> TrainingResult:
     """Trains a DM-GAN on a prepared data set.
 
     Args:
-        config: A `DMGANConfig`.
+        config: What is trained, and how.
         data: The data directory that `prepare_data` made.
         damsm: The run or model directory of a DAMSM that was trained with the data's vocabulary.
         run: The run directory: checkpoints, TensorBoard logs, samples, and `model/`, current at
@@ -76,12 +83,8 @@ def train_dmgan(
         flags_text: Flags to keep in the run directory, one a line.
         sample_captions: Captions of the sample sheets; captions of held-out images if empty.
         sample_every: Steps between two sample sheets, besides one an epoch.
-        evaluation: `EvaluationSettings`, to score the model every few epochs and keep the best one
-            in `best/`; None for neither.
-        settings: The `RunSettings`: how the run is saved and looked after.
-
-    Returns:
-        A `TrainingResult`.
+        evaluation: How to score the model every few epochs, to keep the best one in `best/`.
+        settings: How the run is saved and looked after.
 
     Raises:
         InputError: If data, DAMSM or run directory cannot be used, or do not belong together.
@@ -98,7 +101,7 @@ def train_dmgan(
         # Before the long work of building, so that a wrong caption or directory is told of at once.
         Tokenizer(encoders.vocabulary).encode_batch(captions)
         if init is not None and session.is_new:
-            find_model_directory(init)  # what is not there is told of before networks are built
+            find_model_directory(init)
         scorer = None
         if evaluation is not None and session.is_chief:
             scorer = ValidationScorer(evaluation, info, config.image_sizes[-1], config.crop)
@@ -109,42 +112,50 @@ def train_dmgan(
             if init is not None and session.is_new:
                 start_from(dmgan, init, encoders.vocabulary)
         step = session.restore(dmgan, training_state(dmgan), steps)
-        current_model = CurrentModel(dmgan, config, encoders.vocabulary, encoders, init)
+        current_model = CurrentModel(dmgan, config, info, encoders, init)
         evaluator = None
         if scorer is not None:
-            evaluator = periodic_evaluation(
-                evaluation,
-                scorer,
-                current_model,
-                session.directory,
-                card=lambda entry: model_card(current_model, info, entry),
-                step=step,
-                epochs=config.epochs,
-            )
+            evaluator = _evaluator(evaluation, scorer, current_model, session)
         session.prepare()
         if evaluator is not None:
             evaluator.begin(step, steps)
 
         def save_model(epoch, logs):
             current_model.update()
-            current_model.save(session.directory.model, model_card(current_model, info))
+            current_model.save(session.directory.model)
 
         sheets = SampleSheets(
-            current_model, session.directory.samples, captions, sample_every, initial_step=step
+            current_model, session.directory.samples, captions, sample_every, step
         )
         at_epoch_end = [save_model, *([evaluator.keep] if evaluator else [])]
         session.fit(
             functools.partial(_dataset, config, data, encoders.vocabulary, readable),
             measuring=[evaluator] if evaluator else [],
-            finishing=[sheets, *map(_at_epoch_end, at_epoch_end)],
+            finishing=[
+                sheets,
+                *(keras.callbacks.LambdaCallback(on_epoch_end=work) for work in at_epoch_end),
+            ],
             metrics=_progress_metrics(config),
             epoch_metrics=_epoch_metrics(config),
         )
-        return _result(session.directory, evaluator)
+        model, samples = str(session.directory.model), str(session.directory.samples / "latest.png")
+        if evaluator is None:
+            return TrainingResult(model, samples)
+        best = str(session.directory.best)
+        return TrainingResult(model, samples, best, evaluator.history.best)
 
 
-def _at_epoch_end(function):
-    return keras.callbacks.LambdaCallback(on_epoch_end=function)
+def _evaluator(settings, scorer, current_model, session):
+    """The callback that scores and keeps the best model; refuses what stands in its place."""
+    directory = session.directory
+    check_replaceable(directory.best)
+    history = EvaluationHistory(
+        directory.evaluations, directory.best, scorer.comparison, session.step
+    )
+    scorer.bind(current_model.model)
+    epochs = session.config.epochs
+    save_best = functools.partial(current_model.save, directory.best)
+    return PeriodicEvaluation(scorer, current_model, history, save_best, settings.every, epochs)
 
 
 def _with_max_words(config, encoders):
@@ -152,15 +163,6 @@ def _with_max_words(config, encoders):
         return config
     max_words = encoders.extra.get("damsm", {}).get("max_words", DEFAULT_MAX_WORDS)
     return dataclasses.replace(config, max_words=max_words)
-
-
-def _result(directory, evaluator):
-    result = TrainingResult(str(directory.model), str(directory.samples / "latest.png"))
-    if evaluator is None:
-        return result
-    return dataclasses.replace(
-        result, best=str(directory.best), best_evaluation=evaluator.history.best
-    )
 
 
 def build_dmgan(config, encoders):
@@ -197,8 +199,8 @@ def build_dmgan(config, encoders):
     return dmgan
 
 
-def training_state(dmgan):
-    """Everything that the next training step depends on, by names stable between processes."""
+def training_state(dmgan: DMGAN) -> dict:
+    """Returns all that the next step depends on, by names that are stable between processes."""
     state = {
         **named_variables("generator", dmgan.generator.variables),
         **named_variables("average_generator", dmgan.average_generator.variables),

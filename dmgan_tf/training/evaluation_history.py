@@ -2,7 +2,9 @@
 
 import json
 import logging
+import os
 import pathlib
+from collections.abc import Mapping
 
 from dmgan_tf.errors import InputError
 from dmgan_tf.files.atomic import write_text
@@ -20,14 +22,20 @@ class EvaluationHistory:
     Args:
         path: The file, `evaluations.jsonl`; it need not exist.
         best_model: The model directory of the best one; it need not exist.
-        comparison: What scores must share to be compared: a dict of JSON values.
+        comparison: What scores must share to be compared, as JSON can hold it.
         step: The step that the run is at; entries of later steps are dropped.
 
     Raises:
         InputError: If the file holds something else.
     """
 
-    def __init__(self, path, best_model, comparison, step):
+    def __init__(
+        self,
+        path: str | os.PathLike,
+        best_model: str | os.PathLike,
+        comparison: Mapping,
+        step: int,
+    ):
         self.path = pathlib.Path(path)
         self._comparison = json.loads(json.dumps(comparison))  # as it will be read back
         everything = _read(self.path)
@@ -39,39 +47,30 @@ class EvaluationHistory:
         self._model_is_gone = self._best is None and bool(self._comparable())
 
     @property
-    def best(self):
-        """The evaluation of the model that is kept, a dict; None before the first."""
+    def best(self) -> dict | None:
+        """The evaluation of the model that is kept."""
         return self._best
 
-    def find(self, step):
-        """The evaluation of a step's model in this way, a dict; None if there was none."""
+    def find(self, step: int) -> dict | None:
+        """Returns the evaluation of a step's model in this way, if there was one."""
         return next((entry for entry in self._comparable() if entry["step"] == step), None)
 
-    def is_best(self, entry):
-        """Whether an evaluation is better than that of the model kept; the first is."""
+    def is_best(self, entry: Mapping) -> bool:
+        """Returns whether an evaluation is better than that of the model kept; the first is."""
         return self._best is None or entry["fid"] < self._best["fid"]
 
-    def entry(self, epoch, step, scores):
-        """What is kept of an evaluation.
-
-        Args:
-            epoch: How many epochs were done.
-            step: How many training steps were done.
-            scores: A dict of numbers, `"fid"` among them.
-
-        Returns:
-            A dict of JSON values.
-        """
+    def entry(self, epoch: int, step: int, scores: Mapping) -> dict:
+        """Returns what is kept of an evaluation after so many epochs and steps."""
         return {"epoch": epoch, "step": step, **scores, **self._comparison}
 
-    def add(self, entry):
+    def add(self, entry: dict) -> None:
         """Writes an evaluation into the file; the model of the best one is to be there before."""
         if self.is_best(entry):
             self._best = entry
         self._entries.append(entry)
         self._write()
 
-    def begin(self):
+    def begin(self) -> None:
         """Removes what was dropped from the file, and says what is not compared with, and why."""
         if self._num_dropped:
             self._write()
@@ -80,31 +79,26 @@ class EvaluationHistory:
                 self.path,
                 self._num_dropped,
             )
-        earlier = [entry for entry in self._entries if not self._compares(entry)]
-        if earlier and not self._comparable():
+        new = "A new comparison of models begins, since "
+        if self._entries and not self._comparable():
+            changed = [
+                f"{key} was {_short(self._entries[-1].get(key))}, is {_short(value)}"
+                for key, value in self._comparison.items()
+                if self._entries[-1].get(key) != value
+            ]
             logging.warning(
-                "A new comparison of models begins, since FIDs of %s do not compare with those to "
-                "come: %s.",
+                f"{new}FIDs of %s do not compare with those to come: %s.",
                 self.path,
-                ", ".join(self._differences(earlier[-1])),
+                ", ".join(changed),
             )
         if self._model_is_gone:
-            logging.warning(
-                "A new comparison of models begins, since the best one of %s is not kept beside it",
-                self.path,
-            )
+            logging.warning(f"{new}the best one of %s is not kept beside it", self.path)
 
     def _comparable(self):
-        return [entry for entry in self._entries if self._compares(entry)]
-
-    def _compares(self, entry):
-        return all(entry.get(key) == value for key, value in self._comparison.items())
-
-    def _differences(self, entry):
         return [
-            f"{key} was {_short(entry.get(key))}, is {_short(value)}"
-            for key, value in self._comparison.items()
-            if entry.get(key) != value
+            entry
+            for entry in self._entries
+            if all(entry.get(key) == value for key, value in self._comparison.items())
         ]
 
     def _write(self):

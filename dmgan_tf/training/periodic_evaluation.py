@@ -2,10 +2,12 @@
 
 import dataclasses
 import logging
+from collections.abc import Callable
 
 import keras
 import tensorflow as tf
 
+from dmgan_tf.data.records import DatasetInfo
 from dmgan_tf.data.stored import list_captions
 from dmgan_tf.errors import InputError
 from dmgan_tf.evaluate.captions import choose_captions
@@ -14,8 +16,10 @@ from dmgan_tf.evaluate.judges import judge_by_encoders
 from dmgan_tf.evaluate.networks import choose_networks
 from dmgan_tf.evaluate.replicas import OverReplicas
 from dmgan_tf.evaluate.scoring import Settings, measure_reference, score_images
-from dmgan_tf.models.model_directory import check_replaceable
-from dmgan_tf.training.evaluation_history import MODEL_ENTRY, EvaluationHistory
+from dmgan_tf.models.text_to_image import DMGANTextToImage
+from dmgan_tf.training.config import EvaluationSettings
+from dmgan_tf.training.evaluation_history import EvaluationHistory
+from dmgan_tf.training.samples import CurrentModel
 
 SPLIT = "validation"
 LOGS = {"fid": "validation_fid", "r_precision": "validation_r_precision"}
@@ -29,8 +33,8 @@ class ValidationScorer:
     the long work of building.
 
     Args:
-        settings: An `EvaluationSettings`.
-        info: The data set's `DatasetInfo`.
+        settings: By what.
+        info: What is known of the data set.
         image_size: Pixels of the generated images.
         crop: Whether training crops, so that real images are compared with on that scale.
 
@@ -38,7 +42,9 @@ class ValidationScorer:
         InputError: If the data set has no validation split, or weights are missing.
     """
 
-    def __init__(self, settings, info, image_size, crop):
+    def __init__(
+        self, settings: EvaluationSettings, info: DatasetInfo, image_size: int, crop: bool
+    ):
         _check_split(info)
         # One device, whatever the strategy of training, as for the model that is drawn with.
         self._strategy = tf.distribute.get_strategy()
@@ -66,11 +72,11 @@ class ValidationScorer:
             "data_fingerprint": info.fingerprint,
         }
 
-    def bind(self, model):
+    def bind(self, model: DMGANTextToImage) -> None:
         """Makes ready to score a model, whose weights may change from then on.
 
         Args:
-            model: A `DMGANTextToImage` with the DAMSM that it is trained against, which judges.
+            model: With the DAMSM that it is trained against, which judges.
 
         Raises:
             InputError: If it knows no word of a caption, or the captions are of one class.
@@ -82,7 +88,7 @@ class ValidationScorer:
         self._judge = dataclasses.replace(judge, network=_TracedOnce(judge.network, self._strategy))
         self._images = GeneratedImages(model, self._plan, seed=self._seed, strategy=self._strategy)
 
-    def measure_reference(self):
+    def measure_reference(self) -> None:
         """Passes the real images through the network, once; needed before `score`."""
         self._references = measure_reference(
             self._real_images,
@@ -93,7 +99,7 @@ class ValidationScorer:
             show_progress=True,
         )
 
-    def score(self):
+    def score(self) -> dict[str, float]:
         """Draws the captions with the model as it is now, and scores the images.
 
         Returns:
@@ -122,15 +128,23 @@ class PeriodicEvaluation(keras.callbacks.Callback):
     an evaluation is written down when the run can go on from its step, never before.
 
     Args:
-        scorer: A `ValidationScorer`.
-        current_model: The `CurrentModel` of the run.
-        history: The run's `EvaluationHistory`.
+        scorer: What evaluates.
+        current_model: What is evaluated.
+        history: Where it is written down.
         save_best: Writes the best model; called with its evaluation, a dict.
         every: Epochs between two evaluations.
         epochs: Epochs of the whole run; the last one is always evaluated.
     """
 
-    def __init__(self, scorer, current_model, history, save_best, every, epochs):
+    def __init__(
+        self,
+        scorer: ValidationScorer,
+        current_model: CurrentModel,
+        history: EvaluationHistory,
+        save_best: Callable[[dict], None],
+        every: int,
+        epochs: int,
+    ):
         super().__init__()
         self.scorer = scorer
         self.current_model = current_model
@@ -140,7 +154,7 @@ class PeriodicEvaluation(keras.callbacks.Callback):
         self.epochs = epochs
         self._entry = None
 
-    def begin(self, step, steps_per_epoch):
+    def begin(self, step: int, steps_per_epoch: int) -> None:
         """Prepares for training, and makes up for an evaluation that an interruption prevented.
 
         Args:
@@ -181,7 +195,7 @@ class PeriodicEvaluation(keras.callbacks.Callback):
             entry = self._evaluate(epoch + 1)
         logs.update({log: entry[name] for name, log in LOGS.items()})
 
-    def keep(self, epoch=None, logs=None):
+    def keep(self, epoch: int | None = None, logs: dict | None = None) -> None:
         """Writes down the evaluation of this epoch, if there was one, and the model if best."""
         if self._entry is None:
             return
@@ -198,38 +212,6 @@ class PeriodicEvaluation(keras.callbacks.Callback):
         scores = self.scorer.score()
         self._entry = self.history.entry(epochs_done, self.current_model.step, scores)
         return self._entry
-
-
-def periodic_evaluation(settings, scorer, current_model, run_directory, *, card, step, epochs):
-    """Makes the `PeriodicEvaluation` of a run.
-
-    Args:
-        settings: The `EvaluationSettings`.
-        scorer: The `ValidationScorer` made of them.
-        current_model: The `CurrentModel` of the run.
-        run_directory: The `RunDirectory`.
-        card: Gives the model card of a model, from its evaluation.
-        step: Training steps done.
-        epochs: Epochs of the whole run.
-
-    Returns:
-        A `PeriodicEvaluation`.
-
-    Raises:
-        InputError: If something else than evaluations or a model stands at their places, or the
-            captions cannot be scored.
-    """
-    check_replaceable(run_directory.best)
-    history = EvaluationHistory(
-        run_directory.evaluations, run_directory.best, scorer.comparison, step
-    )
-
-    scorer.bind(current_model.model)
-
-    def save_best(entry):
-        current_model.save(run_directory.best, card(entry), **{MODEL_ENTRY: entry})
-
-    return PeriodicEvaluation(scorer, current_model, history, save_best, settings.every, epochs)
 
 
 class _TracedOnce:

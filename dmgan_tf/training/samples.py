@@ -2,14 +2,24 @@
 
 import copy
 import dataclasses
+import os
+import pathlib
+from collections.abc import Sequence
 
 import keras
 
+from dmgan_tf.data.records import DatasetInfo
 from dmgan_tf.figures.contact_sheet import contact_sheet, save_png
-from dmgan_tf.models import model_card as cards
 from dmgan_tf.models.building import build_generator
+from dmgan_tf.models.model_card import About
+from dmgan_tf.models.model_directory import ModelComponents
 from dmgan_tf.models.text_to_image import DMGANTextToImage
 from dmgan_tf.registry.catalogue import OBJECTIVES
+from dmgan_tf.training.config import DMGANConfig
+from dmgan_tf.training.dmgan import DMGAN
+from dmgan_tf.training.evaluation_history import MODEL_ENTRY
+
+_SAMPLES_PER_CAPTION = 4
 
 
 class CurrentModel:
@@ -17,17 +27,25 @@ class CurrentModel:
 
     Args:
         dmgan: The `DMGAN` in training.
-        config: Its `DMGANConfig`.
-        vocabulary: The text encoder's `Vocabulary`.
-        encoders: The DAMSM's `ModelComponents`, loaded outside the distribution strategy.
+        config: Its settings.
+        info: What is known of the data set of training.
+        encoders: The DAMSM's, loaded outside the distribution strategy.
         init: The model that training started from, if from one.
     """
 
-    def __init__(self, dmgan, config, vocabulary, encoders, init=None):
+    def __init__(
+        self,
+        dmgan: DMGAN,
+        config: DMGANConfig,
+        info: DatasetInfo,
+        encoders: ModelComponents,
+        init: str | os.PathLike | None = None,
+    ):
         self.dmgan = dmgan
         self.config = config
+        self.info = info
         self.model = DMGANTextToImage(
-            vocabulary,
+            encoders.vocabulary,
             encoders.text_encoder,
             # Drawn in float32, as users of the model directory will draw.
             build_generator(config, encoders.text_encoder.word_dim, dtype="float32"),
@@ -42,91 +60,60 @@ class CurrentModel:
             },
         )
 
-    def update(self):
+    def update(self) -> None:
         """Takes over the weights as they are now."""
         pairs = zip(self.model.generator.weights, self.dmgan.average_generator.weights, strict=True)
         for mine, average in pairs:
             mine.assign(keras.ops.convert_to_numpy(average))
 
     @property
-    def step(self):
+    def step(self) -> int:
         """How many training steps were taken."""
         return int(self.dmgan.steps_done.numpy())
 
-    def save(self, directory, readme, **entries):
-        """Writes a model directory, with further entries of its `config.json` if given."""
+    def save(self, directory: str | os.PathLike, evaluation: dict | None = None) -> None:
+        """Writes a model directory, with its model card.
+
+        Args:
+            directory: Where to.
+            evaluation: Its evaluation during training, for a model that was chosen by it, as
+                `EvaluationHistory.entry` makes it.
+        """
         model = copy.copy(self.model)
-        model.extra = {**model.extra, **entries}
-        model.save_to_preset(directory, readme=readme)
-
-
-def model_card(current_model, info, evaluation=None):
-    """The README.md of a trained model.
-
-    Args:
-        current_model: The `CurrentModel`.
-        info: The `DatasetInfo` of what it was trained on.
-        evaluation: Its evaluation during training, for a model that was chosen by it: a dict as
-            `EvaluationHistory.entry` makes it.
-
-    Returns:
-        Markdown.
-    """
-    model, config = current_model.model, current_model.config
-    chosen = ""
-    if evaluation is not None:
-        chosen = (
-            "- chosen after epoch {epoch} (step {step}) for the lowest FID of the run, {fid:.4g} "
-            "by {protocol}: {num_images} images of validation captions against {num_reference} "
-            "real ones; R-precision by the DAMSM of training {r_precision:.1f} % (chance "
-            "{r_precision_chance:.1f} %). These compare the epochs of a run, not papers.\n"
-        ).format(**evaluation)
-    about = cards.About(
-        data=f"{info.name}, {info.split('train').num_images} training images.",
-        training=(
-            f"- steps so far: {current_model.step}, batch {config.batch_size}\n"
-            f"- the generator's weights are their moving average of {config.ema_decay}"
-        ),
-        scores=chosen,
-    )
-    return cards.model_card(
-        model.vocabulary,
-        model.discriminators,
-        text_encoder=model.text_encoder,
-        generator=model.generator,
-        image_encoder=model.image_encoder,
-        extra=model.extra,
-        about=about,
-    )
+        if evaluation is not None:
+            model.extra = {**model.extra, MODEL_ENTRY: evaluation}
+        about = About(
+            data=f"{self.info.name}, {self.info.split('train').num_images} training images.",
+            training=f"- steps so far: {self.step}, batch {self.config.batch_size}\n"
+            f"- the generator's weights are their moving average of {self.config.ema_decay}",
+        )
+        model.save_to_preset(directory, about=about)
 
 
 class SampleSheets(keras.callbacks.Callback):
     """Draws the same captions with the same noise as training goes on.
 
     Args:
-        current_model: A `CurrentModel`.
+        current_model: What draws.
         directory: Where the sheets go, as `step-00000500.png`; `latest.png` is the newest.
-        captions: What to draw.
+        captions: What to draw, four times each.
         every: Steps between two sheets, besides one at the end of every epoch; None for none.
-        samples_per_caption: Images of each caption.
         initial_step: Steps that were taken before.
     """
 
     def __init__(
         self,
-        current_model,
-        directory,
-        captions,
-        every=None,
-        samples_per_caption=4,
-        initial_step=0,
+        current_model: CurrentModel,
+        directory: pathlib.Path,
+        captions: Sequence[str],
+        every: int | None = None,
+        initial_step: int = 0,
     ):
         super().__init__()
         self.current_model = current_model
         self.directory = directory
         self.captions = list(captions)
         self.every = every
-        self.samples_per_caption = samples_per_caption
         self.step = initial_step
 
     def on_train_begin(self, logs=None):
@@ -142,15 +129,15 @@ class SampleSheets(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         self.draw()
 
-    def draw(self):
+    def draw(self) -> pathlib.Path:
         """Draws a sheet of the model as it is now, and returns its path."""
         self.current_model.update()
-        repeated = [c for c in self.captions for _ in range(self.samples_per_caption)]
+        repeated = [caption for caption in self.captions for _ in range(_SAMPLES_PER_CAPTION)]
         images = self.current_model.model.generate(repeated, seed=0)
         sheet = contact_sheet(
             images,
             self.captions,
-            samples_per_caption=self.samples_per_caption,
+            samples_per_caption=_SAMPLES_PER_CAPTION,
             title=f"after {self.step} steps",
         )
         path = self._path()

@@ -1,18 +1,20 @@
 """Training that goes on from a model: a published one, or one of another data set."""
 
 import logging
+import os
 
 import keras
 
 from dmgan_tf.errors import InputError
 from dmgan_tf.models.model_directory import load_model_directory
-from dmgan_tf.text.vocabulary import check_same_vocabulary
+from dmgan_tf.text.vocabulary import Vocabulary, check_same_vocabulary
+from dmgan_tf.training.dmgan import DMGAN
 
 _logger = logging.getLogger(__name__)
 _MAY_DIFFER = ("name", "dtype", "trainable", "num_stages")
 
 
-def start_from(dmgan, directory, vocabulary):
+def start_from(dmgan: DMGAN, directory: str | os.PathLike, vocabulary: Vocabulary) -> None:
     """Gives a `DMGAN` the weights of a trained model; optimizers and steps begin anew.
 
     Discriminators that the model lacks, as published ones do, stay as they are. The number of
@@ -21,7 +23,7 @@ def start_from(dmgan, directory, vocabulary):
     first step on, though not colours.
 
     Args:
-        dmgan: The `DMGAN`.
+        dmgan: What is trained.
         directory: A run or model directory.
         vocabulary: The vocabulary of the DAMSM that training is held to.
 

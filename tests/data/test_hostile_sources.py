@@ -8,7 +8,6 @@ import sys
 import zlib
 
 import damaged_records as damaged
-import pytest
 from PIL import Image
 
 from dmgan_tf.data import pipeline, preparation, records, stored
@@ -142,8 +141,8 @@ def huge_images():
 # Prints the megabytes that the rest took beyond those of what is imported first.
 MEASURED = """
 import resource, sys
-from dmgan_tf.data import pipeline, preparation, records, scan
-from dmgan_tf.data.image_folder import read_image_folder
+from dmgan_tf.data import pipeline, preparation, readable, records
+from dmgan_tf.data.sources.image_folder import read_image_folder
 import tensorflow as tf
 tf.constant(1) + 1
 
@@ -156,54 +155,45 @@ print(peak() - before)
 """
 
 
-def megabytes(body, *arguments):
-    result = subprocess.run(
-        [sys.executable, "-c", MEASURED.format(body=body), *map(str, arguments)],
-        capture_output=True,
-        text=True,
-    )
-    assert result.returncode == 0, result.stderr
+BODY = """
+splits = read_image_folder(sys.argv[1], test_fraction=0.0)
+info = preparation.prepare(
+    splits, sys.argv[2], name="x", image_size=16, max_skipped_fraction=0.9, num_workers=4
+)
+assert info.skipped == {"too many pixels": 6}, info.skipped
 
-    return int(result.stdout)
+info = records.load_dataset_info(sys.argv[3])
+assert readable.scan_split(info, "train", 0.1).num_skipped == 4
+settings = {"image_sizes": (20,), "batch_size": 4, "num_steps": 10}
+tokenizer = pipeline.Tokenizer(info.vocabulary())
+dataset = pipeline.training_dataset(sys.argv[3], tokenizer=tokenizer, **settings)
+try:
+    with readable.reading(info):
+        list(dataset)
+except records.InputError as error:
+    assert "image of another size" in str(error), error
+else:
+    raise AssertionError("not noticed")
+"""
 
 
-def test_images_that_claim_30000_pixels_squared_do_not_take_the_memory(tmp_path):
+def test_what_claims_30000_pixels_squared_does_not_take_the_memory(tmp_path):
+    """Of images to prepare, and of records that are scanned, or trained on without a scan."""
     folder = tmp_path / "source"
     write_source(folder, ["red"])
     with open(folder / "metadata.jsonl", "a") as listing:
         for name, content in huge_images().items():
             (folder / name).write_bytes(content)
             listing.write(f'\n{{"file_name": "{name}", "text": "red"}}')
-    body = """
-splits = read_image_folder(sys.argv[1], test_fraction=0.0)
-info = preparation.prepare(
-    splits, sys.argv[2], name="x", image_size=16, max_skipped_fraction=0.9, num_workers=4
-)
-assert info.skipped == {"too many pixels": 6}, info.skipped
-"""
-    assert megabytes(body, folder, tmp_path / "out") < MOST_MEGABYTES
-
-
-@pytest.mark.parametrize("scanned", [True, False])
-def test_records_that_claim_30000_pixels_squared_do_not_take_the_memory(tmp_path, scanned):
-    damaged.prepare_greys(tmp_path, tmp_path / "out")
+    damaged.prepare_greys(tmp_path, tmp_path / "greys")
     for number, side in enumerate([30_000, 12_480, 12_480, 12_480]):  # TensorFlow takes the latter
         huge = damaged.example(damaged.whole_jpeg(side))
-        damaged.replace_record(damaged.shard(tmp_path / "out", number), 4, huge)
-    body = """
-info = records.load_dataset_info(sys.argv[1])
-if SCANNED:
-    assert scan.scan_split(info, "train", 0.1).num_skipped == 4
-else:
-    settings = {"image_sizes": (20,), "batch_size": 4, "num_steps": 10}
-    tokenizer = pipeline.Tokenizer(info.vocabulary())
-    dataset = pipeline.training_dataset(sys.argv[1], tokenizer=tokenizer, **settings)
-    try:
-        with reading(info):
-            list(dataset)
-    except records.InputError as error:
-        assert "image of another size" in str(error), error
-    else:
-        raise AssertionError("not noticed")
-""".replace("SCANNED", str(scanned))
-    assert megabytes(body, tmp_path / "out") < MOST_MEGABYTES
+        damaged.replace_record(damaged.shard(tmp_path / "greys", number), 4, huge)
+    result = subprocess.run(
+        [sys.executable, "-c", MEASURED.format(body=BODY)]
+        + [str(path) for path in (folder, tmp_path / "out", tmp_path / "greys")],
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stderr
+    assert int(result.stdout) < MOST_MEGABYTES

@@ -9,7 +9,7 @@ from PIL import Image
 
 from dmgan_tf.data import pipeline, preparation, records
 from dmgan_tf.data.readable import reading
-from dmgan_tf.data.sources.image_folder import CaptionedImage
+from dmgan_tf.data.sources.source import CaptionedImage
 from dmgan_tf.errors import InputError
 from dmgan_tf.text.tokenizer import Tokenizer
 from dmgan_tf.text.vocabulary import Vocabulary
@@ -81,19 +81,24 @@ def test_an_epoch_has_every_image_at_most_once_and_epochs_differ(directory, toke
     assert set(ids.ravel()) == set(range(NUM_IMAGES))
 
 
-@pytest.mark.parametrize("start_step", [1, 4, 5, 7, 10])
-@pytest.mark.parametrize("cache", [True, False])
-def test_restart_equals_no_interruption(directory, tokenizer, start_step, cache):
-    whole = train_batches(directory, tokenizer, num_steps=12, seed=3)
+@pytest.fixture(scope="module")
+def batches_of_seed_3(directory, tokenizer):
+    return train_batches(directory, tokenizer, num_steps=12, seed=3)
+
+
+@pytest.mark.parametrize(
+    "start_step, cache", [(1, True), (4, False), (5, True), (5, False), (7, True), (10, False)]
+)
+def test_restart_equals_no_interruption(directory, tokenizer, batches_of_seed_3, start_step, cache):
     rest = train_batches(
         directory, tokenizer, num_steps=12, seed=3, start_step=start_step, cache=cache
     )
-    assert_same(whole[start_step:], rest)
+    assert_same(batches_of_seed_3[start_step:], rest)
 
 
-def test_seed_decides(directory, tokenizer):
-    first, again = (train_batches(directory, tokenizer, seed=5) for _ in range(2))
-    other = train_batches(directory, tokenizer, seed=6)
+def test_seed_decides(directory, tokenizer, batches_of_seed_3):
+    first, again = batches_of_seed_3, train_batches(directory, tokenizer, num_steps=12, seed=3)
+    other = train_batches(directory, tokenizer, num_steps=12, seed=6)
     assert_same(first, again)
     assert any((a["class_ids"] != b["class_ids"]).any() for a, b in zip(first, other, strict=True))
     # Which caption stands at a place does not depend on the image there: its draws differ, too.
@@ -281,7 +286,7 @@ def damaged(request, directory, tmp_path):
     copy = shutil.copytree(directory, tmp_path / "data")
     for split in ("train", "test"):
         request.param(sorted(copy.glob(f"{split}-*.tfrecord"))[-1])
-    received = "1 of them" if request.param is lose_records else "a damaged file.*"
+    received = "1 of them" if request.param is lose_records else "(a damaged file|. of them).*"
     return copy, f"records in .*{{}}.*tfrecord. Received: {received}. Restore it, or prepare"
 
 
@@ -319,7 +324,7 @@ def test_other_errors_pass_through_reading(directory):
 def test_a_shard_that_disappears(directory, tokenizer, tmp_path):
     copy = shutil.copytree(directory, tmp_path / "data")
     info = records.load_dataset_info(copy)
-    with pytest.raises(InputError, match="train-00001.*Received: no file"):
+    with pytest.raises(InputError, match="train-00001.*Received: 0 of them .* no file"):
         with reading(info):
             dataset = pipeline.evaluation_dataset(
                 copy, tokenizer=tokenizer, image_sizes=(20,), batch_size=2, split="train"
@@ -329,7 +334,7 @@ def test_a_shard_that_disappears(directory, tokenizer, tmp_path):
 
 
 def test_some_captions_are_as_many_as_asked_for(directory):
-    for count in (1, 4, 5, NUM_IMAGES, 100):
+    for count in (1, 5, 100):
         captions = pipeline.some_captions(directory, "train", count)
         assert captions == [LONG_CAPTION] * min(count, NUM_IMAGES)
     with pytest.raises(InputError, match="images in: train, test"):

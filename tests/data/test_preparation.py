@@ -10,11 +10,8 @@ import tensorflow as tf
 from PIL import Image
 
 from dmgan_tf.data import preparation, records
-from dmgan_tf.data.sources.image_folder import (
-    CaptionedImage,
-    embedded_dataset_path,
-    read_image_folder,
-)
+from dmgan_tf.data.sources.image_folder import embedded_dataset_path, read_image_folder
+from dmgan_tf.data.sources.source import CaptionedImage
 from dmgan_tf.errors import InputError
 from dmgan_tf.text.vocabulary import Vocabulary
 
@@ -152,7 +149,7 @@ def test_a_mended_image_of_the_same_size_is_read_again(splits, tmp_path, monkeyp
     path.write_bytes(right)
     read, encode = [], preparation.encode_image
     monkeypatch.setattr(
-        preparation, "encode_image", lambda path, *rest: read.append(path) or encode(path, *rest)
+        preparation, "encode_image", lambda image, *s: read.append(image.path) or encode(image, *s)
     )
     info = prepare(splits, tmp_path / "out", max_skipped_fraction=0, num_shards=2)
     assert info.splits["train"].num_images == 10

@@ -1,3 +1,4 @@
+import hashlib
 import json
 import logging
 import os
@@ -10,37 +11,31 @@ import tensorflow as tf
 from damaged_records import NUM_IMAGES, example, jpeg_of, shard, start_of
 
 from dmgan_tf.data import epochs, pipeline, records, stored
-from dmgan_tf.data.readable import reading, scan_split
-from dmgan_tf.data.record_file import find_records, masked_checksum, read_record
+from dmgan_tf.data.readable import find_damage, reading, scan_split
+from dmgan_tf.data.record_file import header_checksum
 from dmgan_tf.errors import InputError
 from dmgan_tf.text.tokenizer import Tokenizer
 
 BATCH, STEPS = 6, 6  # an epoch of 36 of the 40 images
 
 
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    output = tmp_path_factory.mktemp("prepared")
-    damaged.prepare_greys(tmp_path_factory.mktemp("source"), output)
-    return output
-
-
 @pytest.fixture
-def directory(whole, tmp_path):
-    return shutil.copytree(whole, tmp_path / "data")
+def directory(greys, tmp_path):
+    return shutil.copytree(greys, tmp_path / "data")
 
 
 def scan(directory, max_skipped_fraction=0.5, split="train"):
     return scan_split(records.load_dataset_info(directory), split, max_skipped_fraction)
 
 
-def batches(directory, readable=None, **settings):
+def training(directory, readable=None, **settings):
     tokenizer = Tokenizer(records.load_dataset_info(directory).vocabulary())
     settings = {"image_sizes": (20,), "batch_size": BATCH, "num_steps": 3 * STEPS, **settings}
-    dataset = pipeline.training_dataset(
-        directory, tokenizer=tokenizer, readable=readable, **settings
-    )
-    return list(dataset.as_numpy_iterator())
+    return pipeline.training_dataset(directory, tokenizer=tokenizer, readable=readable, **settings)
+
+
+def batches(directory, readable=None, **settings):
+    return list(training(directory, readable, **settings).as_numpy_iterator())
 
 
 def assert_same(some, others):
@@ -63,7 +58,7 @@ def test_a_whole_data_set_is_trained_on_as_without_a_scan(directory, caplog):
     readable = scan(directory, 0.0)
     assert (readable.num_records, readable.num_skipped, readable.num_listed) == (40, 0, 40)
     assert readable.summary() == "all 40 records of 'train' are readable" and not caplog.messages
-    assert [one.num_first for one in readable.shards] == [10] * 4
+    assert [one.runs for one in readable.shards] == [[(0, 10)]] * 4
     expected = batches(directory, max_words=1)
     for cache in (True, False):
         assert_same(expected, batches(directory, readable, max_words=1, cache=cache))
@@ -71,91 +66,108 @@ def test_a_whole_data_set_is_trained_on_as_without_a_scan(directory, caplog):
     assert_same(expected[8:], rest)
 
 
-DAMAGE = {
-    "a byte of an image": (
-        lambda path: damaged.change_byte(path, start_of(path, 4) + 200),
-        "checksum",
-    ),
-    "a checksum": (lambda path: damaged.change_byte(path, start_of(path, 5) - 2), "checksum"),
-    "a length": (lambda path: damaged.change_byte(path, start_of(path, 4)), "missing"),
-    "a cut": (lambda path: path.write_bytes(path.read_bytes()[:-9]), "missing"),
-    "a record less": (lambda path: damaged.write(path, damaged.read(path)[:-1]), "missing"),
-    "no example": (lambda path: damaged.replace_record(path, 4, b"\xff" * 9), "no captioned image"),
-    "nothing": (lambda path: damaged.replace_record(path, 4, b""), "no captioned image"),
-    "no captions": (
-        lambda path: damaged.replace_record(path, 4, example(captions=())),
-        "no usable captions",
-    ),
-    "an empty caption": (
-        lambda path: damaged.replace_record(path, 4, example(captions=("grey", ""))),
-        "no usable captions",
-    ),
-    "unknown words": (
-        lambda path: damaged.replace_record(path, 4, example(captions=("un oiseau",))),
-        "no usable captions",
-    ),
-    "other bytes than text": (
-        lambda path: damaged.replace_record(path, 4, example(captions=(b"grey \xff",))),
-        "no usable captions",
-    ),
-    "half a JPEG": (
-        lambda path: damaged.replace_record(path, 4, example(jpeg_of(24, 30)[:-60])),
-        "broken image",
-    ),
-    "no JPEG": (lambda path: damaged.replace_record(path, 4, example(b"GIF89a")), "broken image"),
-    "30,000 pixels squared": (
-        lambda path: damaged.replace_record(
-            path, 4, example(jpeg_of(24, 30, claimed=(30_000, 30_000)))
-        ),
-        "image of another size",
-    ),
-    "a JPEG of no size": (
-        lambda path: damaged.replace_record(path, 4, example(jpeg_of(24, 30, claimed=(0, 30)))),
-        "broken image",
-    ),
-    "a small image": (
-        lambda path: damaged.replace_record(path, 4, example(size=(19, 40))),
-        "image of another size",
-    ),
-    "a class of 64 bits": (
-        lambda path: damaged.replace_record(path, 4, example(class_id=2**40)),
+def flip_data(path, number):
+    damaged.change_byte(path, start_of(path, number) + 200)
+
+
+def flip_checksum(path, number):
+    damaged.change_byte(path, start_of(path, number + 1) - 2)
+
+
+def put(**parts):
+    return lambda path, number: damaged.replace_record(path, number, example(**parts))
+
+
+CONTENTS = {  # what becomes of one record, and why it cannot be used
+    "no example": (
+        lambda path, number: damaged.replace_record(path, number, b"\xff" * 9),
         "no captioned image",
     ),
+    "nothing": (
+        lambda path, number: damaged.replace_record(path, number, b""),
+        "no captioned image",
+    ),
+    "a class of 64 bits": (put(class_id=2**40), "no captioned image"),
+    "no captions": (put(captions=()), "no usable captions"),
+    "an empty caption": (put(captions=("grey", "")), "no usable captions"),
+    "unknown words": (put(captions=("un oiseau",)), "no usable captions"),
+    "other bytes than text": (put(captions=(b"grey \xff",)), "no usable captions"),
+    "half a JPEG": (put(jpeg=jpeg_of(24, 30)[:-60]), "broken image"),
+    "no JPEG": (put(jpeg=b"GIF89a"), "broken image"),
+    "a JPEG of no size": (put(jpeg=jpeg_of(24, 30, claimed=(0, 30))), "broken image"),
+    "30,000 pixels squared": (
+        put(jpeg=jpeg_of(24, 30, claimed=(30_000, 30_000))),
+        "image of another size",
+    ),
+    "a small image": (put(size=(19, 40)), "image of another size"),
+    # The last, since what writes records mends their checksums.
+    "a byte of an image": (flip_data, "checksum"),
+    "a checksum": (flip_checksum, "checksum"),
 }
 
 
-@pytest.mark.parametrize("damage", DAMAGE)
-def test_damage_costs_one_record_and_is_reported(directory, damage, caplog):
+def damage_all(directory):
+    """Damages a record in each way, at places 2, 3, 6 and 7 of the shards: `{path: reasons}`."""
+    places = [(shard(directory, number), place) for place in (2, 3, 6, 7) for number in range(4)]
+    reasons = {}
+    for (change, reason), (path, place) in zip(CONTENTS.values(), places, strict=False):
+        change(path, place)
+        reasons.setdefault(path, {})[place] = reason
+    return reasons
+
+
+def test_every_damage_costs_one_record_and_is_reported(directory, caplog):
+    starts = [start_of(shard(directory, 3), number) for number in range(10)]
+    reasons = damage_all(directory)
+    readable = scan(directory)
+    expected = {}
+    for path, of_places in reasons.items():
+        for reason in of_places.values():
+            expected[path.name, reason] = expected.get((path.name, reason), 0) + 1
+    assert readable.unreadable == expected and readable.num_skipped == len(CONTENTS) == 14
+    assert [one.num_records for one in readable.shards] == [6, 6, 7, 7]
+    assert [[count for _, count in one.runs] for one in readable.shards] == [[2, 2, 2]] * 2 + [
+        [2, 2, 3]
+    ] * 2
+    said = "14 of 40 records of 'train' are unreadable and left out: 1 in train-00000-of-00004"
+    assert readable.summary().startswith(said)
+    assert caplog.messages == [f"{directory}: {readable.summary()}"]
+    flip_data(shard(directory, 3), 9)
+    assert starts[0] == 0 and scan(directory).shards[3].runs[-1][1] == 2
+
+
+@pytest.mark.parametrize(
+    "damage, left",
+    [
+        (lambda path: damaged.change_byte(path, start_of(path, 4)), 4),  # a length
+        (lambda path: path.write_bytes(path.read_bytes()[:-9]), 9),
+        (lambda path: damaged.write(path, damaged.read(path)[:-1]), 9),
+    ],
+)
+def test_a_shard_ends_at_a_damaged_header(directory, damage, left):
     path = shard(directory, 2)
-    spans = find_records(path).spans
-    damage, reason = DAMAGE[damage]
     damage(path)
-    readable = scan(directory, 1 / 40)
-    assert readable.unreadable == {(path.name, reason): 1}
-    said = f"1 of 40 records of 'train' are unreadable and left out: 1 in {path.name} ({reason})"
-    assert readable.summary() == said and caplog.messages == [f"{directory}: {said}"]
-    one = readable.shards[2]
-    assert (one.num_first, one.num_records) in ((4, 9), (5, 9), (9, 9))
-    assert len(one.others) == 9 - one.num_first
-    if path.stat().st_size == spans[-1].offset + spans[-1].length + 4:  # damaged in its place
-        assert one.others == tuple(spans[one.num_first + 1 :])
+    readable = scan(directory)
+    assert readable.unreadable == {(path.name, "missing"): 10 - left}
+    assert readable.shards[2].runs == [(0, left)]
 
 
-@pytest.mark.parametrize("damage", ["a byte of an image", "a length", "half a JPEG"])
-def test_training_goes_on_without_a_damaged_record(directory, damage):
+def test_training_goes_on_without_damaged_records(directory):
     path = shard(directory, 2)
-    lost = numbers_in(path)[4]
-    DAMAGE[damage][0](path)
+    names = numbers_in(path)
+    put(jpeg=jpeg_of(24, 30)[:-60])(path, 6)
+    flip_data(path, 4)
+    flip_data(path, 0)
     readable = scan(directory)
     first = batches(directory, readable, cache=False)
     assert_same(first, batches(directory, readable, cache=True))
     assert_same(first[10:], batches(directory, readable, cache=False, start_step=10))
     assert len(first) == 3 * STEPS
-    assert set(image_numbers(first)) == set(range(NUM_IMAGES)) - {lost}
+    assert set(image_numbers(first)) == set(range(NUM_IMAGES)) - {names[n] for n in (0, 4, 6)}
 
 
 def test_the_fraction_that_may_be_lost(directory):
-    DAMAGE["a checksum"][0](shard(directory, 2))
+    flip_checksum(shard(directory, 2), 4)
     assert scan(directory, 1 / 40).num_skipped == 1
     with pytest.raises(InputError, match=r"at most 2.400% .*: 1 of 40: 1 in train-00002.*raise"):
         scan(directory, 0.024)
@@ -217,39 +229,19 @@ def test_nothing_that_can_be_read(directory):
 
 
 def test_many_damaged_files_are_named_in_one_line(directory):
-    for number in range(4):
-        path = shard(directory, number)
-        if number:
-            damaged.replace_record(path, 2, b"x")
-        damaged.change_byte(path, start_of(path, 7) + 50)
+    damage_all(directory)
     with pytest.raises(InputError) as caught:
         scan(directory, 0.01)
-    assert "\n" not in str(caught.value) and "and 3 more. Restore" in str(caught.value)
+    assert "\n" not in str(caught.value) and "others" not in str(caught.value)
+    assert "and 10 more. Restore" in str(caught.value)
 
 
-def test_damage_in_a_row_and_at_both_ends(directory):
-    path = shard(directory, 3)
-    starts = [start_of(path, number) for number in range(10)]
-    for number in (0, 3, 4, 9):
-        damaged.change_byte(path, starts[number] + (20 if number % 2 else 3))
-    readable = scan(directory)
-    assert readable.num_skipped == 4
-    assert [(one.num_first, len(one.others)) for one in readable.shards[2:]] == [(10, 0), (0, 6)]
-    assert_same(batches(directory, readable, cache=False), batches(directory, readable, cache=True))
-
-
-def test_records_beyond_those_listed_are_left_out(directory, caplog):
+def test_records_beyond_those_listed_are_of_another_data_set(directory):
     path = shard(directory, 1)
-    expected = batches(directory)
     damaged.write(path, [*damaged.read(path), example(), example()])
-    readable = scan(directory, 0.0)
-    assert caplog.messages == [
-        f"{path} holds 2 records more than dataset.json lists; they are left out."
-    ]
-    for cache in (True, False):
-        assert_same(expected, batches(directory, readable, cache=cache))
-    with pytest.raises(InputError, match="train-00001.*Received: 12 of them"):
-        batches(directory)
+    for read in (scan, batches):
+        with pytest.raises(InputError, match="10 whole .*train-00001.*Received: 12 of them"):
+            read(directory)
 
 
 def test_a_shard_with_no_record_that_lists_none(directory):
@@ -264,7 +256,7 @@ def test_a_shard_with_no_record_that_lists_none(directory):
 
 def test_a_copy_of_another_shard(directory):
     shutil.copy(shard(directory, 0), shard(directory, 2))
-    with pytest.raises(InputError, match="once. Received: '.*png' in both train-00000.*00002"):
+    with pytest.raises(InputError, match="10 images twice. A shard is another's copy"):
         scan(directory, 1.0)
 
 
@@ -277,85 +269,92 @@ def test_a_shard_of_another_data_set(directory, tmp_path):
 
 
 def test_a_digest_says_whether_the_same_records_are_read(directory):
-    first = scan(directory).digest
-    assert scan(directory).digest == first
-    path = shard(directory, 2)
-    starts = [start_of(path, number) for number in (4, 5)]
-    damaged.change_byte(path, starts[0] + 200)
-    second = scan(directory).digest
-    damaged.change_byte(path, starts[1] + 200)
-    assert len({first, second, scan(directory).digest}) == 3
+    digests = [scan(directory).digest, scan(directory).digest]
+    for number in (4, 5):
+        flip_data(shard(directory, 2), number)
+        digests.append(scan(directory).digest)
+    assert digests[0] == digests[1] and len(set(digests)) == 3
+    # Of a whole data set it is what checkpoints of earlier versions hold.
+    whole = json.dumps(["train", 40, [[shard(directory, n).name, 10, []] for n in range(4)]])
+    assert digests[0] == hashlib.sha256(whole.encode()).hexdigest()
 
 
 @pytest.mark.parametrize("fraction", [-0.1, 1.1, float("nan")])
-def test_fraction_out_of_range(directory, fraction):
+def test_fraction_out_of_range(greys, fraction):
     with pytest.raises(InputError, match=r"in \[0, 1\]. Received: (-0.1|1.1|nan)"):
-        scan(directory, fraction)
+        scan(greys, fraction)
 
 
-def test_what_is_readable_of_another_split(directory):
+def test_what_is_readable_of_another_split(greys):
     with pytest.raises(InputError, match="readable of 'train'. Received: 'test'"):
-        batches(directory, scan(directory, split="test"))
+        batches(greys, scan(greys, split="test"))
+
+
+LOSSES = [
+    (lose, r"0 of them \(10 no file\)"),
+    (lambda path: path.write_bytes(b""), r"0 of them \(10 missing\)"),
+    (lambda path: path.write_bytes(path.read_bytes()[:-9]), r"9 of them \(1 missing\)"),
+    (lambda path: flip_data(path, 4), r"9 of them \(1 checksum\)"),
+    (lambda path: put(jpeg=jpeg_of(24, 30)[:-60])(path, 4), r"9 of them \(1 broken image\)"),
+    (lambda path: put(captions=())(path, 4), r"9 of them \(1 no usable captions\)"),
+]
+
+
+@pytest.mark.parametrize("change, received", LOSSES)
+def test_what_was_lost_since_training_began(directory, change, received):
+    flip_data(shard(directory, 0), 4)  # damage of an earlier shard, which is not to blame
+    info, readable = records.load_dataset_info(directory), scan(directory)
+    change(shard(directory, 2))
+    error = find_damage(info, ["train"], readable)
+    expected = f"10 whole .*train-00002.*Received: {received}. Restore it, or .* with --resume"
+    with pytest.raises(InputError, match=expected) as caught:
+        raise error
+    assert "\n" not in str(caught.value)
+
+
+def test_a_record_that_was_exchanged_since_training_began(directory):
+    flip_data(shard(directory, 2), 1)
+    info, readable = records.load_dataset_info(directory), scan(directory)
+    flip_data(shard(directory, 2), 1)  # back again
+    flip_data(shard(directory, 2), 3)
+    assert "Received: 9 of them (1 checksum)" in str(find_damage(info, ["train"], readable))
+    flip_data(shard(directory, 2), 3)
+    flip_data(shard(directory, 2), 1)
+    assert find_damage(info, ["train", "test"], readable) is None
 
 
 def train_within_reading(directory, readable, change, **settings):
     """Trains on a data set to which something happens once training has begun."""
-    info = records.load_dataset_info(directory)
-    tokenizer = Tokenizer(info.vocabulary())
-    dataset = pipeline.training_dataset(
-        directory,
-        tokenizer=tokenizer,
-        image_sizes=(20,),
-        batch_size=BATCH,
-        num_steps=10 * STEPS,
-        readable=readable,
-        **settings,
-    )
-    with reading(info, readable):
+    dataset = training(directory, readable, num_steps=10 * STEPS, **settings)
+    with reading(records.load_dataset_info(directory), readable):
         for step, _ in enumerate(dataset):
             if step == 2:
-                change()
+                change(shard(directory, 2))
 
 
-@pytest.mark.parametrize("tolerated", [False, True])
-@pytest.mark.parametrize(
-    "change, received",
-    [
-        (lose, "no file"),
-        (lambda path: path.write_bytes(b""), "0 of them"),
-        (lambda path: path.write_bytes(path.read_bytes()[:-9]), r"9 of them"),
-        (DAMAGE["a byte of an image"][0], r"a damaged file \(1 checksum\)"),
-        (DAMAGE["half a JPEG"][0], r"a damaged file \(1 broken image\)"),
-        (DAMAGE["no captions"][0], r"a damaged file \(1 no usable captions\)"),
-    ],
-)
-def test_a_shard_that_is_lost_while_training(directory, tolerated, change, received):
-    if tolerated:  # damage of an earlier shard, which is not to blame
-        damaged.change_byte(shard(directory, 0), start_of(shard(directory, 0), 4) + 200)
+@pytest.mark.parametrize("change, received", [LOSSES[0], LOSSES[3], LOSSES[4]])
+def test_a_shard_that_is_lost_while_training(directory, change, received):
     readable = scan(directory)
-    expected = f"10 whole .*train-00002.*Received: {received}. Restore it, or .* with --resume"
-    with pytest.raises(InputError, match=expected) as caught:
-        train_within_reading(directory, readable, lambda: change(shard(directory, 2)), cache=False)
-    assert "\n" not in str(caught.value)
+    with pytest.raises(InputError, match=f"10 whole .*train-00002.*Received: {received}"):
+        train_within_reading(directory, readable, change, cache=False)
 
 
-@pytest.mark.parametrize("change", [lose, lambda path: path.write_bytes(b"")])
-def test_a_damaged_shard_that_is_lost_while_training(directory, change):
-    path = shard(directory, 2)
-    damaged.change_byte(path, start_of(path, 1) + 200)
+def test_a_damaged_shard_that_is_lost_while_training(directory):
+    flip_data(shard(directory, 2), 1)
     with pytest.raises(InputError, match="Expected 9 whole records in .*train-00002"):
-        train_within_reading(directory, scan(directory), lambda: change(path), cache=False)
+        train_within_reading(
+            directory, scan(directory), lambda path: path.write_bytes(b""), cache=False
+        )
 
 
 def test_what_is_held_in_memory_may_be_lost(directory):
-    train_within_reading(directory, scan(directory), lambda: lose(shard(directory, 2)), cache=True)
+    train_within_reading(directory, scan(directory), lose, cache=True)
 
 
 def test_a_shard_that_is_lost_before_it_is_held_in_memory(directory):
-    path = shard(directory, 2)
-    damaged.change_byte(path, start_of(path, 1) + 200)
+    flip_data(shard(directory, 2), 1)
     readable = scan(directory)
-    lose(path)
+    lose(shard(directory, 2))
     with pytest.raises(InputError, match="Expected 9 whole records in .*train-00002"):
         batches(directory, readable, cache=True)
 
@@ -372,21 +371,18 @@ def test_errors_of_a_network_are_not_laid_on_the_data(directory):
 @pytest.mark.parametrize(
     "damage",
     [
-        "a byte of an image",
-        "a length",
-        "a cut",
-        "a record less",
-        "no example",
-        "no captions",
-        "half a JPEG",
-        "30,000 pixels squared",
+        lambda path: flip_data(path, 4),
+        lambda path: damaged.change_byte(path, start_of(path, 4)),
+        lambda path: damaged.write(path, damaged.read(path)[:-1]),
+        lambda path: put(captions=())(path, 4),
+        lambda path: put(jpeg=jpeg_of(24, 30, claimed=(30_000, 30_000)))(path, 4),
     ],
 )
 def test_evaluation_leaves_nothing_out(directory, damage):
     """Damage of its split is an error, and that of another no matter of its."""
     shard(directory, 0).unlink()
     info, path = records.load_dataset_info(directory), shard(directory, 0, "test")
-    DAMAGE[damage][0](path)
+    damage(path)
     settings = {"image_sizes": (20,), "batch_size": 4, "split": "test"}
     expected = "Expected 6 whole records in .*test-00000.*Received: (5 of them|a damaged file)"
     with pytest.raises(InputError, match=expected):
@@ -396,8 +392,8 @@ def test_evaluation_leaves_nothing_out(directory, damage):
 
 
 def test_evaluation_does_not_die_of_a_length_beyond_the_memory(directory):
-    path, header = shard(directory, 0, "test"), (2**60).to_bytes(8, "little")
-    header += masked_checksum(header).to_bytes(4, "little")
+    path, length = shard(directory, 0, "test"), 2**60
+    header = length.to_bytes(8, "little") + header_checksum(length).to_bytes(4, "little")
     path.write_bytes(path.read_bytes() + header + bytes(100))
     tokenizer = Tokenizer(records.load_dataset_info(directory).vocabulary())
     reads = [
@@ -406,8 +402,8 @@ def test_evaluation_does_not_die_of_a_length_beyond_the_memory(directory):
         lambda: pipeline.evaluation_dataset(
             directory, tokenizer=tokenizer, image_sizes=(20,), batch_size=2
         ),
-        lambda: batches(directory, split="test", cache=True, num_steps=1),
-        lambda: batches(directory, split="test", cache=False, num_steps=1),
+        lambda: training(directory, split="test", cache=True),
+        lambda: training(directory, split="test", cache=False),
     ]
     for read in reads:
         with pytest.raises(InputError, match="test-00000.*a damaged file"):
@@ -417,11 +413,9 @@ def test_evaluation_does_not_die_of_a_length_beyond_the_memory(directory):
 
 def test_sample_captions_of_a_damaged_split(directory, caplog):
     expected = pipeline.some_captions(directory, "train", 8)
-    path = shard(directory, 2)
-    damaged.change_byte(path, start_of(path, 0) + 200)
+    flip_data(shard(directory, 2), 0)
     captions = pipeline.some_captions(directory, "train", 8)
-    assert len(captions) == 8 and captions[:4] == expected[:4] and captions[5:] == expected[5:]
-    assert captions[4] == damaged_free_caption(directory)
+    assert captions[:7] == expected[:4] + expected[5:] and len(set(captions)) == 8
     assert caplog.messages == [
         f"1 unreadable images of 'train' in {directory} give no sample caption."
     ]
@@ -429,13 +423,6 @@ def test_sample_captions_of_a_damaged_split(directory, caplog):
         path.unlink()
     with pytest.raises(InputError, match="captions in the split 'train' .*none that can be read"):
         pipeline.some_captions(directory, "train", 8)
-
-
-def damaged_free_caption(directory):
-    """The first caption of the image behind the damaged first one of the third shard."""
-    path = shard(directory, 2)
-    content = read_record(path, find_records(path).spans[1])
-    return records.parse_example(content)["captions"][0].numpy().decode()
 
 
 def test_a_warning_is_all_that_a_library_prints(directory, caplog, capfd):

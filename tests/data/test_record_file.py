@@ -5,10 +5,10 @@ import pytest
 import tensorflow as tf
 from damaged_records import change_byte, start_of, write
 
-from dmgan_tf.data import record_file
-from dmgan_tf.data.record_file import RecordSpan, find_records, masked_checksum, read_record
+from dmgan_tf.data.record_file import find_records, header_checksum, read_runs
 
 LENGTHS = [0, 1, 7, 63, 64, 65, 1000, 4097, 30_001]
+STARTS = [sum(16 + length for length in LENGTHS[:number]) for number in range(len(LENGTHS))]
 
 
 @pytest.fixture
@@ -24,91 +24,72 @@ def path(tmp_path, contents):
 
 
 def header(length):
-    data = length.to_bytes(8, "little")
-    return data + masked_checksum(data).to_bytes(4, "little")
+    return length.to_bytes(8, "little") + header_checksum(length).to_bytes(4, "little")
 
 
-def test_checksum_is_the_published_one():
-    crc = 0xE3069283  # of "123456789" by CRC-32C
-    assert masked_checksum(b"123456789") == ((crc >> 15 | crc << 17) + 0xA282EAD8) % 2**32
+def read(path, runs):
+    return list(read_runs(str(path), runs).as_numpy_iterator())
 
 
-def test_every_record_of_a_whole_file(path, contents):
-    spans, num_reachable, is_whole = find_records(path)
-    assert [span.length for span in spans] == LENGTHS
-    assert (num_reachable, is_whole) == (len(LENGTHS), True)
-    assert [read_record(path, span) for span in spans] == contents
+def test_every_record_of_a_whole_file(path):
+    assert find_records(path) == (STARTS, True)
 
 
-@pytest.mark.parametrize("number", range(len(LENGTHS)))
+def test_runs_of_records_from_any_place(path, contents):
+    assert read(path, [(0, len(contents))]) == contents
+    assert read(path, [(STARTS[1], 2), (STARTS[6], 1)]) == [*contents[1:3], contents[6]]
+    assert read(path, []) == read(path, [(0, 0)]) == []
+
+
+@pytest.mark.parametrize("number", [0, 1, 8])
 @pytest.mark.parametrize("byte", [0, 7, 8, 11])
-def test_a_damaged_header_costs_its_record_only(path, number, byte):
-    spans = find_records(path).spans
+def test_a_file_ends_at_a_damaged_header(path, number, byte):
     change_byte(path, start_of(path, number) + byte)
-    found = find_records(path)
-    assert found.spans == spans[:number] + spans[number + 1 :]
-    assert (found.num_reachable, found.is_whole) == (number, False)
+    assert find_records(path) == (STARTS[:number], False)
 
 
-@pytest.mark.parametrize("number", [1, 4, 8])
 @pytest.mark.parametrize("byte", [12, -1])
-def test_damaged_data_and_damaged_checksums(path, number, byte, contents):
-    start = start_of(path, number)
-    change_byte(path, start + byte if byte > 0 else start + 15 + LENGTHS[number])
-    found = find_records(path)
-    assert found.is_whole  # as far as headers tell
-    expected = [None if n == number else content for n, content in enumerate(contents)]
-    assert [read_record(path, span) for span in found.spans] == expected
+def test_damaged_data_and_damaged_checksums(path, contents, byte):
+    change_byte(path, STARTS[6] + byte if byte > 0 else STARTS[7] - 1)
+    assert find_records(path) == (STARTS, True)  # as far as headers tell
+    with pytest.raises(tf.errors.DataLossError):
+        read(path, [(STARTS[5], 3)])
+    assert read(path, [(0, 6), (STARTS[7], 2)]) == contents[:6] + contents[7:]
 
 
 @pytest.mark.parametrize("cut", [1, 4, 5, 30_000, 30_010, 30_016])
 def test_a_file_that_was_cut_off(path, cut):
-    content = path.read_bytes()
-    path.write_bytes(content[:-cut])
-    found = find_records(path)
-    assert len(found.spans) == found.num_reachable == len(LENGTHS) - 1 and not found.is_whole
+    path.write_bytes(path.read_bytes()[:-cut])
+    assert find_records(path) == (STARTS[:-1], False)
 
 
-def test_a_file_that_shrinks_after_its_records_were_found(path):
-    span = find_records(path).spans[-1]
-    path.write_bytes(path.read_bytes()[:-10])
-    assert read_record(path, span) is None
-    path.write_bytes(b"")
-    assert read_record(path, span) is None
-
-
-def test_records_are_found_across_the_blocks_of_the_search(path, contents, monkeypatch):
-    monkeypatch.setattr(record_file, "_SEARCHED_TOGETHER", 10)
-    start = path.stat().st_size
-    for gap in range(9, 24):
-        write(path, contents)
-        path.write_bytes(bytes(gap) + path.read_bytes())
-        found = find_records(path)
-        assert [span.length for span in found.spans] == LENGTHS, gap
-        assert found.spans[0] == RecordSpan(gap + 12, 0) and found.num_reachable == 0
-        assert path.stat().st_size == start + gap
+def test_a_file_that_lost_records_is_no_shorter_data_set(path):
+    path.write_bytes(path.read_bytes()[: STARTS[-1]])
+    assert find_records(path) == (STARTS[:-1], True)
+    with pytest.raises(tf.errors.OpError):
+        read(path, [(STARTS[5], 4)])
+    path.unlink()
+    with pytest.raises(tf.errors.NotFoundError):
+        read(path, [(0, 1)])
 
 
 @pytest.mark.parametrize("length", [2**28 + 1, 100 * 2**30, 2**60, 2**64 - 1])
 def test_a_length_beyond_the_memory_is_no_record(path, length):
     """TensorFlow 2.21 dies of a segmentation fault of such a one."""
-    whole = path.read_bytes()
-    path.write_bytes(whole + header(length) + bytes(200) + whole)
-    found = find_records(path)
-    assert len(found.spans) == 2 * len(LENGTHS)
-    assert (found.num_reachable, found.is_whole) == (len(LENGTHS), False)
+    path.write_bytes(path.read_bytes() + header(length) + bytes(200))
+    assert find_records(path) == (STARTS, False)
 
 
 @pytest.mark.parametrize("content", [b"", b"x", bytes(11), bytes(5000)])
 def test_no_records(tmp_path, content):
     (tmp_path / "a").write_bytes(content)
-    assert find_records(tmp_path / "a") == ([], 0, not content)
+    assert find_records(tmp_path / "a") == ([], not content)
 
 
 def test_compressed_records_are_none(tmp_path):
     with tf.io.TFRecordWriter(str(tmp_path / "a"), "GZIP") as writer:
         writer.write(b"content")
-    assert find_records(tmp_path / "a").spans == []
+    assert find_records(tmp_path / "a") == ([], False)
 
 
 def test_what_is_no_file(tmp_path):

@@ -52,8 +52,8 @@ def test_vocabulary_that_was_changed(info):
 
 
 def test_missing_shard(info):
-    with pytest.raises(InputError, match="train.tfrecord"):
-        info.shard_paths("train")
+    with pytest.raises(InputError, match="3 whole records in .*train.tfrecord. Received: no file"):
+        records.open_records(info, "train")
 
 
 def test_no_data_set(tmp_path):

@@ -4,12 +4,10 @@ import random
 
 import pytest
 
-from dmgan_tf.data.sources.image_folder import (
-    CaptionedImage,
-    embedded_dataset_path,
-    read_image_folder,
-)
-from dmgan_tf.data.splits import hold_out_validation
+from dmgan_tf.data.records import load_dataset_info
+from dmgan_tf.data.sources.image_folder import embedded_dataset_path, read_image_folder
+from dmgan_tf.data.sources.source import CaptionedImage
+from dmgan_tf.data.splits import held_out_split, hold_out_validation
 from dmgan_tf.errors import InputError
 
 
@@ -112,3 +110,25 @@ def test_a_validation_split_is_not_divided_again():
     splits = {"train": images_of("train", 10), "validation": [], "test": []}
     with pytest.raises(InputError, match="birds, which has one. Leave out --validation_fraction"):
         hold_out_validation(splits, 0.1, "birds")
+
+
+def with_counts(info, **counts):
+    """The description of a data set whose splits have these numbers of images."""
+    shape = info.splits["train"]
+    splits = {name: dataclasses.replace(shape, num_images=count) for name, count in counts.items()}
+    return dataclasses.replace(info, splits=splits)
+
+
+@pytest.mark.parametrize(
+    ("counts", "min_images", "expected"),
+    [
+        ({"train": 9, "test": 5}, 1, "test"),
+        ({"train": 9, "validation": 3, "test": 5}, 1, "validation"),
+        ({"train": 9, "validation": 1, "test": 5}, 2, "test"),
+        ({"train": 9, "validation": 0, "test": 0}, 1, None),
+        ({"train": 9}, 1, None),
+    ],
+)
+def test_validation_comes_before_test(prepared_data, counts, min_images, expected):
+    info = with_counts(load_dataset_info(prepared_data), **counts)
+    assert held_out_split(info, min_images) == expected

@@ -7,7 +7,7 @@ from PIL import Image
 
 from dmgan_tf.data import pipeline, preparation, records, stored
 from dmgan_tf.data.readable import reading
-from dmgan_tf.data.sources.image_folder import CaptionedImage
+from dmgan_tf.data.sources.source import CaptionedImage
 from dmgan_tf.errors import InputError
 from dmgan_tf.text.tokenizer import Tokenizer
 

@@ -8,8 +8,18 @@ import tensorflow as tf
 from PIL import Image
 
 from dmgan_tf.data import records, stored_image
-from dmgan_tf.data.stored_image import Unusable, encode_image
+from dmgan_tf.data.sources import source
+from dmgan_tf.data.sources.source import CaptionedImage, Unusable
 from dmgan_tf.errors import InputError
+
+
+def encode_image(path, image_size, small_images="error", box=None):
+    """The stored JPEG of a file, or the `Unusable` that says why there is none."""
+    image = CaptionedImage(path, path.name, (), None, box)
+    try:
+        return stored_image.encode_image(image, image_size, small_images)
+    except Unusable as error:
+        return error
 
 
 def picture(width, height, mode="RGB"):
@@ -74,7 +84,8 @@ def test_small_image(tmp_path):
     with pytest.raises(InputError, match="80x50.*--image_size=50 or less") as caught:
         encode_image(tmp_path / "a.png", 64)
     assert "a.png" in str(caught.value)
-    assert encode_image(tmp_path / "a.png", 64, "skip") == Unusable("small image", "80x50 pixels")
+    skipped = encode_image(tmp_path / "a.png", 64, "skip")
+    assert (skipped.reason, skipped.detail) == ("small image", "80x50 pixels")
     assert decoded(encode_image(tmp_path / "a.png", 64, "upscale")).shape == (64, 102, 3)
 
 
@@ -173,12 +184,12 @@ def test_an_image_too_long_for_a_jpeg_of_its_width(tmp_path, size):
 def test_what_is_no_file_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "a.png")
     for path in (tmp_path / "a.png", tmp_path):
-        assert encode_image(path, 64) == Unusable("broken image", "not a file")
+        assert encode_image(path, 64).detail == "not a file"
 
 
 def test_a_file_too_large_for_an_image_is_not_read(tmp_path, monkeypatch):
     picture(64, 64).save(tmp_path / "a.png")
-    monkeypatch.setattr(stored_image, "_MOST_BYTES", 100)
+    monkeypatch.setattr(source, "_MOST_BYTES", 100)
     assert encode_image(tmp_path / "a.png", 64).reason == "too large a file"
 
 

@@ -16,10 +16,8 @@ BATCH, FIRST, LAST = 8, 3, 12  # over the end of two epochs, of five steps each
 
 
 @pytest.fixture(scope="module")
-def directory(tmp_path_factory):
-    output = tmp_path_factory.mktemp("prepared")
-    damaged.prepare_greys(tmp_path_factory.mktemp("source"), output)
-    return output
+def directory(greys):
+    return greys
 
 
 def build(directory, **settings):
@@ -43,7 +41,7 @@ def joined(parts):
     return tf.nest.map_structure(lambda *arrays: np.concatenate(arrays), *parts)
 
 
-@pytest.mark.parametrize("workers, replicas", [(1, 2), (2, 1), (2, 2), (4, 1), (1, 8), (8, 1)])
+@pytest.mark.parametrize("workers, replicas", [(1, 2), (2, 1), (2, 2), (1, 8)])
 def test_the_parts_are_the_rows_of_the_whole_batch(directory, whole_batches, workers, replicas):
     parts = []
     for index in range(workers):
@@ -63,14 +61,13 @@ def test_shapes_are_known_beforehand(directory):
     assert dataset.element_spec["token_ids"] == tf.TensorSpec((2, 2), tf.int32)
 
 
-@pytest.mark.parametrize("cache", [True, False])
-def test_workers_agree_where_records_are_damaged(directory, tmp_path, cache):
+def test_workers_agree_where_records_are_damaged(directory, tmp_path):
     copy = shutil.copytree(directory, tmp_path / "data")
     damaged.change_byte(damaged.shard(copy, 2), damaged.start_of(damaged.shard(copy, 2), 3) + 99)
     readable = scan_split(records.load_dataset_info(copy), "train", 0.1)
-    expected = build(copy, readable=readable, cache=not cache).as_numpy_iterator()
+    expected = build(copy, readable=readable, cache=True).as_numpy_iterator()
     workers = [
-        build(copy, readable=readable, cache=cache, worker=(index, 2)).as_numpy_iterator()
+        build(copy, readable=readable, cache=False, worker=(index, 2)).as_numpy_iterator()
         for index in range(2)
     ]
     for batch, *parts in zip(expected, *workers, strict=True):

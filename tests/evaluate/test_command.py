@@ -215,6 +215,15 @@ def test_protocols_side_by_side(evaluate, prepared_data, colours):
     assert "not comparable" in report["networks"]["lite0"]["description"]
 
 
+@pytest.mark.parametrize(("flag", "crop"), [((), True), (("--nocrop",), False)])
+def test_real_images_are_cropped_unless_told_not_to(evaluate, prepared_data, colours, flag, crop):
+    report, _ = evaluate(
+        *(f"--images={prepared_data}", f"--data={prepared_data}", f"--features={colours}"),
+        *("--metrics=fid", *flag),
+    )
+    assert report["images"]["crop"] is crop and report["reference"]["crop"] is crop
+
+
 def test_r_precision_alone_needs_no_inception(evaluate, prepared_data, damsm_directory):
     report, _ = evaluate(
         f"--images={prepared_data}", f"--damsm={damsm_directory}", "--metrics=r_precision"

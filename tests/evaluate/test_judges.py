@@ -61,21 +61,34 @@ def test_a_caption_has_one_code_however_many_there_are(damsm_directory, plan, mo
     assert len(whole) == len(plan.captions) and np.std(whole, axis=0).max() > 0
 
 
-def test_the_generators_own_damsm_is_known_by_its_weights(damsm_directory, plan):
+def test_the_generators_own_damsm_is_said(damsm_directory, plan):
     encoders = load_model_directory(damsm_directory)
-    judge = damsm_judge(damsm_directory, plan, drawn_by=encoders)
+    judge = judges.judge_by_encoders(encoders, plan, is_own=True)
     assert judge.description["is_the_generators_own"] and "flatters" in judge.warnings[0]
+    assert judge.name == "damsm" and judge.network.in_graph
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """What `damsm_judge` asks of a DAMSM that it has loaded, in place of the judge."""
+    monkeypatch.setattr(
+        judges, "judge_by_encoders", lambda components, plan, **asked: (components, asked)
+    )
+
+
+def test_the_generators_own_damsm_is_known_by_its_weights(damsm_directory, plan, asked):
+    encoders = load_model_directory(damsm_directory)
+    assert damsm_judge(damsm_directory, plan, drawn_by=encoders)[1]["is_own"]
     weight = encoders.text_encoder.weights[0]
     weight.assign(weight + 1)
     for other in (None, encoders):
-        judge = damsm_judge(damsm_directory, plan, drawn_by=other)
-        assert not judge.description["is_the_generators_own"] and judge.warnings == ()
+        assert not damsm_judge(damsm_directory, plan, drawn_by=other)[1]["is_own"]
 
 
-def test_a_shipped_model_judges_by_its_name(plan):
-    judge = damsm_judge("emoji_128", plan)
-    assert judge.retrieval.sentence_codes.shape[0] == len(plan.captions)
-    assert not judge.description["is_the_generators_own"]
+def test_a_shipped_model_judges_by_its_name(plan, asked):
+    components, asked = damsm_judge("emoji_128", plan, seed=4)
+    assert components.image_encoder is not None
+    assert asked == {"seed": 4, "is_own": False, "path": "emoji_128"}
 
 
 def test_half_a_damsm_is_no_judge(prepared_data, plan, tmp_path):

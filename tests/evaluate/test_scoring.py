@@ -103,6 +103,17 @@ def test_other_images_are_not_gone_on_with(tmp_path, monkeypatch):
     assert values(scores_of(REAL, partial_path=path)) == values(scores_of(REAL))
 
 
+def test_the_same_images_are_gone_on_with_in_other_batches(tmp_path, monkeypatch):
+    monkeypatch.setattr(scoring.PartialResult.__init__, "__defaults__", (0.0,))
+    path = tmp_path / "x.partial.npz"
+    first = values(scores_of(DRAWN, partial_path=path))
+    other = dataclasses.replace(SETTINGS, batch_size=7)
+    again = scores_of(
+        DRAWN, other, partial_path=path, on_images=lambda first, batch: pytest.fail("drawn again")
+    )
+    assert {name: pytest.approx(value, rel=1e-6) for name, value in first.items()} == values(again)
+
+
 def test_a_run_that_kept_no_images_is_not_gone_on_from_by_one_that_does(tmp_path, monkeypatch):
     monkeypatch.setattr(scoring.PartialResult.__init__, "__defaults__", (0.0,))
     path, images = tmp_path / "x.partial.npz", ArrayImages(DRAWN)

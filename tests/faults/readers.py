@@ -6,7 +6,6 @@ does is a fault. Of a command, `InputError` stands for exit status 2 and one lin
 
 import contextlib
 import io
-import logging
 import pathlib
 import random
 import shutil
@@ -48,7 +47,7 @@ def run_command(name: str, *arguments: str) -> None:
         AssertionError: If it ended in any other way than that or status 0.
     """
     module = command_module(name)
-    handlers, argv = logging.root.handlers[:], sys.argv
+    argv = sys.argv
     sys.argv = [name, *map(str, arguments)]
     output, status = io.StringIO(), 0
     try:
@@ -61,7 +60,7 @@ def run_command(name: str, *arguments: str) -> None:
     except SystemExit as ended:
         status = ended.code or 0
     finally:
-        logging.root.handlers[:], sys.argv = handlers, argv
+        sys.argv = argv
     text = output.getvalue()
     errors = [line for line in text.splitlines() if line.startswith("error: ")]
     if status == 2 and len(errors) == 1 and "Traceback" not in text:

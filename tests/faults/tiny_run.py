@@ -10,12 +10,11 @@ import zipfile
 import h5py
 import numpy as np
 from PIL import Image, ImageDraw
-from tiny_training import CONFIG, PRETRAINING, save_damsm
+from tiny_training import CONFIG, PRETRAINING, flags_of, save_damsm
 
 from dmgan_tf.data.preparation import prepare
 from dmgan_tf.data.sources.image_folder import read_image_folder
 from dmgan_tf.text.vocabulary import Vocabulary
-from dmgan_tf.training.config import DMGANConfig, PretrainingConfig
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BATCHES = 3  # an epoch
@@ -74,30 +73,20 @@ def training(inputs: pathlib.Path, run: pathlib.Path, epochs: int):
         *_run_flags(inputs, run),
         f"--damsm={inputs / 'damsm'}",
         "--sample_every=2",
-        *_settings(config, DMGANConfig()),
+        *flags_of(config),
     )
 
 
 def pretraining(inputs: pathlib.Path, run: pathlib.Path, epochs: int):
     """The command line of a run of `pretrain_damsm`."""
     config = dataclasses.replace(PRETRAINING, epochs=epochs)
-    return command(
-        "pretrain_damsm", *_run_flags(inputs, run), *_settings(config, PretrainingConfig())
-    )
+    return command("pretrain_damsm", *_run_flags(inputs, run), *flags_of(config))
 
 
 def _run_flags(inputs, run):
     return [
         *(f"--data={inputs / 'data'}", f"--run={run}", "--resume"),
         *("--deterministic", "--checkpoint_every=2"),
-    ]
-
-
-def _settings(config, default):
-    return [
-        f"--{name}={value}"
-        for name, value in dataclasses.asdict(config).items()
-        if value != getattr(default, name)
     ]
 
 

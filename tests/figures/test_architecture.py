@@ -9,10 +9,10 @@ from tiny_training import make_encoders, values_of
 
 from dmgan_tf import DMGANTextToImage
 from dmgan_tf.errors import InputError
-from dmgan_tf.figures import diagram
+from dmgan_tf.figures import architecture as module
 from dmgan_tf.figures.architecture import architecture_figure
 from dmgan_tf.figures.canvas import text_width
-from dmgan_tf.figures.network_parts import architecture_table, read_architecture, shape_text
+from dmgan_tf.figures.network_parts import architecture_table, named_shape, read_architecture
 from dmgan_tf.layers.memory import MemoryReading
 from dmgan_tf.losses import Objective, matching_losses
 from dmgan_tf.models.discriminator import Discriminator
@@ -20,9 +20,13 @@ from dmgan_tf.models.generator import Generator
 from dmgan_tf.text.vocabulary import Vocabulary
 
 
-def make_model(discriminators=True, image_encoder=True, **settings):
+@pytest.fixture(scope="module")
+def encoders():
+    return make_encoders(Vocabulary(["red", "disc"]))
+
+
+def make_model(encoders, discriminators=True, image_encoder=True, **settings):
     """A model of tiny networks, none of them trained."""
-    encoders = make_encoders(Vocabulary(["red", "disc"]))
     generator = Generator(
         **{"channels": 4, "noise_dim": 5, "condition_dim": 3, "word_dim": 8, "base_size": 16}
         | {"num_stages": 3, "num_residual_blocks": 2}
@@ -30,7 +34,7 @@ def make_model(discriminators=True, image_encoder=True, **settings):
     )
     generator.build()
     judges = [Discriminator(size, channels=2, sentence_dim=8) for size in generator.image_sizes]
-    for judge in judges:
+    for judge in judges[: len(judges) * discriminators]:
         judge.build()
     return DMGANTextToImage(
         encoders.vocabulary,
@@ -42,27 +46,35 @@ def make_model(discriminators=True, image_encoder=True, **settings):
 
 
 @pytest.fixture(scope="module")
-def model():
-    return make_model()
+def model(encoders):
+    return make_model(encoders)
+
+
+@pytest.fixture(scope="module")
+def architecture(model):
+    before = values_of(model.generator.weights)
+    architecture = read_architecture(model)
+    for value, kept in zip(values_of(model.generator.weights), before, strict=True):
+        np.testing.assert_array_equal(value, kept)  # reading changes nothing
+    return architecture
 
 
 def written(monkeypatch, architecture, losses=()):
     """The figure, and each text on it with its box: `(text, left, top, right, bottom)`."""
     found = []
-    write = diagram.Canvas.write
+    write = module.Canvas.write
 
-    def watched(self, text, left, top, size, colour, bold, align):
+    def watched(self, text, left, top, size, colour="black", bold=False, align="left"):
         width = text_width(text, size, bold)
         left_edge = left - {"left": 0, "center": width / 2, "right": width}[align]
-        found.append((text, left_edge, top, left_edge + width, top + size))
+        found.extend([(text, left_edge, top, left_edge + width, top + size)] * bool(text))
         write(self, text, left, top, size, colour, bold, align)
 
-    monkeypatch.setattr(diagram.Canvas, "write", watched)
+    monkeypatch.setattr(module.Canvas, "write", watched)
     return architecture_figure(architecture, losses), found
 
 
-def test_shapes_are_those_of_a_call(model):
-    architecture = read_architecture(model)
+def test_shapes_are_those_of_a_call(model, architecture):
     batch, words = 2, 6
     encoded = model.text_encoder(np.ones((batch, words), "int32"))
     outputs = model.generator(
@@ -77,25 +89,34 @@ def test_shapes_are_those_of_a_call(model):
     def expected(tensor):
         return tuple(None if size == words else size for size in tensor.shape[1:])
 
-    for name, shape in architecture.text_encoder.outputs.items():
+    text_encoder, generator, conditioning, initial_stage, *refinements = architecture.generation
+    for name, shape in text_encoder.outputs.items():
         assert shape == expected(encoded[name])
-    assert [part.outputs[""] for part in architecture.to_images] == [
-        expected(image) for image in outputs["images"]
-    ]
-    for i, stage in enumerate(architecture.stages[1:]):
+    assert generator.inputs == {
+        **{"noise": (5,), "condition_noise": (3,), "padding_mask": (None,)},
+        **text_encoder.outputs,
+    }
+    assert generator.outputs["condition_mean"] == (3,)
+    assert conditioning.inputs == {"sentence_embedding": (8,), "condition_noise": (3,)}
+    assert initial_stage.inputs == {"condition": (3,), "noise": (5,)}
+    for i, image in enumerate(outputs["images"]):
+        assert architecture.images[i].outputs[""] == expected(image)
+        assert architecture.training[i].inputs["images"] == expected(image)
+        assert generator.outputs[f"images[{i}]"] == expected(image)
+    for i, stage in enumerate(refinements):
         assert stage.outputs["attention_scores"] == expected(outputs["attention_scores"][i])
         assert stage.outputs["response_gate"] == expected(outputs["response_gates"][i])
-    assert architecture.noise == {"condition_noise": 3, "noise": 5}
 
 
-def test_parameters_are_counted_once_for_each_part(model):
-    architecture = read_architecture(model)
-    parts = (architecture.conditioning, *architecture.stages, *architecture.to_images)
-    name, total = architecture.generator
-    assert name == "Generator" and total == sum(part.parameters for part in parts)
-    assert sum(part.parameters for part in architecture.refinement) == parts[2].parameters
+def test_parameters_are_counted_in_each_part_and_in_what_holds_it(architecture):
+    _, generator, *parts = architecture.generation
+    total = sum(part.parameters for part in (*parts, *architecture.images))
+    assert generator.name == "Generator" and generator.parameters == total
+    reader, *inside = architecture.refinement
+    assert reader.parameters == sum(part.parameters for part in inside[:3])
+    assert parts[2].parameters == sum(part.parameters for part in inside)
     rows = architecture_table(architecture)
-    assert len(rows) == len(architecture.parts()) == len({row["part"] for row in rows})
+    assert len(rows) == len({row["part"] for row in rows}) == 6 + 3 + 6 + 4
     assert {row["class"]: row["inside"] for row in rows}["InitialStage"] == (
         "Dense · BatchNorm · GLU · 2×UpsampleBlock"
     )
@@ -108,39 +129,16 @@ class SlotReader(MemoryReading):
     """
 
 
-def test_a_renamed_class_renames_its_box(monkeypatch):
-    model = make_model()
-    _, before = written(monkeypatch, read_architecture(model))
+def test_a_renamed_class_renames_its_box(monkeypatch, encoders):
+    model = make_model(encoders, discriminators=False, num_stages=2)
     layer = model.generator.refinement_stages[0].word_reader.reading
     object.__setattr__(layer, "__class__", SlotReader)
-    _, after = written(monkeypatch, read_architecture(model))
-    assert "MemoryReading" in {text for text, *_ in before}
-    texts = {text for text, *_ in after}
+    texts = {text for text, *_ in written(monkeypatch, read_architecture(model))[1]}
     assert "MemoryReading" not in texts and {"SlotReader", "Reads slots."} <= texts
 
 
-@pytest.mark.parametrize(
-    ("settings", "names", "missing"),
-    [
-        ({}, ["MemoryWriting", "MemoryReading", "GatedResponse", "DynamicMemory"], []),
-        ({"num_stages": 5, "channels": 3}, ["GatedResponse"], []),
-        ({"num_stages": 1}, ["InitialStage"], ["RefinementStage", "MemoryWriting"]),
-        ({"refinement": "attention"}, ["WordAttention"], ["DynamicMemory", "GatedResponse"]),
-        ({"response_gate": False, "writing_gate": False}, ["MemoryReading"], ["GatedResponse"]),
-        ({"num_residual_blocks": 0}, ["UpsampleBlock"], ["ResidualBlock"]),
-        ({"num_residual_blocks": 1}, ["ResidualBlock"], ["2×ResidualBlock"]),
-        ({"discriminators": False}, ["ImageEncoder"], ["Discriminator"]),
-        ({"discriminators": False, "image_encoder": False}, ["TextEncoder"], ["in training"]),
-    ],
-)
-def test_every_model_is_drawn_as_it_is_without_a_clash(monkeypatch, settings, names, missing):
-    architecture = read_architecture(make_model(**settings))
-    figure, found = written(
-        monkeypatch, architecture, (Objective.discriminator_loss, matching_losses)
-    )
-    texts = [text for text, *_ in found]
-    assert set(names) <= set(texts) and not set(missing) & set(texts)
-    assert ("matching_losses" in texts) == ("in training" in texts)
+def assert_legible(figure, found):
+    """Nothing that is written leaves the page or meets another."""
     for text, left, top, right, bottom in found:
         assert 0 <= left and right <= figure.width and 0 <= top and bottom <= figure.height, text
     for one, other in itertools.combinations(found, 2):
@@ -148,17 +146,52 @@ def test_every_model_is_drawn_as_it_is_without_a_clash(monkeypatch, settings, na
         assert apart, (one, other)
 
 
-def test_the_page_is_white_at_its_edge(model):
-    page = np.asarray(architecture_figure(read_architecture(model)))
+def test_a_model_is_drawn_without_a_clash_on_a_page_with_a_white_edge(monkeypatch, architecture):
+    figure, found = written(
+        monkeypatch, architecture, (Objective.discriminator_loss, matching_losses)
+    )
+    assert_legible(figure, found)
+    texts = [text for text, *_ in found]
+    names = {"MemoryWriting", "MemoryReading", "GatedResponse", "ImageEncoder", "in training"}
+    assert names | {"noise 5", "condition_noise 3", "matching_losses"} <= set(texts)
+    assert texts.count("Discriminator") == 3 and texts.count("RefinementStage") == 2
+    assert texts.count("word_features words×8") == 3  # each refinement takes them, and the writing
+    page = np.asarray(figure)
     for edge in (page[0], page[-1], page[:, 0], page[:, -1]):
         assert (edge == 255).all()
 
 
-def test_nothing_of_the_model_changes(model):
-    before = values_of(model.generator.weights)
-    read_architecture(model)
-    for value, kept in zip(values_of(model.generator.weights), before, strict=True):
-        np.testing.assert_array_equal(value, kept)
+@pytest.mark.parametrize(
+    ("settings", "names", "missing"),
+    [
+        ({"num_stages": 5, "channels": 2, "discriminators": False}, ["GatedResponse"], []),
+        (
+            {"num_stages": 1, "discriminators": False},
+            ["InitialStage", "ImageEncoder"],
+            ["RefinementStage", "MemoryWriting", "Discriminator"],
+        ),
+        (
+            {"refinement": "attention", "num_residual_blocks": 0, "num_stages": 2}
+            | {"discriminators": False, "image_encoder": False},
+            ["WordAttention", "UpsampleBlock"],
+            ["DynamicMemory", "GatedResponse", "ResidualBlock", "in training", "matching_losses"],
+        ),
+        (
+            {"response_gate": False, "writing_gate": False, "num_residual_blocks": 1}
+            | {"num_stages": 2, "discriminators": False},
+            ["MemoryReading", "ResidualBlock"],
+            ["GatedResponse", "2×ResidualBlock"],
+        ),
+    ],
+)
+def test_every_model_is_drawn_as_it_is(monkeypatch, encoders, settings, names, missing):
+    architecture = read_architecture(make_model(encoders, **settings))
+    figure, found = written(
+        monkeypatch, architecture, (Objective.discriminator_loss, matching_losses)
+    )
+    assert_legible(figure, found)
+    texts = {text for text, *_ in found}
+    assert set(names) <= texts and not set(missing) & texts
 
 
 def test_a_model_without_a_text_encoder_is_refused(model):
@@ -167,4 +200,4 @@ def test_a_model_without_a_text_encoder_is_refused(model):
 
 
 def test_shapes_are_written_with_words_for_what_differs():
-    assert shape_text((64, 64, None)) == "64×64×words" and shape_text(()) == ""
+    assert named_shape("maps", (64, 64, None)) == "maps 64×64×words" and named_shape("", ()) == ""

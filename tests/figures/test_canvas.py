@@ -15,16 +15,16 @@ ANY_SCRIPT = "中文 हिन्दी עברית عربي 😀 \x07 \ud800 a\u
 
 @pytest.mark.parametrize("size", [(1, 1), (333, 777), (1136, 613)])
 def test_a_page_has_exactly_the_size_asked_for(size):
-    page = Canvas(*size).image()
+    page = Canvas(size[0]).image(size[1])
     assert page.mode == "RGB" and page.size == size
     assert (np.asarray(page) == 255).all()
 
 
 def test_pictures_stand_pixel_for_pixel_where_they_were_put():
     pixels = np.random.default_rng(0).integers(0, 256, (31, 17, 3), "uint8")
-    page = Canvas(90, 70)
+    page = Canvas(90)
     page.picture(pixels, 40, 25)
-    image = np.asarray(page.image())
+    image = np.asarray(page.image(70))
     assert position_of(image, pixels) == (40, 25)
     image = image.copy()
     image[24:57, 39:58] = 255  # the picture with its thin frame
@@ -35,24 +35,24 @@ def test_pictures_stand_pixel_for_pixel_where_they_were_put():
     ("align", "columns"), [("left", (50, 100)), ("center", (30, 70)), ("right", (0, 51))]
 )
 def test_type_stands_below_its_top_and_beside_its_place(align, columns):
-    page = Canvas(100, 60)
+    page = Canvas(100)
     page.write("Hgjp", 50, 20, size=14, align=align)
-    inked_rows, inked_columns = np.nonzero((np.asarray(page.image()) < 250).any(axis=-1))
+    inked_rows, inked_columns = np.nonzero((np.asarray(page.image(60)) < 250).any(axis=-1))
     assert 20 <= inked_rows.min() and inked_rows.max() < 20 + canvas.line_height(14)
     assert columns[0] <= inked_columns.min() and inked_columns.max() <= columns[1]
 
 
 def test_dollar_signs_are_no_formulas():
-    page = Canvas(200, 40)
+    page = Canvas(200)
     page.write(r"$\frac{$ costs $5_", 5, 5)
-    assert (np.asarray(page.image()) < 100).any()
+    assert (np.asarray(page.image(40)) < 100).any()
 
 
 @pytest.mark.filterwarnings("error")  # Matplotlib warns of each glyph that a font lacks
 def test_text_of_any_script_is_drawn():
-    page = Canvas(400, 60)
+    page = Canvas(400)
     page.write_lines(text_lines(ANY_SCRIPT, 390), 5, 5)
-    assert (np.asarray(page.image()) < 100).any()
+    assert (np.asarray(page.image(60)) < 100).any()
 
 
 def test_characters_that_no_font_has_become_squares(monkeypatch):
@@ -64,9 +64,9 @@ def test_lines_are_no_wider_than_asked():
     text = "a flat drawing of a red apple on a white background " * 2
     lines = text_lines(text, 200, 15, bold=True)
     assert " ".join(lines) == text.strip() and len(lines) > 3
-    page = Canvas(220, len(lines) * 30)
+    page = Canvas(220)
     page.write_lines(lines, 10, 0, 15, bold=True)
-    assert (np.asarray(page.image())[:, 212:] == 255).all()
+    assert (np.asarray(page.image(len(lines) * 30))[:, 212:] == 255).all()
     assert text_lines("", 200) == []
 
 
@@ -97,19 +97,19 @@ def test_numbers_have_the_decimals_that_tell_them_apart(value, spread, fewest, t
 
 
 def test_a_scale_runs_through_all_colours():
-    page = Canvas(300, 60)
+    page = Canvas(300)
     page.colour_scale(20, 10, 256, 0.5, 1.5, [(1.0, "1/1")])
-    line = np.asarray(page.image())[16, 20:276]
+    line = np.asarray(page.image(60))[16, 20:276]
     np.testing.assert_array_equal(line, colours(np.linspace(0, 1, 256)))
 
 
 def test_a_page_that_no_memory_would_hold_is_refused():
     with pytest.raises(InputError, match="at most 40 megapixels. Received: one of 1000 x 41000"):
-        Canvas(1000, 41000)
+        Canvas(1000).image(41000)
 
 
 def test_without_matplotlib_one_line_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(InputError, match="pip install matplotlib") as caught:
-        Canvas(10, 10)
+        Canvas(10)
     assert "\n" not in str(caught.value)

@@ -163,7 +163,7 @@ def test_constructors_and_persistent_ids():
 def test_only_a_constructor_of_the_mapping_is_called():
     constructors = {("module", "make"): lambda: len, ("module", "constant"): 7}
     assert load(b"cmodule\nmake\n)R.", constructors=constructors) is len
-    for data in (b"cmodule\nmake\n)R](N\x85R.", b"cmodule\nconstant\n)R.", b"N)R."):
+    for data in (b"cmodule\nmake\n)R]\x85R.", b"cmodule\nconstant\n)R.", b"N)R."):
         with pytest.raises(InputError, match="damaged"):
             load(data, constructors=constructors)
 

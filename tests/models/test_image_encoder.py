@@ -6,7 +6,8 @@ import pytest
 import tensorflow as tf
 
 from dmgan_tf.errors import InputError
-from dmgan_tf.models.image_encoder import ImageEncoder, SmallCNN
+from dmgan_tf.models.backbones import SmallCNN
+from dmgan_tf.models.image_encoder import ImageEncoder
 
 
 def small_encoder(**options):

@@ -21,7 +21,7 @@ def path(tmp_path):
 
 
 def test_a_sound_file(path):
-    assert check_weights_file(path) == 16
+    assert check_weights_file(path) == (2, 16)
     assert check_weights_file(path, 2, 16) == 16
 
 
@@ -147,7 +147,7 @@ def test_halving_keeps_what_float16_cannot_hold(path, tmp_path):
         file["thirds"] = np.full((2, 2), 1 / 3, "float32")
         file["layers/dense/vars"].attrs["name"] = "dense"
     halve_weights_file(path, tmp_path / "half.weights.h5")
-    assert check_weights_file(tmp_path / "half.weights.h5") == 32
+    assert check_weights_file(tmp_path / "half.weights.h5") == (7, 32)
     with h5py.File(path) as whole, h5py.File(tmp_path / "half.weights.h5") as half:
         for name in ("large", "small", "not_a_number", "layers/dense/vars/1", "optimizer/vars/0"):
             assert half[name].dtype == whole[name].dtype

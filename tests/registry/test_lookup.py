@@ -92,7 +92,7 @@ def test_what_can_be_wrong_is_told_apart(registry, name, message):
 
 
 def test_arguments_that_the_class_does_not_take_are_named(registry):
-    with pytest.raises(InputError, match=r"Received: plain\(colour='red'\).*colour"):
+    with pytest.raises(InputError, match=r"Received: plain\(colour='red'\).*it takes size"):
         registry.create(Choice("plain", {"colour": "red"}))
 
 

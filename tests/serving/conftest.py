@@ -2,6 +2,7 @@
 
 import pytest
 import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
 
 
 @pytest.fixture(scope="session")
@@ -19,3 +20,10 @@ def served(exported):
     functions = dict(model.signatures)
     functions["the model, so that its weights stay"] = model
     return functions
+
+
+@pytest.fixture(scope="session")
+def definitions(exported):
+    """The signatures of `exported` as its file describes them to servers in any language."""
+    saved_model = saved_model_pb2.SavedModel.FromString((exported / "saved_model.pb").read_bytes())
+    return saved_model.meta_graphs[0].signature_def

@@ -8,7 +8,8 @@ import subprocess
 import numpy as np
 import pytest
 import tensorflow as tf
-from tensorflow.core.protobuf import saved_model_pb2
+
+pytestmark = pytest.mark.slow  # it compiles a program, and runs it as processes
 
 PROGRAM = pathlib.Path(__file__).with_name("predict.c")
 INVALID_ARGUMENT = 3
@@ -32,10 +33,9 @@ def program(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def operations(exported):
+def operations(definitions):
     """The names of the operations to feed and to fetch for the default signature."""
-    saved_model = saved_model_pb2.SavedModel.FromString((exported / "saved_model.pb").read_bytes())
-    signature = saved_model.meta_graphs[0].signature_def["serving_default"]
+    signature = definitions["serving_default"]
     tensors = signature.inputs["captions"].name, signature.outputs["images"].name
     return [name.removesuffix(":0") for name in tensors]
 

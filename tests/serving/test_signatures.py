@@ -37,6 +37,42 @@ def test_the_default_signature_has_one_input(served):
     assert drawn.std() > 10 and levels(drawn[0], drawn[1]) > 10
 
 
+def test_the_file_describes_every_signature(definitions):
+    described = {
+        name: (
+            {key: _described(tensor) for key, tensor in definition.inputs.items()},
+            {key: _described(tensor) for key, tensor in definition.outputs.items()},
+        )
+        for name, definition in definitions.items()
+        if not name.startswith("__")  # TensorFlow's own
+    }
+    captions, seed = {"captions": "string ?"}, {"seed": "int64 ?"}
+    images, files = {"images": "uint8 ?,32,32,3"}, {"image_bytes": "string ?"}
+    words = {"token_ids": "int32 ?,?", "words": "string ?,?"}
+    assert described == {
+        "serving_default": (captions, images),
+        "generate_png": (captions, files),
+        "generate_with_seed": (captions | seed, images),
+        "generate_png_with_seed": (captions | seed, files),
+        "generate_with_noise": (
+            captions | {"noise": "float32 ?,5", "condition_noise": "float32 ?,4"},
+            {
+                "images_16": "float32 ?,16,16,3",
+                "images_32": "float32 ?,32,32,3",
+                "attention_scores_16": "float32 ?,16,16,?",
+                **words,
+            },
+        ),
+        "tokenize": (captions, words),
+    }
+    assert {definitions[name].method_name for name in described} == {"tensorflow/serving/predict"}
+
+
+def _described(tensor):
+    sizes = ["?" if dim.size < 0 else str(dim.size) for dim in tensor.tensor_shape.dim]
+    return f"{tf.as_dtype(tensor.dtype).name} {','.join(sizes)}"
+
+
 def test_a_row_depends_on_its_caption_alone(served):
     (alone,) = images(served, ["a red disc"])
     beside = images(served, [LONG, "a red disc", "the square is blue", "a red disc"])

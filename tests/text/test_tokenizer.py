@@ -1,5 +1,4 @@
 import logging
-import os
 import pathlib
 import re
 import subprocess
@@ -93,17 +92,17 @@ def test_graph_rule_equals_python_rule_on_random_text(caption):
     assert words_in_graph(caption, sorted({*words, "filler"})) == words
 
 
-@pytest.mark.parametrize("locale", ["tr_TR.UTF-8", "lt_LT.UTF-8"])
-def test_graph_rule_does_not_depend_on_the_locale(locale):
+def test_graph_rule_does_not_depend_on_the_locale():
     program = (
-        "import sys; sys.path[:0] = sys.argv[1:]; import test_tokenizer as t\n"
-        "for caption in [*t.DIFFICULT_CAPTIONS, 'INDIGO JAY']: "
-        "t.test_graph_rule_equals_python_rule_on_difficult_captions(caption)"
+        "import contextlib, locale, sys; sys.path[:0] = sys.argv[1:]; import test_tokenizer as t\n"
+        "for name in ('lt_LT.UTF-8', 'tr_TR.UTF-8'):\n"
+        "  with contextlib.suppress(locale.Error):\n"  # where the machine lacks it
+        "    locale.setlocale(locale.LC_ALL, name)\n"
+        "  for caption in [*t.DIFFICULT_CAPTIONS, 'INDIGO JAY']:\n"
+        "    t.test_graph_rule_equals_python_rule_on_difficult_captions(caption)"
     )
-    environment = {**os.environ, "LC_ALL": locale}
     result = subprocess.run(
         [sys.executable, "-c", program, str(HERE), str(HERE.parents[1])],
-        env=environment,
         capture_output=True,
         text=True,
     )

@@ -1,6 +1,5 @@
 import dataclasses
 import json
-import shutil
 
 import numpy as np
 import pytest
@@ -91,19 +90,6 @@ def test_captions_of_the_sheets_are_of_images_held_out(prepared_data, image_fold
     assert len(captions) == 8 and all(caption.startswith("a ") for caption in captions)
 
 
-def test_resuming_a_finished_run_makes_up_for_a_lost_model(
-    prepared_data, damsm_directory, finished_run, tmp_path
-):
-    run = shutil.copytree(finished_run, tmp_path / "run")
-    checkpoint = (run / "checkpoints/step-00000006.npz").read_bytes()
-    shutil.rmtree(run / "model")
-    train_dmgan(CONFIG, prepared_data, damsm_directory, run, resume=True)
-    assert (run / "checkpoints/step-00000006.npz").read_bytes() == checkpoint
-    models = [load_model_directory(path).generator for path in (run, finished_run)]
-    for one, other in zip(*(values_of(model.weights) for model in models), strict=True):
-        np.testing.assert_array_equal(one, other)
-
-
 @pytest.mark.parametrize(
     ("changes", "arguments", "message"),
     [
@@ -119,3 +105,10 @@ def test_what_cannot_be_trained_leaves_no_trace(
     with pytest.raises(InputError, match=message):
         train_dmgan(config, prepared_data, damsm_directory, tmp_path / "run", **arguments)
     assert not (tmp_path / "run").exists()
+
+
+def test_the_sheets_show_captions_of_the_validation_split(validated_data):
+    info = load_dataset_info(validated_data)
+    captions = dmgan_run._held_out_captions(validated_data, info)
+    assert len(captions) == info.split("validation").num_images
+    assert len(set(captions)) == 2  # of two classes

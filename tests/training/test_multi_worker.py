@@ -3,19 +3,21 @@
 What several machines do, each with its own memory, files and failures, only without their network.
 """
 
+import dataclasses
 import signal
 
 import numpy as np
 import pytest
 import several_workers
 from several_workers import Workers
+from tiny_training import PRETRAINING, flags_of
 
 from dmgan_tf.training.session import session
 
-TINY_DAMSM = (
-    *("--epochs=2000", "--batch_size=4", "--backbone_channels=4", "--encoder_input_size=16"),
-    *("--word_dim=8", "--embedding_dim=6", "--strategy=multi_worker", "--resume"),
-)
+pytestmark = pytest.mark.slow
+TINY_DAMSM = flags_of(dataclasses.replace(PRETRAINING, epochs=2000, strategy="multi_worker")) + [
+    "--resume"
+]
 
 
 def files_in(run):
@@ -81,7 +83,6 @@ def test_only_the_chief_writes(runs):
         assert len(logs) == 1
 
 
-@pytest.mark.slow
 def test_workers_that_disagree(prepared_data, tmp_path):
     """Each of them says what differs, and nothing is left behind."""
     run = tmp_path / "run"
@@ -95,7 +96,6 @@ def test_workers_that_disagree(prepared_data, tmp_path):
     assert not run.exists()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("victim", [0, 1])
 def test_a_worker_that_is_killed(prepared_data, tmp_path, victim):
     """The other ends with one line; the run goes on from what was saved, until SIGTERM to one."""

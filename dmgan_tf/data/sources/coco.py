@@ -1,75 +1,70 @@
 """MS-COCO 2014 with five captions an image, in the layouts people have."""
 
+import itertools
 import json
 import os
 import pathlib
 import re
 
 from dmgan_tf.data.sources import release_metadata
-from dmgan_tf.data.sources.image_folder import IMAGE_SUFFIXES, CaptionedImage
-from dmgan_tf.data.sources.release_metadata import PublishedSource
-from dmgan_tf.errors import InputError
+from dmgan_tf.data.sources.published import CAPTIONS_PICKLE, PublishedSource
+from dmgan_tf.data.sources.source import IMAGE_SUFFIXES, CaptionedImage
+from dmgan_tf.errors import InputError, first_line
 
 CAPTIONS_PER_IMAGE = 5
-PUBLISHED_COUNTS = {"train": (82_783, None), "test": (40_504, None)}  # images; no classes
 
 _PART_OF = {"train": "train2014", "test": "val2014"}
 _RELEASED_NAME = re.compile(r"COCO_(train2014|val2014)_[^/]+")
-# What is read of each entry.
-_KINDS = {
-    "images": {"id": int, "file_name": str},
-    "annotations": {"image_id": int, "caption": str},
-}
 
 
-def read_coco(source: str | os.PathLike) -> PublishedSource:
-    """Lists the images with their first five captions, each image a class of its own.
+class COCO(PublishedSource):
+    """The images with their first five captions, each a class of its own, in the order of lists.
 
     Args:
-        source: A folder with either `annotations/captions_train2014.json` and
+        directory: A folder with either `annotations/captions_train2014.json` and
             `captions_val2014.json`, or the metadata archive of AttnGAN and DM-GAN:
             `train/filenames.pickle`, `test/filenames.pickle` and the texts, NAME.txt, in `text/`,
             `text/train2014/` and `text/val2014/`, or, as they are unpacked, `train2014/` and
             `val2014/`. The latter go first if both are there. The images lie in `train2014/` and
             `val2014/`, in the folder itself or in its `images/`, or all of them in `images/`.
-
-    Returns:
-        `train` and, of val2014, `test`, in the order of the lists.
-
-    Raises:
-        InputError: If a part is missing, or two do not fit together.
+        test_fraction: Not used: the test images are those of val2014.
     """
-    source = pathlib.Path(source)
-    if not source.is_dir():
-        raise InputError(f"Expected the folder of COCO 2014 at {source}. Received: no folder.")
-    lists = {
-        split: source / split / release_metadata.FILE_NAMES for split in release_metadata.SPLITS
-    }
-    as_released = any(path.is_file() for path in lists.values())
-    if as_released:
-        listed = _read_lists(lists, source)
-    else:
-        lists = {
-            split: source / f"annotations/captions_{part}.json" for split, part in _PART_OF.items()
-        }
-        listed = {split: _read_json(path) for split, path in lists.items()}
-    splits, first_class = {}, 0
-    for split, images in listed.items():
-        folders = _image_folders(source, _PART_OF[split])
-        splits[split] = [
-            CaptionedImage(_path_of(name, folders), name, captions, class_id)
-            for class_id, (name, captions) in enumerate(images, start=first_class)
-        ]
-        first_class += len(images)
-    release_metadata.check_disjoint(splits, str(source))
-    pickle = source / release_metadata.CAPTIONS_PICKLE
-    return PublishedSource(
-        splits=splits,
-        captions_pickle=pickle if pickle.is_file() else None,
-        in_release_order=as_released,
-        origin=str(source if as_released else source / "annotations"),
-        lists=lists,
-    )
+
+    name = "coco"
+    published_counts = {"train": (82_783, None), "test": (40_504, None)}  # each image is a class
+
+    def __init__(self, directory: str | os.PathLike, test_fraction: float = 0.1):
+        super().__init__(directory, test_fraction)
+        source = self.directory
+        self.lists = {split: source / split / release_metadata.FILE_NAMES for split in _PART_OF}
+        self.in_release_order = any(path.is_file() for path in self.lists.values())
+        if not self.in_release_order:
+            self.lists = {
+                split: source / f"annotations/captions_{part}.json"
+                for split, part in _PART_OF.items()
+            }
+        pickle = source / CAPTIONS_PICKLE
+        self.vocabulary_file = pickle if pickle.is_file() else None
+
+    def list_images(self) -> dict[str, list[CaptionedImage]]:
+        """Returns the images of `train` and `test`.
+
+        Raises:
+            InputError: If a part is missing, or two do not fit together.
+        """
+        if self.in_release_order:
+            listed = _read_lists(self.lists, self.directory)
+        else:
+            listed = {split: _read_json(path) for split, path in self.lists.items()}
+        splits, first_class = {}, 0
+        for split, images in listed.items():
+            folders = _image_folders(self.directory, _PART_OF[split])
+            splits[split] = [
+                CaptionedImage(_path_of(name, folders), name, captions, class_id)
+                for class_id, (name, captions) in enumerate(images, start=first_class)
+            ]
+            first_class += len(images)
+        return splits
 
 
 def _names_in(candidates: tuple[pathlib.Path, ...]) -> dict[pathlib.Path, frozenset[str]]:
@@ -140,50 +135,17 @@ def _read_list(path: pathlib.Path) -> list[str]:
 
 def _read_json(path: pathlib.Path) -> list[tuple[str, tuple[str, ...]]]:
     """Returns the name and the captions of each image."""
-    content = _load_json(path)
-    if type(content) is not dict:
-        raise _unexpected(path, f"a value of type {type(content).__name__}")
-    for key, kinds in _KINDS.items():
-        _check_entries(path, content, key, kinds)
-    texts = {}
-    for annotation in content["annotations"]:
-        texts.setdefault(annotation["image_id"], []).append(annotation["caption"])
-    names = [image["file_name"] for image in content["images"]]
-    if not names or any("/" in name for name in names):
-        raise _unexpected(path, "no images, or other names than those of files")
-    release_metadata.check_names(names, path)
-    return [
-        (
-            image["file_name"],
-            release_metadata.usable_captions(
-                texts.get(image["id"], []),
-                CAPTIONS_PER_IMAGE,
-                f"{path} for {image['file_name']}",
-            ),
-        )
-        for image in content["images"]
-    ]
-
-
-def _check_entries(path: pathlib.Path, content: dict, key: str, kinds: dict[str, type]) -> None:
-    entries = content.get(key)
-    if type(entries) is not list:
-        raise _unexpected(path, f'no list of "{key}"')
-    for number, entry in enumerate(entries, start=1):
-        if type(entry) is not dict:
-            raise _unexpected(
-                path, f'a value of type {type(entry).__name__} as number {number} of "{key}"'
-            )
-        for name, kind in kinds.items():
-            if type(entry.get(name)) is not kind:
-                raise _unexpected(
-                    path, f'no "{name}" of type {kind.__name__} in number {number} of "{key}"'
-                )
-
-
-def _load_json(path: pathlib.Path) -> object:
     try:
-        return json.loads(path.read_bytes())
+        content = json.loads(path.read_bytes())
+        texts = {}
+        for annotation in content["annotations"]:
+            texts.setdefault(annotation["image_id"], []).append(annotation["caption"])
+        listed = [(image["file_name"], texts.get(image["id"], [])) for image in content["images"]]
+        names = [name for name, _ in listed]
+        if not all(isinstance(text, str) for text in itertools.chain(names, *texts.values())):
+            raise TypeError("a name or a caption that is no text")
+        if not names or any("/" in name for name in names):
+            raise ValueError("no images, or other names than those of files")
     except FileNotFoundError:
         raise InputError(
             f"Expected {path}, or the lists train/{release_metadata.FILE_NAMES} and "
@@ -194,13 +156,18 @@ def _load_json(path: pathlib.Path) -> object:
         raise InputError(
             f"Cannot read {path}: {error}. Unpack annotations_trainval2014.zip again."
         ) from error
-    except (ValueError, RecursionError) as error:
-        raise _unexpected(path, f"no JSON ({error})") from error
-
-
-def _unexpected(path: pathlib.Path, what: str) -> InputError:
-    return InputError(
-        f'Expected COCO\'s captions in {path}: "images" with "id" and "file_name", "annotations" '
-        f'with "image_id" and "caption". Received: {what}. Get the file again: it is in '
-        "annotations_trainval2014.zip of COCO 2014."
-    )
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise InputError(
+            f'Expected COCO\'s captions in {path}: "images" with "id" and "file_name", '
+            '"annotations" with "image_id" and "caption". Received: '
+            f"{type(error).__name__}, {first_line(error)}. Get the file again: it is in "
+            "annotations_trainval2014.zip of COCO 2014."
+        ) from error
+    release_metadata.check_names(names, path)
+    return [
+        (
+            name,
+            release_metadata.usable_captions(captions, CAPTIONS_PER_IMAGE, f"{path} for {name}"),
+        )
+        for name, captions in listed
+    ]

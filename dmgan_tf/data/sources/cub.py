@@ -4,54 +4,60 @@ import os
 import pathlib
 
 from dmgan_tf.data.sources import release_metadata
-from dmgan_tf.data.sources.image_folder import CaptionedImage
-from dmgan_tf.data.sources.release_metadata import PublishedSource
+from dmgan_tf.data.sources.published import CAPTIONS_PICKLE, PublishedSource
+from dmgan_tf.data.sources.source import CaptionedImage
 from dmgan_tf.errors import InputError
 
 CAPTIONS_PER_IMAGE = 10
-PUBLISHED_COUNTS = {"train": (8_855, 150), "test": (2_933, 50)}  # images, classes
 
 _IMAGES = "CUB_200_2011"
 
 
-def read_cub(source: str | os.PathLike) -> PublishedSource:
-    """Lists the birds with their captions, bounding boxes and classes.
+class CUB(PublishedSource):
+    """The birds with their captions, bounding boxes and classes, in the order of the release.
+
+    A class is the one in `class_info.pickle`, or else the number that its folder begins with.
 
     Args:
-        source: The metadata archive of AttnGAN and DM-GAN, `birds/`, with `CUB_200_2011/` in it or
-            beside it; or `CUB_200_2011/` with the archive's `text/`, `train/` and `test/` in it or
-            beside it.
-
-    Returns:
-        The images in the order of the release's lists. A class is the one in `class_info.pickle`,
-        or else the number that its folder begins with.
+        directory: The metadata archive of AttnGAN and DM-GAN, `birds/`, with `CUB_200_2011/` in it
+            or beside it; or `CUB_200_2011/` with the archive's `text/`, `train/` and `test/` in it
+            or beside it.
+        test_fraction: Not used.
 
     Raises:
-        InputError: If a part is missing, or two do not fit together.
+        InputError: If a part is missing.
     """
-    source = pathlib.Path(source)
-    if not source.is_dir():
-        raise InputError(f"Expected the folder of CUB-200-2011 at {source}. Received: no folder.")
-    candidates = [source / _IMAGES, source, source.absolute().parent / _IMAGES]
-    images = next((path for path in candidates if (path / "images.txt").exists()), candidates[0])
-    places = list(dict.fromkeys([source, images, images.absolute().parent]))
-    lists = {
-        split: _find(places, f"{split}/{release_metadata.FILE_NAMES}", "the list of the images")
-        for split in release_metadata.SPLITS
-    }
-    text = _find(places, "text", "the folder of the captions")
-    boxes = _read_boxes(images / "images.txt", images / "bounding_boxes.txt")
-    splits = {split: _read_split(path, text, images, boxes) for split, path in lists.items()}
-    origin = f"{lists['train'].parent.parent}"
-    release_metadata.check_disjoint(splits, origin)
-    pickles = [place / release_metadata.CAPTIONS_PICKLE for place in places]
-    return PublishedSource(
-        splits=splits,
-        captions_pickle=next((path for path in pickles if path.is_file()), None),
-        in_release_order=True,
-        origin=origin,
-        lists=lists,
-    )
+
+    name = "cub"
+    published_counts = {"train": (8_855, 150), "test": (2_933, 50)}
+
+    def __init__(self, directory: str | os.PathLike, test_fraction: float = 0.1):
+        super().__init__(directory, test_fraction)
+        source = self.directory
+        candidates = [source / _IMAGES, source, source.absolute().parent / _IMAGES]
+        self._images = next(
+            (path for path in candidates if (path / "images.txt").exists()), candidates[0]
+        )
+        places = list(dict.fromkeys([source, self._images, self._images.absolute().parent]))
+        self.lists = {
+            split: _find(places, f"{split}/{release_metadata.FILE_NAMES}", "the list of the images")
+            for split in ("train", "test")
+        }
+        self._text = _find(places, "text", "the folder of the captions")
+        pickles = (place / CAPTIONS_PICKLE for place in places)
+        self.vocabulary_file = next((path for path in pickles if path.is_file()), None)
+
+    def list_images(self) -> dict[str, list[CaptionedImage]]:
+        """Returns the images of `train` and `test`.
+
+        Raises:
+            InputError: If a part is missing, or two do not fit together.
+        """
+        boxes = _read_boxes(self._images / "images.txt", self._images / "bounding_boxes.txt")
+        return {
+            split: _read_split(path, self._text, self._images, boxes)
+            for split, path in self.lists.items()
+        }
 
 
 def _find(places: list[pathlib.Path], name: str, what: str) -> pathlib.Path:

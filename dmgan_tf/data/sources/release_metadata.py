@@ -1,100 +1,24 @@
-r"""The files that AttnGAN and DM-GAN keep beside the images of CUB and COCO.
+"""The files that AttnGAN and DM-GAN keep beside the images of CUB and COCO.
 
 Their archives hold, for each split, the names of its images and their classes as pickles of
 Python 2, and the captions as one text file an image. `captions.pickle` holds the vocabulary and the
-same captions again as ids. Words there are runs of `\w`, of which only ASCII is kept.
+same captions again as ids.
 """
 
 import collections
-import dataclasses
 import pathlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
 
-from dmgan_tf.data.sources.image_folder import CaptionedImage
 from dmgan_tf.errors import InputError
 from dmgan_tf.files import restricted_pickle
 from dmgan_tf.files.failed_download import failed_download
-from dmgan_tf.text.words import split_words
 
-SPLITS = ("train", "test")
 FILE_NAMES = "filenames.pickle"
 CLASS_IDS = "class_info.pickle"
-CAPTIONS_PICKLE = "captions.pickle"
 
-_UNREADABLE_BYTES = "\ufffd\ufffd"  # what some editor left of a character in the captions of birds
+UNREADABLE_BYTES = "\ufffd\ufffd"  # what some editor left of a character in the captions of birds
 _GET_THE_LIST = "Get the list again, from the metadata archive of AttnGAN and DM-GAN."
-
-
-class PublishedSource(NamedTuple):
-    """One of the paper's data sets on disk.
-
-    Args:
-        splits: The images of `train` and of `test`, in the order of their lists.
-        captions_pickle: The release's vocabulary, if it lies there.
-        in_release_order: Whether images and captions come in the order of `captions_pickle`.
-        origin: What the lists were read from, for messages.
-        lists: The file that lists the images of each split.
-    """
-
-    splits: dict[str, list[CaptionedImage]]
-    captions_pickle: pathlib.Path | None
-    in_release_order: bool
-    origin: str
-    lists: dict[str, pathlib.Path]
-
-
-def split_as_released(caption: str) -> list[str]:
-    r"""Splits a caption into the words that AttnGAN's and DM-GAN's code makes of it.
-
-    Lower case; runs of `\w` in the Unicode sense; other characters than ASCII are then dropped.
-    Joined by spaces, these words are what our tokenizer makes of them again.
-
-    Args:
-        caption: Any text.
-
-    Returns:
-        The words in order; empty if there is none.
-
-    Example:
-
-    >>> split_as_released("A fa\u00e7ade\ufffd\ufffds BIRD.")
-    ['a', 'faade', 's', 'bird']
-    """
-    words = re.findall(r"\w+", caption.replace(_UNREADABLE_BYTES, " ").lower())
-    kept = (word.encode("ascii", "ignore").decode("ascii") for word in words)
-    return [word for word in kept if word]
-
-
-def with_released_words(
-    splits: Mapping[str, Sequence[CaptionedImage]],
-) -> dict[str, list[CaptionedImage]]:
-    """Replaces captions by their released words, joined by spaces, where ours are others.
-
-    A caption in which our tokenizer finds the released words stays as it was written, for people
-    and for other models to read.
-
-    Args:
-        splits: The images of each split.
-
-    Returns:
-        The same images, with captions that our tokenizer splits into the released words.
-    """
-    return {
-        split: [
-            dataclasses.replace(
-                image, captions=tuple(_with_released_words(text) for text in image.captions)
-            )
-            for image in images
-        ]
-        for split, images in splits.items()
-    }
-
-
-def _with_released_words(caption: str) -> str:
-    words = split_as_released(caption)
-    return caption if split_words(caption) == words else " ".join(words)
 
 
 def usable_captions(texts: Iterable[str], count: int, where: str) -> tuple[str, ...]:
@@ -110,7 +34,7 @@ def usable_captions(texts: Iterable[str], count: int, where: str) -> tuple[str, 
     """
     # JSON may hold halves of surrogate pairs, which no UTF-8 can.
     texts = (text.encode("utf-8", "replace").decode("utf-8") for text in texts)
-    texts = (text.replace(_UNREADABLE_BYTES, " ").strip() for text in texts)
+    texts = (text.replace(UNREADABLE_BYTES, " ").strip() for text in texts)
     captions = tuple(text for text in texts if re.search(r"\w", text))[:count]
     if len(captions) < count:
         raise InputError(
@@ -163,7 +87,7 @@ def read_file_names(path: pathlib.Path) -> list[str]:
 
 
 def check_names(names: Sequence[str], path: pathlib.Path) -> None:
-    """Raises an `InputError` if a file lists an image twice, or one outside of the images' folder.
+    """Raises an `InputError` if a file lists an image outside of the images' folder.
 
     Args:
         names: The names that the file lists.
@@ -176,12 +100,6 @@ def check_names(names: Sequence[str], path: pathlib.Path) -> None:
                 f"Expected names of images, relative to their folder, in {path}. Received: "
                 f"{name[:80]!r}. Get the file again."
             )
-    twice = next((name for name, count in collections.Counter(names).items() if count > 1), None)
-    if twice is not None:
-        raise InputError(
-            f"Expected every image once in {path}. Received: {twice[:80]!r} twice. Get the file "
-            "again: the published one lists no image twice."
-        )
 
 
 def read_class_ids(path: pathlib.Path, count: int) -> list[int]:
@@ -194,37 +112,19 @@ def read_class_ids(path: pathlib.Path, count: int) -> list[int]:
     Raises:
         InputError: If it holds something else, or another number of classes.
     """
-    remedy = f"Remove the file: {CLASS_IDS} is not needed."
     try:
         ids = load_pickle(path, _NUMPY_CONSTRUCTORS)
-    except restricted_pickle.RefusedError as error:  # its advice is for models
+        valid = type(ids) is list and all(type(item) is int and 0 <= item < 2**31 for item in ids)
+        what = f"{len(ids)} classes" if valid else kind_of(ids)
+    except restricted_pickle.RefusedError:  # its advice is for models
+        valid, what = False, "other than plain numbers, an array say"
+    if not valid or len(ids) != count:
         raise InputError(
-            f"Expected a list of class ids in {path}. Received: other than plain numbers, an "
-            f"array say. {remedy}"
-        ) from error
-    valid = type(ids) is list and all(type(item) is int and 0 <= item < 2**31 for item in ids)
-    if not valid:
-        raise InputError(
-            f"Expected a list of class ids in {path}. Received: {kind_of(ids)}. {remedy}"
-        )
-    if len(ids) != count:
-        raise InputError(
-            f"Expected a class for each of the {count} images of {path.with_name(FILE_NAMES)} in "
-            f"{path}. Received: {len(ids)} classes. Take both files from one archive, or remove "
-            f"{CLASS_IDS}, which is not needed."
+            f"Expected a list of class ids, one for each of the {count} images of "
+            f"{path.with_name(FILE_NAMES)}, in {path}. Received: {what}. Take both files from one "
+            f"archive, or remove {CLASS_IDS}: it is not needed."
         )
     return ids
-
-
-def check_disjoint(splits: Mapping[str, Sequence[CaptionedImage]], origin: str) -> None:
-    """Raises an `InputError` if an image is both for training and for testing."""
-    train = {image.file_name for image in splits["train"]}
-    both = [image.file_name for image in splits["test"] if image.file_name in train]
-    if both:
-        raise InputError(
-            f"Expected no image in both splits of {origin}. Received: {both[0]} and "
-            f"{len(both) - 1} more in both. Take both lists from one archive."
-        )
 
 
 def load_pickle(path: pathlib.Path, constructors: Mapping = {}) -> object:  # noqa: B006 (only read)
@@ -246,7 +146,7 @@ def load_pickle(path: pathlib.Path, constructors: Mapping = {}) -> object:  # no
     return restricted_pickle.load(data, name=str(path), constructors=constructors)[0]
 
 
-def kind_of(value) -> str:
+def kind_of(value: object) -> str:
     """Names a value by its type alone; what a file gave may be too deep to print."""
     if type(value) is list:
         kinds = sorted({type(item).__name__ for item in value})

@@ -33,20 +33,20 @@ class Cluster:
     index: int
 
     @property
-    def is_chief(self):
+    def is_chief(self) -> bool:
         """Whether this process is the one that writes."""
         return self.index == 0
 
-    def others(self):
-        """The indices of the other workers."""
+    def others(self) -> list[int]:
+        """Returns the indices of the other workers."""
         return [index for index in range(len(self.addresses)) if index != self.index]
 
-    def name(self, index):
-        """A worker as a message names it."""
+    def name(self, index: int) -> str:
+        """Returns a worker as a message names it."""
         return f"worker {index} ({self.addresses[index]})"
 
 
-def read_cluster(text=None):
+def read_cluster(text: str | None = None) -> Cluster:
     """Reads the cluster that TF_CONFIG describes.
 
     TensorFlow reads the same variable, but waits without end, or fails with a traceback, where it
@@ -54,9 +54,6 @@ def read_cluster(text=None):
 
     Args:
         text: The value of the variable; None to take it from the environment.
-
-    Returns:
-        A `Cluster`.
 
     Raises:
         InputError: If the variable is missing, is no JSON of that form, has other jobs than
@@ -82,27 +79,24 @@ def read_cluster(text=None):
     if len(set(addresses)) < max(len(addresses), 1):
         _refuse("an address of its own for every worker", str(list(addresses)))
     if index not in range(len(jobs.get(kind, []))):
-        _refuse(
-            "a task of the cluster",
-            f"task {kind} {index} in a cluster of "
-            + " and ".join(f"{len(tasks)} {job}" for job, tasks in jobs.items()),
-        )
+        counts = " and ".join(f"{len(tasks)} {job}" for job, tasks in jobs.items())
+        _refuse("a task of the cluster", f"task {kind} {index} in a cluster of {counts}")
     return Cluster(addresses, index + (len(chiefs) if kind == "worker" else 0))
 
 
-def meet(cluster, timeout=START_TIMEOUT):
+def meet(cluster: Cluster, timeout: float = START_TIMEOUT) -> None:
     """Waits until every worker is there, so that none waits for TensorFlow in vain.
 
-    TensorFlow's own waiting ends by no time and by no signal when a worker is missing. The chief
-    listens at its port, which TensorFlow takes over afterwards; the others announce themselves.
+    TensorFlow's own waiting ends by no time and by no signal when a worker is missing, and names
+    none. The chief listens at its port, which TensorFlow takes over afterwards; the others say who
+    they are, and go on when it answers with the addresses of the cluster, which must be theirs.
 
     Args:
-        cluster: The `Cluster`.
+        cluster: The workers.
         timeout: Seconds to wait.
 
     Raises:
-        InputError: If the port of this worker is taken, two processes say that they are the same
-            worker, or they were told of different clusters.
+        InputError: If the port of this worker is taken, or they were told of different clusters.
         WorkerLost: If a worker is missing after that time.
     """
     deadline = time.monotonic() + timeout
@@ -143,78 +137,53 @@ def _listener(cluster):
 
 
 def _gather_workers(cluster, listener, deadline):
-    """The chief's part: it lets all go when all are there, or tells all what is wrong."""
+    """The chief's part; a worker that was started again takes the place of the one that died."""
+    arrived = {}
     with contextlib.ExitStack() as stack:
-        arrived = {}
         while len(arrived) < len(cluster.addresses) - 1:
             listener.settimeout(max(deadline - time.monotonic(), 0.001))
             try:
                 connection, _ = listener.accept()
             except TimeoutError:
-                missing = [index for index in cluster.others() if index not in arrived]
-                _end(arrived, None)
-                raise _missing(cluster, missing) from None
+                raise _missing(cluster, set(cluster.others()) - set(arrived)) from None
             stack.enter_context(connection)
-            message = _receive(connection, deadline=time.monotonic() + _ANSWER_WITHIN)
-            if message is None:
+            message = _receive(connection, time.monotonic() + _ANSWER_WITHIN)
+            if not isinstance(message, dict) or message.get("index") not in cluster.others():
                 continue  # not one of ours: a port is open to everybody
-            # A worker that was started again takes the place of the one that died.
-            arrived = {index: one for index, one in arrived.items() if not _is_closed(one)}
-            problem = _problem(cluster, arrived, message)
-            if problem:
-                _end({**arrived, "newcomer": connection}, problem)
-                raise InputError(problem)
             arrived[message["index"]] = connection
-        _end(arrived, "")
+            if message.get("addresses") != list(cluster.addresses):
+                _answer(connection, cluster)
+                raise _different(cluster.addresses, message.get("addresses"))
+        for connection in arrived.values():
+            _answer(connection, cluster)
 
 
-def _problem(cluster, arrived, message):
-    index = message.get("index")
-    if message.get("addresses") != list(cluster.addresses):
-        return (
-            f"Expected the cluster {list(cluster.addresses)}, the chief's, in {VARIABLE} of every "
-            f"worker. Received: {message.get('addresses')} from worker {index}. Give all the same."
-        )
-    if index not in cluster.others() or index in arrived:
-        return (
-            f"Expected one process for every worker. Received: two that say they are worker "
-            f"{index}. Give each its own task index in {VARIABLE}."
-        )
-    return None
-
-
-def _end(connections, problem):
-    """Answers those who wait: to go on if `problem` is empty, else what is wrong, if known."""
-    for connection in connections.values():
-        with contextlib.suppress(OSError):
-            connection.sendall(json.dumps({"problem": problem}).encode() + b"\n")
+def _answer(connection, cluster):
+    with contextlib.suppress(OSError):
+        connection.sendall(json.dumps(cluster.addresses).encode() + b"\n")
 
 
 def _report_to_chief(cluster, deadline):
     """The part of every other worker: it says who it is, and waits to be let go."""
-    announcement = {"index": cluster.index, "addresses": list(cluster.addresses)}
+    announcement = {"index": cluster.index, "addresses": cluster.addresses}
     answer = None
-    while answer is None and time.monotonic() < deadline:
-        try:
+    while answer is None:
+        if time.monotonic() > deadline:
+            raise _missing(cluster, [0])
+        with contextlib.suppress(OSError):  # not there yet, or gone again
             with socket.create_connection(
                 _host_and_port(cluster.addresses[0]), timeout=_ANSWER_WITHIN
             ) as connection:
                 connection.sendall(json.dumps(announcement).encode() + b"\n")
                 answer = _receive(connection, deadline)
-        except OSError:
-            pass  # not there yet, or gone again
         if answer is None:
             time.sleep(_RETRY_EVERY)
-    if answer is None:
-        raise _missing(cluster, [0])
-    if answer.get("problem") is None:
-        raise _missing(cluster, [])
-    if answer["problem"]:
-        raise InputError(answer["problem"])
+    if answer != list(cluster.addresses):
+        raise _different(answer, cluster.addresses)
 
 
 def _receive(connection, deadline):
-    """One line of JSON, a dict; None if none comes in time."""
+    """What one line of JSON holds; None if none comes in time."""
     received = b""
     try:
         while not received.endswith(b"\n") and len(received) < _LONGEST_MESSAGE:
@@ -223,26 +192,21 @@ def _receive(connection, deadline):
             if not piece:
                 return None
             received += piece
-        message = json.loads(received)
+        return json.loads(received)
     except (OSError, ValueError, RecursionError):
         return None
-    return message if isinstance(message, dict) else None
 
 
-def _is_closed(connection):
-    """Whether the other side, which has nothing more to say, is gone."""
-    connection.settimeout(0.0)
-    try:
-        return connection.recv(1) == b""
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True
+def _different(of_chief, of_worker):
+    return InputError(
+        f"Expected the cluster {json.dumps(of_chief)}, the chief's, in {VARIABLE} of every worker. "
+        f"Received: {json.dumps(of_worker)} on another. Give all the same."
+    )
 
 
 def _missing(cluster, missing):
-    names = ", ".join(map(cluster.name, missing)) or "another worker"
     return WorkerLost(
         f"Expected all {len(cluster.addresses)} workers to start within the same minutes. "
-        f"Received: nothing from {names}. Start every worker, each with its own {VARIABLE}."
+        f"Received: nothing from {', '.join(map(cluster.name, sorted(missing)))}. Start every "
+        f"worker, each with its own {VARIABLE}."
     )

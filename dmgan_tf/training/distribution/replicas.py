@@ -8,6 +8,7 @@ import functools
 import logging
 import signal
 import threading
+from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
@@ -18,8 +19,8 @@ from dmgan_tf.layers.tensorflow_kernels import replica_rows as replica_rows
 from dmgan_tf.training.distribution.cluster import meet, read_cluster
 
 
-def get_strategy(name, devices=None):
-    """The distribution strategy of a name.
+def get_strategy(name: str, devices: Sequence[str] | None = None) -> tf.distribute.Strategy:
+    """Returns the distribution strategy of a name.
 
     To be called before anything else of TensorFlow: `"multi_worker"` must stand before the first
     tensor, variable or data set of the process.
@@ -29,9 +30,6 @@ def get_strategy(name, devices=None):
             or `"multi_worker"` (all GPUs, or the CPU, of every machine that TF_CONFIG names, one
             process each).
         devices: Names of the devices of `"mirrored"`, such as `["GPU:0", "GPU:1"]`; None for all.
-
-    Returns:
-        A `tf.distribute.Strategy`.
 
     Raises:
         InputError: If TF_CONFIG cannot be used, or it is too late for `"multi_worker"`.
@@ -82,31 +80,24 @@ def _restore_signal_handler():
         signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM) or signal.SIG_DFL)
 
 
-def worker_of(strategy):
-    """Which process of the training this is.
-
-    Args:
-        strategy: A `tf.distribute.Strategy`.
-
-    Returns:
-        A tuple of the index of this worker, 0 for the chief, and the number of workers.
-    """
+def worker_of(strategy: tf.distribute.Strategy) -> tuple[int, int]:
+    """Returns the index of this process, 0 for the chief, and the number of workers."""
     if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
         return 0, 1
     cluster = read_cluster()
     return cluster.index, len(cluster.addresses)
 
 
-def is_chief(strategy):
-    """Whether this process is the one that writes: checkpoints, logs, samples and models."""
+def is_chief(strategy: tf.distribute.Strategy) -> bool:
+    """Returns whether this process is the one that writes: checkpoints, logs and models."""
     return worker_of(strategy)[0] == 0
 
 
-def distribute(strategy, make_dataset):
+def distribute(strategy: tf.distribute.Strategy, make_dataset: Callable):
     """Gives every worker and replica its part of the global batches, in what `fit` takes.
 
     Args:
-        strategy: A `tf.distribute.Strategy`.
+        strategy: The strategy of the training.
         make_dataset: Called as `make_dataset(worker=(index, count), replicas_per_worker=number)`,
             it returns the `tf.data.Dataset` of that worker: one batch for each of its replicas, in
             their order, for every step. `data.pipeline.training_dataset` takes these arguments.
@@ -133,7 +124,7 @@ def distribute(strategy, make_dataset):
     return strategy.distribute_datasets_from_function(of_worker)
 
 
-def check_batch_size(batch_size, strategy):
+def check_batch_size(batch_size: int, strategy: tf.distribute.Strategy) -> None:
     """Refuses a batch that the replicas of a strategy cannot share evenly.
 
     Raises:
@@ -146,7 +137,7 @@ def check_batch_size(batch_size, strategy):
         )
 
 
-def gather(values):
+def gather(values: tf.Tensor) -> tf.Tensor:
     """Joins a tensor of every replica along its first axis, in the order of the replicas.
 
     Its gradient is the sum over replicas of what each does with this replica's rows, so losses

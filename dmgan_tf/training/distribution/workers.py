@@ -7,6 +7,7 @@ import contextlib
 import functools
 import hashlib
 import re
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 import tensorflow as tf
@@ -20,22 +21,14 @@ _REASON = re.compile(r"aborted by: (.{1,150})")
 _TASK = re.compile(r"/job:(\w+)/(?:replica:0/)?task:(\d+)")
 
 
-def wait_for_workers(strategy):
-    """Returns when every worker has come to this point.
-
-    Args:
-        strategy: The `tf.distribute.Strategy` of the training.
-    """
+def wait_for_workers(strategy: tf.distribute.Strategy) -> None:
+    """Returns when every worker has come to this point."""
     _gather(strategy, np.zeros(1, np.float32))
 
 
 @contextlib.contextmanager
-def chief_first(strategy):
-    """Lets the chief do what follows before the others begin it.
-
-    Args:
-        strategy: The `tf.distribute.Strategy` of the training.
-    """
+def chief_first(strategy: tf.distribute.Strategy) -> Iterator[None]:
+    """Lets the chief do what follows before the others begin it."""
     if not is_chief(strategy):
         wait_for_workers(strategy)
     yield
@@ -43,16 +36,15 @@ def chief_first(strategy):
         wait_for_workers(strategy)
 
 
-def check_agreement(strategy, parts):
+def check_agreement(strategy: tf.distribute.Strategy, parts: Mapping[str, str]) -> None:
     """Refuses to train when the workers do not agree on what they train, and on what.
 
     Each computes its share of one step: with another data set or learning rate on one of them,
     they would train something that none of them was asked for, without a sign.
 
     Args:
-        strategy: The `tf.distribute.Strategy` of the training.
-        parts: Dict of names, for the message, and of what must be equal: text or bytes. The names
-            must be the same on every worker.
+        strategy: The strategy of the training.
+        parts: What must be equal, by names for the message, which are the same on every worker.
 
     Raises:
         InputError: On all workers alike, if a part differs between them.
@@ -60,10 +52,7 @@ def check_agreement(strategy, parts):
     _, count = worker_of(strategy)
     if count == 1:
         return
-    digests = [
-        hashlib.sha256(part if isinstance(part, bytes) else str(part).encode()).digest()
-        for part in parts.values()
-    ]
+    digests = [hashlib.sha256(part.encode()).digest() for part in parts.values()]
     # As floats: what every device can exchange.
     mine = np.frombuffer(b"".join(digests), np.uint8).astype(np.float32)
     everyones = _gather(strategy, mine).reshape(count, -1, len(parts), 32)[:, 0]
@@ -81,15 +70,8 @@ def check_agreement(strategy, parts):
             )
 
 
-def digest_of_variables(variables):
-    """A digest of the values of variables, for `check_agreement`.
-
-    Args:
-        variables: Keras or TensorFlow variables, in an order that all workers know.
-
-    Returns:
-        A hexadecimal string.
-    """
+def digest_of_variables(variables: Iterable) -> str:
+    """Returns a digest of the values of Keras or TensorFlow variables, in hexadecimal."""
     digest = hashlib.sha256()
     for variable in variables:
         digest.update(np.ascontiguousarray(variable.numpy()).tobytes())
@@ -97,14 +79,11 @@ def digest_of_variables(variables):
 
 
 @contextlib.contextmanager
-def worker_loss(strategy):
+def worker_loss(strategy: tf.distribute.Strategy) -> Iterator[None]:
     """Turns what TensorFlow says when another worker is gone into one error that says so.
 
     TensorFlow's coordination service notices a worker that ended at once, or by its missing
     heartbeats, and then ends the exchanges that the others wait in.
-
-    Args:
-        strategy: The `tf.distribute.Strategy` of the training.
 
     Raises:
         WorkerLost: If an exchange was given up.
@@ -138,7 +117,6 @@ def _gather(strategy, values):
     """A row of numbers of every replica, `(replicas, ...)`, on every worker."""
     if worker_of(strategy)[1] == 1:
         return values[None]
-
     return _gathering(strategy)(tf.constant(values)).numpy()
 
 

@@ -6,17 +6,23 @@ import errno
 import logging
 import math
 import os
+import pathlib
 import sys
 import time
+from collections.abc import Callable, Mapping, Sequence
 
 import keras
 import tensorflow as tf
 import tqdm
 
 from dmgan_tf.errors import InputError
+from dmgan_tf.training.session.checkpoints import CheckpointStore
+from dmgan_tf.training.session.interruption import StopRequests
 
 BAD_STEPS = "bad_steps"  # what logs of 1 for a step that was left out end with, else of 0
 _BAR = "{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]"
+_SPEED_OVER = 50  # steps
+_SCALARS_EVERY = 10  # steps; those of an epoch's end are always written
 
 
 class Progress(keras.callbacks.Callback):
@@ -27,40 +33,33 @@ class Progress(keras.callbacks.Callback):
     no bar, only the lines.
 
     Args:
+        epochs: Epochs of the whole run.
         total_steps: Steps of the whole run, those before a resumption included.
         batch_size: Examples a step, over all devices.
         initial_step: Steps that were taken before.
-        metrics: Names of the logs to show on the bar; None for the first four.
+        metrics: Names of the logs on the bar.
         epoch_metrics: Names of the logs in the line of an epoch; None for all.
-        window: How many steps the speed is measured over.
-        epochs: Epochs of the whole run; None for those of the current `fit`.
     """
 
     def __init__(
         self,
-        total_steps,
-        batch_size,
-        initial_step=0,
-        metrics=None,
-        epoch_metrics=None,
-        window=50,
-        epochs=None,
+        epochs: int,
+        total_steps: int,
+        batch_size: int,
+        initial_step: int,
+        metrics: Sequence[str],
+        epoch_metrics: Sequence[str] | None = None,
     ):
         super().__init__()
-        self.total_steps = total_steps
-        self.batch_size = batch_size
-        self.step = initial_step
         self.epochs = epochs
-        self.shown = metrics
-        self.epoch_shown = epoch_metrics
-        self._durations = collections.deque(maxlen=window)
-        self._bar = None
+        self.batch_size = batch_size
+        self.metrics = metrics
+        self.epoch_metrics = epoch_metrics
+        self._durations = collections.deque(maxlen=_SPEED_OVER)
         self._last_end = None
-
-    def on_train_begin(self, logs=None):
         self._bar = tqdm.tqdm(
-            total=self.total_steps,
-            initial=self.step,
+            total=total_steps,
+            initial=initial_step,
             unit="step",
             file=sys.stderr,
             dynamic_ncols=True,
@@ -76,35 +75,28 @@ class Progress(keras.callbacks.Callback):
         now = time.perf_counter()
         self._durations.append(now - self._last_end)
         self._last_end = now
-        self.step += 1
-        self._bar.set_postfix_str(self._describe(logs, self.shown, 4), refresh=False)
+        self._bar.set_postfix_str(self._describe(logs, self.metrics), refresh=False)
         self._bar.update(1)
 
     def on_epoch_end(self, epoch, logs=None):
         self._last_end = None  # what stands between two epochs is not training
-        epochs = self.epochs or self.params["epochs"]
-        figures = self._describe(logs, self.epoch_shown, None)
-        self._bar.write(f"epoch {epoch + 1}/{epochs}: {figures}", file=sys.stderr)
+        figures = self._describe(logs, self.epoch_metrics)
+        self._bar.write(f"epoch {epoch + 1}/{self.epochs}: {figures}", file=sys.stderr)
         sys.stderr.flush()
 
-    def on_train_end(self, logs=None):
-        self.close()
-
-    def close(self):
+    def close(self) -> None:
         """Takes the bar down, also where training was interrupted."""
-        if self._bar is not None:
-            self._bar.close()
+        self._bar.close()
 
-    def images_per_second(self):
-        """Training examples a second over the last steps; 0 before the first."""
+    def images_per_second(self) -> float:
+        """Returns the training examples a second over the last steps; 0 before the first."""
         total = sum(self._durations)
         return len(self._durations) * self.batch_size / total if total > 0 else 0.0
 
-    def _describe(self, logs, names, count):
-        logs = logs or {}
+    def _describe(self, logs, wanted):
         bad_steps = [name for name in logs if name.endswith(BAD_STEPS)]
         others = [name for name in logs if name not in bad_steps]
-        names = others[:count] if names is None else [name for name in names if name in others]
+        names = others if wanted is None else [name for name in wanted if name in others]
         parts = [f"{name}={logs[name]:.4g}" for name in names]
         parts += [f"{name}={logs[name]:.0f}" for name in bad_steps if logs[name] > 0]
         return ", ".join([*parts, f"{self.images_per_second():.1f} images/s"])
@@ -120,13 +112,13 @@ class EpochMeans(keras.callbacks.Callback):
         state: The `state` of another one that was interrupted within the epoch, to go on with.
     """
 
-    def __init__(self, state=None):
+    def __init__(self, state: Mapping | None = None):
         super().__init__()
         self._sums = collections.defaultdict(float, (state or {}).get("sums", {}))
         self._counts = collections.Counter((state or {}).get("counts", {}))
 
-    def state(self):
-        """What the steps of this epoch came to so far, as JSON can hold it."""
+    def state(self) -> dict:
+        """Returns what the steps of this epoch came to so far, as JSON can hold it."""
         return {"sums": dict(self._sums), "counts": dict(self._counts)}
 
     def on_train_batch_end(self, batch, logs=None):
@@ -143,18 +135,16 @@ class EpochMeans(keras.callbacks.Callback):
 
 
 class ScalarLogger(keras.callbacks.Callback):
-    """Writes every log as a TensorBoard scalar, by global step.
+    """Writes the logs as TensorBoard scalars, by global step.
 
     Args:
         log_dir: Directory of the event files.
-        every: Steps between two records. The logs of an epoch's end are always recorded.
         initial_step: Steps that were taken before.
     """
 
-    def __init__(self, log_dir, every=10, initial_step=0):
+    def __init__(self, log_dir: pathlib.Path, initial_step: int = 0):
         super().__init__()
         self.log_dir = log_dir
-        self.every = every
         self.step = initial_step
         self._writer = None
 
@@ -164,7 +154,7 @@ class ScalarLogger(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         self.step += 1
-        if self.step % self.every == 0:
+        if self.step % _SCALARS_EVERY == 0:
             self._write("", logs)
 
     def on_epoch_end(self, epoch, logs=None):
@@ -175,7 +165,7 @@ class ScalarLogger(keras.callbacks.Callback):
     def on_train_end(self, logs=None):
         self.close()
 
-    def close(self):
+    def close(self) -> None:
         """Writes what is still held back, also where training was interrupted."""
         if self._writer is not None:
             with self._telling_of_a_full_disk():
@@ -196,7 +186,7 @@ class ScalarLogger(keras.callbacks.Callback):
 
     def _write(self, prefix, logs):
         with self._telling_of_a_full_disk(), self._writer.as_default(step=self.step):
-            for name, value in (logs or {}).items():
+            for name, value in logs.items():
                 tf.summary.scalar(prefix + name, value)
 
 
@@ -207,27 +197,27 @@ class CheckpointSaver(keras.callbacks.Callback):
     goes on from it does that work again. Stops the run where that was asked for.
 
     Args:
-        store: A `CheckpointStore`.
-        variables: Dict of names and variables, everything that the next step depends on.
+        store: Where to.
+        variables: Everything that the next step depends on, by names.
         steps_per_epoch: Steps of an epoch.
         every: Also save after each so many steps; None for after epochs only.
         initial_step: Steps that were taken before.
-        metadata: Function that gives a dict to store beside; `"steps_per_epoch"` is added.
-        requests: The `StopRequests` of the run; None for a run that nothing stops.
+        metadata: Function that gives a dict to store beside.
+        requests: The `StopRequests` of the run.
         is_healthy: Function that says whether the weights are worth going back to; what is due
             while they are not is saved when they are again.
     """
 
     def __init__(
         self,
-        store,
-        variables,
-        steps_per_epoch,
-        every=None,
-        initial_step=0,
-        metadata=dict,
-        requests=None,
-        is_healthy=lambda: True,
+        store: CheckpointStore,
+        variables: Mapping,
+        steps_per_epoch: int,
+        every: int | None,
+        initial_step: int,
+        metadata: Callable[[], dict],
+        requests: StopRequests,
+        is_healthy: Callable[[], bool],
     ):
         super().__init__()
         self.store = store
@@ -244,21 +234,17 @@ class CheckpointSaver(keras.callbacks.Callback):
         self.step += 1
         ends_epoch = self.step % self.steps_per_epoch == 0
         is_due = self._is_owed or ends_epoch or (self.every and self.step % self.every == 0)
-        stops = self.requests is not None and self.requests.is_agreed
-        is_healthy = self.is_healthy()
+        stops, is_healthy = self.requests.is_agreed, self.is_healthy()
         if is_due and not is_healthy and not self._is_owed:
             logging.warning("No checkpoint of step %d: it waits for good steps.", self.step)
         self._is_owed = bool(is_due and not is_healthy)
         if (is_due or stops) and is_healthy:
             self.save()
-            # The signal may have come while it was written.
-            stops = stops or (self.requests is not None and self.requests.came())
+            stops = stops or self.requests.came()  # the signal, while it was written
         if stops:
             self.requests.interruption.stop()
 
-    def save(self):
+    def save(self) -> None:
         """Saves the state after the last step."""
-        metadata = {**self.metadata(), "steps_per_epoch": self.steps_per_epoch}
-        self.store.save(self.step, self.named_variables, metadata)
-        if self.requests is not None:
-            self.requests.interruption.saved_step = self.step
+        self.store.save(self.step, self.named_variables, self.metadata())
+        self.requests.interruption.saved_step = self.step

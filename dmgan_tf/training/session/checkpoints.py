@@ -9,11 +9,12 @@ import re
 import struct
 import zipfile
 import zlib
+from collections.abc import Collection, Iterable, Mapping
 
 import numpy as np
 
 from dmgan_tf.errors import InputError
-from dmgan_tf.files.atomic import is_disk_full, replacing
+from dmgan_tf.files.atomic import is_disk_full, remove_leftovers, replacing
 
 _FORMAT_VERSION = 1
 _FILE_NAME = re.compile(r"step-(\d{8,})\.npz")
@@ -27,19 +28,12 @@ _DAMAGE = (  # whatever zipfile, zlib, NumPy and json make of bytes that are not
 _UNREACHABLE = {errno.EACCES, errno.EPERM, errno.ESTALE, errno.ETIMEDOUT, errno.EMFILE}
 
 
-def named_variables(prefix, variables):
-    """Gives every variable of a list a name that is stable between two processes.
+def named_variables(prefix: str, variables: Iterable) -> dict:
+    """Returns the variables of a list by names that are stable between two processes.
 
     Keras numbers its automatic names by how many layers a process has made before, so a name made
     from them alone changes when a notebook builds a model twice. The position in the list does not;
     the path, without its numbers, is added for the reader of an error message.
-
-    Args:
-        prefix: First part of the names, such as `"generator"`.
-        variables: Keras or TensorFlow variables in the order of their making.
-
-    Returns:
-        A dict of names and variables.
     """
     named = {}
     for position, variable in enumerate(variables):
@@ -63,36 +57,31 @@ class CheckpointStore:
             moves nothing aside.
     """
 
-    def __init__(self, directory, keep=3, writes=True):
-        if keep < 1:
-            raise InputError(f"Expected to keep at least 1 checkpoint. Received: keep={keep}.")
+    def __init__(self, directory: str | os.PathLike, keep: int = 3, writes: bool = True):
         self.directory = pathlib.Path(directory)
         self.keep = keep
         self.writes = writes
 
-    def steps(self):
-        """The steps that have a checkpoint, ascending."""
+    def steps(self) -> list[int]:
+        """Returns the steps that have a checkpoint, ascending."""
         if not self.directory.is_dir():
             return []
         matches = (_FILE_NAME.fullmatch(path.name) for path in self.directory.iterdir())
         return sorted(int(match.group(1)) for match in matches if match)
 
-    def latest(self):
-        """The newest step that has a checkpoint, or None."""
+    def latest(self) -> int | None:
+        """Returns the newest step that has a checkpoint."""
         steps = self.steps()
         return steps[-1] if steps else None
 
-    def save(self, step, variables, metadata=None):
+    def save(self, step: int, variables: Mapping, metadata: Mapping | None = None) -> pathlib.Path:
         """Writes one checkpoint and removes the oldest beyond `keep`.
 
         Args:
             step: Number of training steps taken.
-            variables: Dict of stable, unique names and Keras or TensorFlow variables. Mirrored ones
-                are read in the cross-replica context.
+            variables: Keras or TensorFlow variables by stable, unique names. Mirrored ones are read
+                in the cross-replica context.
             metadata: What JSON can hold, given back by `restore`.
-
-        Returns:
-            The path of the file.
 
         Raises:
             InputError: If the disk is full; what was there before stays.
@@ -107,7 +96,7 @@ class CheckpointStore:
         if not self.writes:  # reading the variables may have needed every worker
             return path
         try:
-            self._remove_leftovers()
+            remove_leftovers(self.directory / "step-*.npz")  # of a process that was killed
             with replacing(path) as temporary:
                 np.savez(temporary, **arrays)
                 _verify(temporary)
@@ -125,13 +114,13 @@ class CheckpointStore:
             self._path(old).unlink(missing_ok=True)
         return path
 
-    def restore(self, variables, except_for=()):
+    def restore(self, variables: Mapping, except_for: Collection[str] = ()) -> dict | None:
         """Loads the newest checkpoint that is whole into `variables`.
 
         A damaged file is reported by a warning, moved aside, and the one before it is used.
 
         Args:
-            variables: Dict with the names, shapes and dtypes that were saved.
+            variables: Variables with the names, shapes and dtypes that were saved.
             except_for: Names of variables that keep their values.
 
         Returns:
@@ -144,24 +133,11 @@ class CheckpointStore:
         damaged = []
         for step in reversed(self.steps()):
             path = self._path(step)
-            try:
-                arrays, header = _read(path)
-            except _DAMAGE as error:
-                if getattr(error, "errno", None) in _UNREACHABLE:
-                    raise InputError(
-                        f"Checkpoint {path} cannot be read: {error.strerror}. Nothing says that it "
-                        "is damaged: see to it that it can be, and try again."
-                    ) from error
-                logging.warning(
-                    "Checkpoint %s is damaged (%s); trying the one before.", path, error
-                )
+            contents = _read_if_whole(path)
+            if contents is None:
                 damaged.append(path)
                 continue
-            if header["format_version"] != _FORMAT_VERSION:
-                raise InputError(
-                    f"Expected format_version {_FORMAT_VERSION} in checkpoint {path}. Received: "
-                    f"{header['format_version']!r}. Go on with the version that wrote it."
-                )
+            arrays, header = contents
             _check_same_variables(path, arrays, variables)
             for name, variable in variables.items():
                 if name not in except_for:
@@ -178,34 +154,12 @@ class CheckpointStore:
     def _path(self, step):
         return self.directory / f"step-{step:08d}.npz"
 
-    def _remove_leftovers(self):
-        for path in self.directory.glob(".step-*.tmp.npz"):  # of a process that was killed
-            path.unlink(missing_ok=True)
-
     def _move_aside(self, paths):
         for path in paths if self.writes else ():
             try:
                 os.replace(path, path.with_name(path.name + ".damaged"))
             except OSError as error:
                 logging.warning("%s could not be moved aside: %s", path, error)
-
-
-def check_steps_per_epoch(metadata, steps_per_epoch):
-    """Refuses to continue a run with epochs of another length, which would count its steps wrongly.
-
-    Args:
-        metadata: What `CheckpointStore.restore` returned.
-        steps_per_epoch: Steps of an epoch now.
-
-    Raises:
-        InputError: If the checkpoint was saved with another number of steps.
-    """
-    saved = metadata.get("steps_per_epoch", steps_per_epoch)
-    if saved != steps_per_epoch:
-        raise InputError(
-            f"Expected {saved} steps an epoch, those of the run. Received: --batch_size and --data "
-            f"that give {steps_per_epoch}. Give those in its flags.txt, or another --run."
-        )
 
 
 def _verify(path):
@@ -228,6 +182,26 @@ def _sync(directory):
             raise
     finally:
         os.close(descriptor)
+
+
+def _read_if_whole(path):
+    """The arrays and the header of a file; None, and a warning, if it is damaged."""
+    try:
+        arrays, header = _read(path)
+    except _DAMAGE as error:
+        if getattr(error, "errno", None) in _UNREACHABLE:
+            raise InputError(
+                f"Checkpoint {path} cannot be read: {error.strerror}. Nothing says that it is "
+                "damaged: see to it that it can be, and try again."
+            ) from error
+        logging.warning("Checkpoint %s is damaged (%s); trying the one before.", path, error)
+        return None
+    if header["format_version"] != _FORMAT_VERSION:
+        raise InputError(
+            f"Expected format_version {_FORMAT_VERSION} in checkpoint {path}. Received: "
+            f"{header['format_version']!r}. Go on with the version that wrote it."
+        )
+    return arrays, header
 
 
 def _read(path):

@@ -8,6 +8,7 @@ whichever of its inputs nobody else needs any longer, which depends on the other
 """
 
 import contextlib
+from collections.abc import Callable, Iterator
 
 import tensorflow as tf
 
@@ -15,13 +16,10 @@ _META_OPTIMIZER = "disable_meta_optimizer"
 
 
 @contextlib.contextmanager
-def same_bits():
+def same_bits() -> Iterator[None]:
     """Makes what is traced in this context use only operations and sums that are repeatable.
 
     The choice of operations stays for the rest of the process; TensorFlow cannot take it back.
-
-    Yields:
-        Nothing.
     """
     tf.config.experimental.enable_op_determinism()
     before = tf.config.optimizer.get_experimental_options().get(_META_OPTIMIZER, False)
@@ -32,17 +30,14 @@ def same_bits():
         tf.config.optimizer.set_experimental_options({_META_OPTIMIZER: before})
 
 
-def in_order(step):
+def in_order(step: Callable) -> Callable:
     """Makes a training step run its operations one after another, always in the same order.
 
     Each still uses every core. For one replica: several wait for one another.
 
     Args:
-        step: A function of a data set's iterator. The iterator has to be made outside of it, since
-            data sets need threads.
-
-    Returns:
-        Such a function.
+        step: A function of a data set's iterator, which has to be made outside of it, since data
+            sets need threads.
     """
 
     def ordered(iterator):

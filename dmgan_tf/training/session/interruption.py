@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import threading
+from typing import NoReturn
 
 import keras
 
@@ -34,7 +35,7 @@ class Interruption:
             epoch's end: a machine that does not wait for it loses nothing that was trained.
     """
 
-    def __init__(self, several_workers=False):
+    def __init__(self, several_workers: bool = False):
         self.several_workers = several_workers
         self.step = self.saved_step = 0
         self.is_within_step = False
@@ -54,11 +55,11 @@ class Interruption:
         self._previous.clear()
 
     @property
-    def is_requested(self):
+    def is_requested(self) -> bool:
         """Whether a signal came to this process."""
         return self._signal is not None
 
-    def stop(self):
+    def stop(self) -> NoReturn:
         """Raises `Interrupted`, saying what is saved."""
         number = self._signal or signal.SIGTERM  # of another worker
         stopped = f"stopped by {_NAMES[number]}"
@@ -94,7 +95,7 @@ class StopRequests(keras.callbacks.Callback):
         interruption: The `Interruption` of this process.
     """
 
-    def __init__(self, interruption):
+    def __init__(self, interruption: Interruption):
         super().__init__()
         self.interruption = interruption
         self.is_agreed = False
@@ -117,6 +118,6 @@ class StopRequests(keras.callbacks.Callback):
     def on_train_end(self, logs=None):
         self.interruption.is_within_step = False
 
-    def came(self):
-        """Whether a signal came to this process that needs no agreement."""
+    def came(self) -> bool:
+        """Returns whether a signal came to this process that needs no agreement."""
         return self.interruption.is_requested and not self.interruption.several_workers

@@ -7,6 +7,7 @@ import logging
 import os
 import pathlib
 import socket
+from collections.abc import Iterator
 
 from dmgan_tf.errors import InputError
 from dmgan_tf.files.atomic import remove_leftovers, write_text
@@ -26,66 +27,31 @@ class RunDirectory:
         path: The directory; it need not exist.
     """
 
-    def __init__(self, path):
-        self.path = pathlib.Path(path)
+    def __init__(self, path: str | os.PathLike):
+        self.path = path = pathlib.Path(path)
+        self.flags_file = path / "flags.txt"  # one a line, reloadable by --flagfile
+        self.checkpoints = path / "checkpoints"
+        self.logs = path / "logs"  # of TensorBoard
+        self.samples = path / "samples"
+        self.model = path / "model"  # written anew at the end of every epoch
+        self.best = path / "best"  # the model of the lowest FID, where training is evaluated
+        self.evaluations = path / "evaluations.jsonl"
+        self._lock_file = path / "lock"  # held by the process that trains here; it says who
+        self._epoch_end = path / "last_epoch.json"
 
-    @property
-    def flags_file(self):
-        """The flags of the run, one a line, reloadable by `--flagfile`."""
-        return self.path / "flags.txt"
-
-    @property
-    def checkpoints(self):
-        """Directory of the checkpoints, from which a run resumes."""
-        return self.path / "checkpoints"
-
-    @property
-    def logs(self):
-        """Directory of the TensorBoard logs."""
-        return self.path / "logs"
-
-    @property
-    def samples(self):
-        """Directory of the sample sheets."""
-        return self.path / "samples"
-
-    @property
-    def model(self):
-        """The model directory, written anew at the end of every epoch."""
-        return self.path / "model"
-
-    @property
-    def best(self):
-        """The model directory of the lowest FID, where training is evaluated."""
-        return self.path / "best"
-
-    @property
-    def evaluations(self):
-        """The evaluations during training, one JSON line each."""
-        return self.path / "evaluations.jsonl"
-
-    @property
-    def lock_file(self):
-        """Held by the process that trains here; who that is stands in it."""
-        return self.path / "lock"
-
-    @property
-    def _epoch_end(self):
-        return self.path / "last_epoch.json"
-
-    def last_epoch_end(self):
-        """The step of the last epoch whose end was reached with all its work; None before."""
+    def last_epoch_end(self) -> int | None:
+        """Returns the step of the last epoch whose end was reached with all its work."""
         try:
             return json.loads(self._epoch_end.read_text(encoding="utf-8"))["step"]
         except (OSError, ValueError, KeyError, TypeError):
             return None  # then the work is done again, which does no harm
 
-    def note_epoch_end(self, step):
+    def note_epoch_end(self, step: int) -> None:
         """Writes down that the work at the end of an epoch is done: models, sheets, evaluation."""
         write_text(self._epoch_end, json.dumps({"step": step}) + "\n")
 
     @contextlib.contextmanager
-    def lock(self):
+    def lock(self) -> Iterator[None]:
         """Keeps every other process, of this machine or another, from training here.
 
         The lock is the kernel's and ends with the process, however that ends, so none is ever left
@@ -104,20 +70,20 @@ class RunDirectory:
             return
         made = _make_directories(self.path)
         try:
-            with _locked(self.lock_file):
+            with _locked(self._lock_file):
                 yield
         finally:
             for directory in made:
                 with contextlib.suppress(OSError):  # it is in use by now
                     directory.rmdir()
 
-    def holds_a_run(self):
-        """Whether a run was started here."""
+    def holds_a_run(self) -> bool:
+        """Returns whether a run was started here."""
         return self.flags_file.exists() or (
             self.checkpoints.is_dir() and any(self.checkpoints.iterdir())
         )
 
-    def check(self, resume):
+    def check(self, resume: bool) -> None:
         """Refuses a directory that is not to be written to; changes nothing.
 
         Args:
@@ -139,7 +105,7 @@ class RunDirectory:
                 "give --resume to continue it or choose another --run."
             )
 
-    def prepare(self, flags_text, resume):
+    def prepare(self, flags_text: str, resume: bool) -> None:
         """Makes the directory and writes the flags of the run into it.
 
         To be called when nothing else can be wrong with the input: what the user has to correct
@@ -148,9 +114,6 @@ class RunDirectory:
         Args:
             flags_text: Flags, one a line, as absl reads them.
             resume: See `check`.
-
-        Raises:
-            InputError: See `check`.
         """
         self.check(resume)
         self._tell_of_changed_flags(flags_text)
@@ -193,7 +156,8 @@ def _locked(path):
     descriptor = _acquire(path)
     try:
         os.ftruncate(descriptor, 0)
-        os.write(descriptor, json.dumps(_this_process()).encode())
+        who = {"process": os.getpid(), "host": socket.gethostname()}
+        os.write(descriptor, json.dumps(who).encode())
         yield
     finally:
         path.unlink(missing_ok=True)  # before the lock goes: nobody else's can be here
@@ -221,10 +185,6 @@ def _acquire(path):
             if os.path.samestat(os.fstat(descriptor), os.stat(path)):
                 return descriptor
         os.close(descriptor)  # its last holder has just removed it
-
-
-def _this_process():
-    return {"process": os.getpid(), "host": socket.gethostname()}
 
 
 def _held_message(path, content):

@@ -3,12 +3,16 @@
 import contextlib
 import functools
 import logging
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import keras
 import tensorflow as tf
 
-from dmgan_tf.data.readable import reading, scan_split
+from dmgan_tf.data.readable import ReadableRecords, reading, scan_split
+from dmgan_tf.data.records import DatasetInfo
 from dmgan_tf.errors import InputError
+from dmgan_tf.training.config import RunSettings, Settings
 from dmgan_tf.training.distribution.replicas import (
     check_batch_size,
     distribute,
@@ -24,7 +28,7 @@ from dmgan_tf.training.distribution.workers import (
     worker_loss,
 )
 from dmgan_tf.training.session.callbacks import CheckpointSaver, EpochMeans, Progress, ScalarLogger
-from dmgan_tf.training.session.checkpoints import CheckpointStore, check_steps_per_epoch
+from dmgan_tf.training.session.checkpoints import CheckpointStore
 from dmgan_tf.training.session.determinism import in_order, same_bits
 from dmgan_tf.training.session.health import HealthMonitor
 from dmgan_tf.training.session.interruption import Interruption, StopRequests
@@ -42,7 +46,7 @@ class Session:
     Args:
         run: The run directory.
         config: A `PretrainingConfig` or `DMGANConfig`.
-        settings: The `RunSettings`.
+        settings: How the run is saved and looked after.
         resume: Whether to continue a run that stands there.
         flags_text: Flags to keep in the run directory, one a line.
 
@@ -54,7 +58,14 @@ class Session:
         step: Training steps taken before.
     """
 
-    def __init__(self, run, config, settings, resume=False, flags_text=""):
+    def __init__(
+        self,
+        run: str | os.PathLike,
+        config: Settings,
+        settings: RunSettings,
+        resume: bool = False,
+        flags_text: str = "",
+    ):
         self.directory = RunDirectory(run)
         self.config = config
         self.settings = settings
@@ -92,23 +103,33 @@ class Session:
             wait_for_workers(self.strategy)  # the others, for what the chief still writes
 
     @property
-    def is_new(self):
+    def is_new(self) -> bool:
         """Whether there is no checkpoint to go on from."""
         return self.store.latest() is None
 
+    def scan(self, info: DatasetInfo) -> ReadableRecords:
+        """Returns which records of the training split can be read.
+
+        Raises:
+            InputError: If too many cannot.
+        """
+        self.info = info
+        self.readable = scan_split(info, "train", self.settings.max_skipped_fraction)
+        return self.readable
+
     @contextlib.contextmanager
-    def building(self):
-        """The strategy's scope to build networks in, whose first weights the seed alone decides."""
+    def building(self) -> Iterator[None]:
+        """Gives the strategy's scope to build networks in; the seed decides their first weights."""
         keras.utils.set_random_seed(self.config.seed)
         with self.strategy.scope():
             yield
 
-    def restore(self, model, variables, steps_per_epoch):
+    def restore(self, model: keras.Model, variables: Mapping, steps_per_epoch: int) -> int:
         """Goes on from the newest whole checkpoint, if there is one.
 
         Args:
             model: The Keras model whose `fit` is to run.
-            variables: Dict of stable names and variables: everything that the next step depends on.
+            variables: Everything that the next step depends on, by stable names.
             steps_per_epoch: Steps of an epoch.
 
         Returns:
@@ -122,7 +143,13 @@ class Session:
         with chief_first(self.strategy):  # it moves damaged files aside
             restored = self.store.restore(variables, self._named("learning_rate"))
         self._metadata = restored or {"step": 0}
-        check_steps_per_epoch(self._metadata, steps_per_epoch)
+        saved = self._metadata.get("steps_per_epoch", steps_per_epoch)
+        if saved != steps_per_epoch:
+            raise InputError(
+                f"Expected {saved} steps an epoch, those of the run. Received: --batch_size and "
+                f"--data that give {steps_per_epoch}. Give those in its flags.txt, or another "
+                "--run."
+            )
         self.step = self._metadata["step"]
         self.interruption.step = self.interruption.saved_step = self.step
         saved = {id(variable) for variable in variables.values()}
@@ -150,7 +177,7 @@ class Session:
             }
             check_agreement(self.strategy, parts)
 
-    def roll_back(self):
+    def roll_back(self) -> int | None:
         """Takes the newest whole checkpoint's values in the middle of training.
 
         The count of steps stays, so that data and noise move on.
@@ -168,28 +195,20 @@ class Session:
     def _named(self, name):
         return {full_name for full_name in self.variables if full_name.endswith(f"/{name}")}
 
-    def scan(self, info):
-        """Finds out which records of the training split can be read.
-
-        Args:
-            info: The `DatasetInfo`.
-
-        Returns:
-            `ReadableRecords`, for the data set of training.
-
-        Raises:
-            InputError: If too many cannot.
-        """
-        self.info = info
-        self.readable = scan_split(info, "train", self.settings.max_skipped_fraction)
-        return self.readable
-
-    def prepare(self):
+    def prepare(self) -> None:
         """Writes the flags into the run directory, which from here on is that of a run."""
         if self.is_chief:
             self.directory.prepare(self.flags_text, self.resume)
 
-    def fit(self, make_dataset, *, measuring=(), finishing=(), metrics=None, epoch_metrics=None):
+    def fit(
+        self,
+        make_dataset: Callable,
+        *,
+        measuring: Sequence[keras.callbacks.Callback] = (),
+        finishing: Sequence[keras.callbacks.Callback] = (),
+        metrics: Sequence[str],
+        epoch_metrics: Sequence[str] | None = None,
+    ) -> None:
         """Trains from the step of `restore` to the last one of the configuration.
 
         Args:
@@ -198,7 +217,7 @@ class Session:
             measuring: Callbacks that add to the logs of an epoch's end.
             finishing: Callbacks that draw and write at an epoch's end; all must be such that doing
                 the work of an epoch's end again, after an interruption, does no harm.
-            metrics: Names of the logs to show on the bar; None for the first four.
+            metrics: Names of the logs to show on the bar.
             epoch_metrics: Names of the logs in the line of an epoch; None for all.
 
         Raises:
@@ -213,9 +232,13 @@ class Session:
         if self.settings.deterministic and self.strategy.num_replicas_in_sync == 1:
             self.model.train_function = in_order(self.model.make_train_function())
         with contextlib.ExitStack() as stack:
-            callbacks = self._callbacks(
-                stack, total_steps, ends_again, measuring, finishing, metrics, epoch_metrics
-            )
+            callbacks = self._state_callbacks(stack, ends_again)
+            if self.is_chief:
+                reporting = self._reporting_callbacks(stack, total_steps, metrics, epoch_metrics)
+                ended = keras.callbacks.LambdaCallback(
+                    on_epoch_end=lambda *_: self.directory.note_epoch_end(self.interruption.step)
+                )
+                callbacks += [*measuring, *reporting, *finishing, ended]
             stack.enter_context(reading(self.info, self.readable))
             if ends_again:
                 self._end_epoch_again(callbacks)
@@ -233,45 +256,39 @@ class Session:
         if self.readable.num_skipped:
             logging.warning("Trained without some records: %s", self.readable.summary())
 
-    def _callbacks(
-        self, stack, total_steps, ends_again, measuring, finishing, metrics, epoch_metrics
-    ):
-        """All callbacks of `fit`, in the order in which each needs what those before it did."""
+    def _state_callbacks(self, stack, ends_again):
+        """What every worker does, before anything that writes to terminals and other disks.
+
+        In the order in which each needs what those before it did.
+        """
         requests = StopRequests(self.interruption)
         is_within_epoch = ends_again or self.step % self.steps_per_epoch
         means = EpochMeans(self._metadata.get("epoch_means") if is_within_epoch else None)
         monitor = HealthMonitor(
             self.roll_back, self.settings.on_nan, self.settings.nan_patience, self.step
         )
-        progress = Progress(
-            total_steps,
-            self.config.batch_size,
-            self.step,
-            metrics=metrics,
-            epoch_metrics=epoch_metrics,
-            epochs=self.config.epochs,
-        )
-        scalars = ScalarLogger(self.directory.logs, initial_step=self.step)
-        stack.callback(progress.close)  # also when the run is interrupted
-        stack.callback(scalars.close)
+        beside = {**self._given, "steps_per_epoch": self.steps_per_epoch}
         saver = CheckpointSaver(
             self.store,
             self.variables,
             self.steps_per_epoch,
             every=self.settings.checkpoint_every,
             initial_step=self.step,
-            metadata=lambda: {"epoch_means": means.state(), **self._given},
+            metadata=lambda: {"epoch_means": means.state(), **beside},
             requests=requests,
             is_healthy=lambda: monitor.is_healthy,
         )
-        ended = keras.callbacks.LambdaCallback(
-            on_epoch_end=lambda epoch, logs: self.directory.note_epoch_end(saver.step)
-        )
         stack.push(functools.partial(self._save_at_error, saver))
-        state = [requests, means, monitor, saver]  # before what writes to terminals and other disks
-        if not self.is_chief:
-            return state
-        return [*state, *measuring, progress, scalars, *finishing, ended]
+        return [requests, means, monitor, saver]
+
+    def _reporting_callbacks(self, stack, total_steps, metrics, epoch_metrics):
+        """The bar and TensorBoard, which are closed also when the run is interrupted."""
+        epochs, batch_size = self.config.epochs, self.config.batch_size
+        progress = Progress(epochs, total_steps, batch_size, self.step, metrics, epoch_metrics)
+        scalars = ScalarLogger(self.directory.logs, self.step)
+        stack.callback(progress.close)
+        stack.callback(scalars.close)
+        return [progress, scalars]
 
     def _save_at_error(self, saver, error_type, error, traceback):
         """Saves what is not yet saved when a lost shard or a full disk of the logs ends the run."""
@@ -305,9 +322,7 @@ class Session:
         logging.info(
             "The work at the end of epoch %d may be unfinished; doing it again.", epoch + 1
         )
-        every = keras.callbacks.CallbackList(
-            callbacks, model=self.model, epochs=self.config.epochs, steps=self.steps_per_epoch
-        )
+        every = keras.callbacks.CallbackList(callbacks, model=self.model)
         every.on_train_begin()
         every.on_epoch_end(epoch, {})
         every.on_train_end()

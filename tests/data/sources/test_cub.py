@@ -3,7 +3,7 @@ import shutil
 import pytest
 from miniature_trees import BIRDS, bird_captions, make_birds, write_pickle
 
-from dmgan_tf.data.sources.cub import read_cub
+from dmgan_tf.data.sources.cub import CUB
 from dmgan_tf.errors import InputError
 
 FIRST = BIRDS["train"][0]
@@ -15,10 +15,11 @@ def birds(tmp_path):
 
 
 def test_what_is_listed(birds):
-    source = read_cub(birds)
-    assert source.captions_pickle == birds / "captions.pickle"
+    source = CUB(birds)
+    assert source.vocabulary_file == birds / "captions.pickle"
     assert source.in_release_order
-    train, test = source.splits["train"], source.splits["test"]
+    splits = source.read()
+    train, test = splits["train"], splits["test"]
     assert [image.file_name for image in train] == [f"{name}.jpg" for name in BIRDS["train"]]
     assert [image.class_id for image in train] == [1, 1, 3, 200]
     assert [image.class_id for image in test] == [2, 199]
@@ -49,13 +50,13 @@ def test_what_is_listed(birds):
 )
 @pytest.mark.parametrize("protocol", [0, 2])
 def test_every_layout_gives_the_same(tmp_path, beside, arrange, place, protocol):
-    expected = read_cub(make_birds(tmp_path / "reference")).splits
+    expected = CUB(make_birds(tmp_path / "reference")).read()
     make_birds(tmp_path / "birds", beside=beside, protocol=protocol)
     if arrange:
         arrange(tmp_path)
-    source = read_cub(tmp_path / place)
-    assert source.captions_pickle is not None
-    for split, images in source.splits.items():
+    source = CUB(tmp_path / place)
+    assert source.vocabulary_file is not None
+    for split, images in source.read().items():
         assert all(image.path.is_file() for image in images)
         without_path = [(i.file_name, i.captions, i.class_id, i.box) for i in images]
         assert without_path == [
@@ -65,14 +66,14 @@ def test_every_layout_gives_the_same(tmp_path, beside, arrange, place, protocol)
 
 def test_a_relative_source(birds, monkeypatch):
     monkeypatch.chdir(birds / "CUB_200_2011")
-    assert len(read_cub(".").splits["train"]) == 4
+    assert len(CUB(".").read()["train"]) == 4
 
 
 def test_classes_of_the_folders_where_none_are_given(birds):
-    expected = read_cub(birds).splits
+    expected = CUB(birds).read()
     for split in BIRDS:
         (birds / split / "class_info.pickle").unlink()
-    assert read_cub(birds).splits == expected
+    assert CUB(birds).read() == expected
 
 
 def change(birds, name, old, new):
@@ -83,7 +84,7 @@ def change(birds, name, old, new):
 @pytest.mark.parametrize(
     "damage, message",
     [
-        (lambda b: shutil.rmtree(b), "Expected the folder of CUB-200-2011 at .*no folder"),
+        (lambda b: shutil.rmtree(b), "Expected a folder of images at .*no folder"),
         (
             lambda b: (b / "train/filenames.pickle").unlink(),
             "Expected train/filenames.pickle, the list .*birds.* metadata archive",
@@ -97,7 +98,7 @@ def change(birds, name, old, new):
         (lambda b: (b / f"text/{FIRST}.txt").unlink(), "0046_18.txt. Received: no such file"),
         (
             lambda b: write_pickle(b / "train/class_info.pickle", [1, 1, 3]),
-            "each of the 4 images of .*train/filenames.pickle in .*class_info.pickle. Received: 3",
+            "each of the 4 images of .*train/filenames.pickle, in .*class_info.pickle. Received: 3",
         ),
         (
             lambda b: shutil.rmtree(b / "CUB_200_2011"),
@@ -125,7 +126,7 @@ def change(birds, name, old, new):
         ),
         (
             lambda b: write_pickle(b / "test/filenames.pickle", BIRDS["train"][:2]),
-            "no image in both splits .* Received: .*0046_18.jpg and 1 more",
+            "every image of cub once, .* Received: .*0046_18.jpg' 2 times",
         ),
     ],
 )
@@ -133,7 +134,7 @@ def test_bad_sources_are_named(birds, damage, message):
     (birds / "test/class_info.pickle").unlink()
     damage(birds)
     with pytest.raises(InputError, match=message) as caught:
-        read_cub(birds)
+        CUB(birds).read()
     assert "\n" not in str(caught.value)
 
 
@@ -142,4 +143,4 @@ def test_a_name_without_a_class(birds):
     names = ["Black_footed_Albatross/Black_Footed_Albatross_0046_18"]
     write_pickle(birds / "train/filenames.pickle", names)
     with pytest.raises(InputError, match="the class first. Received: 'Black_footed"):
-        read_cub(birds)
+        CUB(birds).read()

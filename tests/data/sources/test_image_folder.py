@@ -134,7 +134,7 @@ def test_malformed_line_is_named(tmp_path, line, message):
 
 def test_an_image_listed_twice_is_refused(tmp_path):
     write_listing(tmp_path, [{"file_name": "1.jpg", "text": "red"}] * 2)
-    with pytest.raises(InputError, match="2 times"):
+    with pytest.raises(InputError, match="'1.jpg' 2 times"):
         read_image_folder(tmp_path)
 
 

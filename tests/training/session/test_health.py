@@ -181,6 +181,7 @@ def test_a_run_goes_back_to_its_checkpoint_and_then_ends(prepared_data, tmp_path
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("traced_once")
 def test_a_run_whose_weights_leave_all_bounds_goes_back_and_then_ends(
     prepared_data, damsm_directory, tmp_path, caplog
 ):

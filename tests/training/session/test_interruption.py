@@ -55,7 +55,8 @@ def kill(number):
 def fit(model, interruption, directory, every=None, callbacks=()):
     requests = StopRequests(interruption)
     store = CheckpointStore(directory)
-    saver = CheckpointSaver(store, {"count": model.count}, 4, every=every, requests=requests)
+    counts = {"count": model.count}
+    saver = CheckpointSaver(store, counts, 4, every, 0, dict, requests, lambda: True)
     data = tf.data.Dataset.from_tensors(np.zeros((1, 1), "float32")).repeat()
     with interruption:
         model.fit(

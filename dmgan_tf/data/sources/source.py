@@ -1,0 +1,271 @@
+"""What a source of captioned images gives: its images by split, and what else is known of them.
+
+Another kind of source is one class; see docs/extending.md. No module here imports TensorFlow, so
+that a command says at once what is wrong with its flags.
+"""
+
+import abc
+import collections
+import dataclasses
+import hashlib
+import logging
+import os
+import pathlib
+import stat
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from dmgan_tf.errors import InputError
+from dmgan_tf.text.vocabulary import Vocabulary
+from dmgan_tf.text.words import split_words
+
+if TYPE_CHECKING:
+    from dmgan_tf.data.records import DatasetInfo  # which imports TensorFlow
+
+SPLITS = ("train", "validation", "test")
+SMALL_IMAGE_CHOICES = ("error", "skip", "upscale")  # what becomes of one smaller than asked for
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
+
+_MOST_CLASSES = 2**31  # in training they are 32-bit numbers
+_MOST_BYTES = 2**29  # of a file; as many pixels as are taken, uncompressed, have less
+_UNKNOWN_WORDS = 0.05  # the fraction that names and slips of the pen may make up
+_logger = logging.getLogger(__name__)
+
+
+class Unusable(Exception):
+    """What makes an image unusable: it is skipped, counted and named.
+
+    Args:
+        reason: One of a few words, to count by.
+        detail: What exactly is wrong.
+    """
+
+    def __init__(self, reason: str, detail: str):
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+
+@dataclasses.dataclass(frozen=True)
+class CaptionedImage:
+    """One image of a source, which lies in a file; of a subclass, where `read` finds it.
+
+    Args:
+        path: Where the image should lie; None where `read` needs no file.
+        file_name: Its name for messages and records, relative to the source; no two images' is the
+            same.
+        captions: Its captions as found; possibly empty ones.
+        class_id: What the image shows, 0 or more; images of one class match one another's
+            captions. None if the source does not say.
+        box: The bounding box of what the image shows: left, top, width and height in whole pixels.
+            The image is cropped around it. None to keep all of the image.
+    """
+
+    path: pathlib.Path | None
+    file_name: str
+    captions: tuple[str, ...]
+    class_id: int | None
+    box: tuple[int, int, int, int] | None = None
+
+    def __str__(self):
+        return str(self.path or self.file_name)
+
+    def read(self) -> bytes:
+        """Returns the bytes of an image file: BMP, GIF, JPEG, PNG, TIFF or WEBP.
+
+        Raises:
+            Unusable: If there are none.
+        """
+        try:
+            status = self.path.stat()
+            if not stat.S_ISREG(status.st_mode):  # of a pipe, one would wait for ever
+                raise Unusable("broken image", "not a file")
+            if status.st_size > _MOST_BYTES:
+                raise Unusable("too large a file", f"{status.st_size} bytes")
+            return self.path.read_bytes()
+        except FileNotFoundError:
+            raise Unusable("missing image", "no such file") from None
+        except OSError as error:
+            raise Unusable("broken image", str(error)) from error
+
+    def version(self) -> Hashable | None:
+        """Returns what tells a changed image, found without reading it; None if it is missing.
+
+        A value that JSON can hold: here the size of the file in bytes.
+        """
+        try:
+            return self.path.stat().st_size
+        except OSError:
+            return None
+
+
+class Source(abc.ABC):
+    """Captioned images as they are laid out in a folder, or drawn: one class for each layout.
+
+    A subclass lists its images. Further arguments of its constructor can be given on the command
+    line: `--dataset='module:Class(argument=value)'`; one without a folder leaves `directory` out.
+
+    Args:
+        directory: The folder.
+        test_fraction: The fraction of classes, or images, that become test images if the source
+            has no such split of its own; 0 or more, below 1.
+
+    Attributes:
+        small_images: What becomes of an image smaller than asked for, unless the user says.
+        max_skipped_fraction: How many images may be unusable, unless the user says.
+        vocabulary_file: The vocabulary that lies in the source; None if there is none.
+
+    Raises:
+        InputError: If there is no such folder, or the fraction is out of range.
+    """
+
+    small_images = "error"
+    max_skipped_fraction = 0.1
+    vocabulary_file: pathlib.Path | None = None
+
+    def __init__(self, directory: str | os.PathLike, test_fraction: float = 0.1):
+        self.directory = pathlib.Path(directory)
+        self.test_fraction = test_fraction
+        if not self.directory.is_dir():
+            raise InputError(f"Expected a folder of images at {directory}. Received: no folder.")
+        if not 0 <= test_fraction < 1:
+            raise InputError(f"Expected a test fraction in [0, 1). Received: {test_fraction}.")
+
+    @property
+    def name(self) -> str:
+        """What to call the data set."""
+        return self.directory.resolve().name
+
+    @abc.abstractmethod
+    def list_images(self) -> dict[str, list[CaptionedImage]]:
+        """Returns the images of `train` and, where the source has them, `validation` and `test`.
+
+        Raises:
+            InputError: If the source cannot be read.
+        """
+
+    def read(self) -> dict[str, list[CaptionedImage]]:
+        """Returns the images by split, with a test split and every image with a class.
+
+        Without a test split, a part of `train` is held out, by a hash and thus always the same: by
+        class if classes are given, so that the test classes are unseen, as in CUB; else by image.
+        An image without a class gets one of its own.
+
+        Returns:
+            The images of `train`, of `validation` if the source has it, and of `test`, in the order
+            of the source.
+
+        Raises:
+            InputError: If the source cannot be read.
+        """
+        splits = self.list_images()
+        names = collections.Counter(i.file_name for images in splits.values() for i in images)
+        name, times = max(names.items(), key=lambda item: item[1], default=("", 0))
+        if times > 1:
+            raise InputError(
+                f"Expected every image of {self.name} once, its captions in one place. Received: "
+                f"{name[:80]!r} {times} times. Mend the list, or get it again."
+            )
+        if "test" not in splits:
+            splits |= _divide(splits["train"], self.test_fraction)
+        return _with_classes({name: splits[name] for name in SPLITS if name in splits})
+
+    def fit_vocabulary(
+        self,
+        splits: Mapping[str, Sequence[CaptionedImage]],
+        path: str | os.PathLike,
+        vocabulary: Vocabulary,
+    ) -> Mapping[str, Sequence[CaptionedImage]]:
+        """Returns the images as a vocabulary needs them that is not collected from their captions.
+
+        It may be that of another data set: where it lacks many words, a warning says so.
+
+        Args:
+            splits: The images of each split.
+            path: The vocabulary's file.
+            vocabulary: The vocabulary in it.
+
+        Raises:
+            InputError: If the two do not belong together.
+        """
+        unknown = unknown_words(splits, vocabulary)
+        if unknown is not None:
+            _logger.warning(
+                "The vocabulary %s may be that of another data set: %s. Such words are left out.",
+                *(path, unknown),
+            )
+        return splits
+
+    def compare(
+        self, splits: Mapping[str, Sequence[CaptionedImage]], info: "DatasetInfo"
+    ) -> str | None:
+        """Returns how a prepared data set differs from the published one; None if there is none.
+
+        Args:
+            splits: The images of each split, as `read` gave them.
+            info: The `records.DatasetInfo` of what was prepared.
+        """
+        return None
+
+
+def unknown_words(
+    splits: Mapping[str, Sequence[CaptionedImage]], vocabulary: Vocabulary
+) -> str | None:
+    """Returns how many of the captions' words are unknown, if that is more than a few."""
+    counts = collections.Counter(
+        word
+        for images in splits.values()
+        for image in images
+        for caption in image.captions
+        for word in split_words(caption)
+    )
+    unknown = [(count, word) for word, count in counts.items() if vocabulary.id_of(word) is None]
+    fraction = sum(count for count, _ in unknown) / max(counts.total(), 1)
+    if fraction <= _UNKNOWN_WORDS:
+        return None
+    return f"{fraction:.0%} of the captions' words are not in it, such as {max(unknown)[1]!r}"
+
+
+def class_name(class_id: int) -> str:
+    """Returns what a class is called where classes are held out."""
+    return f"class {class_id}"
+
+
+def first_by_hash(names: Iterable[str], count: int) -> set[str]:
+    """Returns `count` of the names, which do not depend on the order they come in."""
+    return set(sorted(names, key=lambda name: hashlib.sha256(name.encode()).digest())[:count])
+
+
+def _divide(images: list[CaptionedImage], test_fraction: float) -> dict[str, list[CaptionedImage]]:
+    def group_of(image):
+        return image.file_name if image.class_id is None else class_name(image.class_id)
+
+    groups = {group_of(image) for image in images}
+    count = min(round(len(groups) * test_fraction), len(groups) - 1)
+    if test_fraction > 0 and len(groups) > 1:
+        count = max(count, 1)
+    held_out = first_by_hash(groups, count)
+    splits = {"train": [], "test": []}
+    for image in images:
+        splits["test" if group_of(image) in held_out else "train"].append(image)
+    return splits
+
+
+def _with_classes(splits: dict[str, list[CaptionedImage]]) -> dict[str, list[CaptionedImage]]:
+    """Gives every image without a class one of its own."""
+    given = [image.class_id for images in splits.values() for image in images]
+    next_id = max((class_id for class_id in given if class_id is not None), default=-1) + 1
+    if next_id + given.count(None) > _MOST_CLASSES:
+        raise InputError(
+            f"Expected class ids that leave numbers below {_MOST_CLASSES} for the "
+            f"{given.count(None)} images without one. Received: {next_id - 1} as the largest. Give "
+            "every image a class_id, or smaller ones."
+        )
+    free = iter(range(next_id, _MOST_CLASSES))
+    return {
+        name: [
+            image if image.class_id is not None else dataclasses.replace(image, class_id=next(free))
+            for image in images
+        ]
+        for name, images in splits.items()
+    }

@@ -1,0 +1,168 @@
+"""The networks under the DAMSM's image encoder; another one takes its own class and one name."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from dmgan_tf.errors import InputError
+from dmgan_tf.layers.normalization import BatchNorm
+from dmgan_tf.models.inception import InceptionV3
+
+
+class ImageBackbone(keras.layers.Layer):
+    """A base of the networks that give the image encoder its features.
+
+    One is chosen by its name in `dmgan_tf.registry.catalogue`, or as `module:Class`. It is called
+    and built as any Keras layer, and `get_config` holds its own options.
+
+    Attributes:
+        default_input_size: Height and width to which images are resized first, in pixels.
+        is_frozen: Whether only the encoder's projections train, where nothing else is said.
+        resizing: How images are resized: arguments of `layers.resize.resize`.
+
+    Call arguments:
+        images: Float32 tensor `(batch, size, size, 3)` in [-1, 1].
+        training: Whether batch normalisation uses the batch's own statistics.
+
+    Returns:
+        A dict of float tensors: `"region_map"` `(batch, rows, columns, channels)` and `"pooled"`
+        `(batch, channels)`; the two may differ in their channels.
+    """
+
+    default_input_size = 64
+    is_frozen = False
+    resizing: dict[str, Any] = {"antialias": True}
+
+    def check_input_size(self, size: int) -> None:
+        """Raises an `InputError` if images of that size, in pixels, do not suit the network."""
+
+    def output_channels(self, size: int) -> tuple[int, int]:
+        """Returns the channels of the region map and of the pooled features."""
+        outputs = self.compute_output_spec(keras.KerasTensor((None, size, size, 3)))
+        return outputs["region_map"].shape[-1], outputs["pooled"].shape[-1]
+
+
+@keras.saving.register_keras_serializable(package="dmgan_tf")
+class SmallCNN(ImageBackbone):
+    """A convolutional backbone that trains from nothing on a CPU within minutes.
+
+    It is made to be looked *back* through: as a frozen loss, its gradient paints the generator's
+    pictures. Every strided kernel is a multiple of its stride, and pooling averages, so that the
+    gradient reaches all pixels evenly and leaves no checkerboard.
+
+    Args:
+        channels: Width of the first convolution; the last one has eight times as many.
+
+    Call arguments:
+        images: Float tensor `(batch, size, size, 3)` in [-1, 1]; `size` a multiple of 16.
+        training: Whether batch normalisation uses the batch's own statistics.
+
+    Returns:
+        A dict: `"region_map"` `(batch, size / 8, size / 8, 4 * channels)` and `"pooled"`
+        `(batch, 8 * channels)`.
+    """
+
+    def __init__(self, channels: int = 32, **kwargs):
+        super().__init__(**kwargs)
+        # === Layers ===
+        self.stem = self._unit(channels, 3, 1, "stem")
+        self.down_1 = self._unit(2 * channels, 4, 2, "down_1")
+        self.down_2 = self._unit(4 * channels, 4, 2, "down_2")
+        self.down_3 = self._unit(4 * channels, 4, 2, "down_3")
+        self.residual_1 = self._unit(4 * channels, 3, 1, "residual_1")
+        self.residual_2 = self._unit(4 * channels, 3, 1, "residual_2", activation=None)
+        self.halve = keras.layers.AveragePooling2D(2, dtype=self.dtype_policy, name="halve")
+        self.top = self._unit(8 * channels, 3, 1, "top")
+        self.pool = keras.layers.GlobalAveragePooling2D(dtype=self.dtype_policy, name="pool")
+        # === Config ===
+        self.channels = channels
+
+    def _unit(self, filters, kernel_size, strides, name, activation="relu"):
+        """Convolution, batch normalisation, activation."""
+        return keras.Sequential(
+            [
+                keras.layers.Conv2D(
+                    filters,
+                    kernel_size,
+                    strides,
+                    padding="same",
+                    use_bias=False,
+                    kernel_initializer="he_normal",
+                    dtype=self.dtype_policy,
+                ),
+                BatchNorm(dtype=self.dtype_policy),
+                keras.layers.Activation(activation, dtype=self.dtype_policy),
+            ],
+            name=name,
+        )
+
+    def check_input_size(self, size: int) -> None:
+        if size < 16 or size % 16:
+            raise InputError(
+                "Expected input_size of small_cnn to be a multiple of 16, in pixels. "
+                f"Received: {size}."
+            )
+
+    def output_channels(self, size: int) -> tuple[int, int]:
+        return 4 * self.channels, 8 * self.channels  # known without a call, which takes a second
+
+    def build(self, input_shape):
+        shape = tuple(input_shape)
+        trunk = (self.stem, self.down_1, self.down_2, self.down_3)
+        for unit in (*trunk, self.residual_1, self.residual_2):
+            unit.build(shape)
+            shape = unit.compute_output_shape(shape)
+        self.top.build(self.halve.compute_output_shape(shape))
+
+    def call(self, images, training=False):
+        x = images
+        for unit in (self.stem, self.down_1, self.down_2, self.down_3):
+            x = unit(x, training=training)
+        residual = self.residual_1(x, training=training)
+        region_map = ops.relu(x + self.residual_2(residual, training=training))
+        top = self.top(self.halve(region_map), training=training)
+        return {"region_map": region_map, "pooled": self.pool(top)}
+
+    def get_config(self):
+        return {**super().get_config(), "channels": self.channels}
+
+
+@keras.saving.register_keras_serializable(package="dmgan_tf")
+class InceptionBackbone(InceptionV3, ImageBackbone):
+    """Inception-v3 as the paper's backbone: the map of `Mixed_6e`, and what is pooled at its end.
+
+    It wants weights that were pretrained on ImageNet, and stays as they are.
+
+    Reference:
+        Xu et al., AttnGAN (CVPR 2018), section 3.2: "local features from mixed_6e", 17 x 17.
+
+    Args:
+        inception_variant: Which published weights it is to hold, see `InceptionV3`.
+    """
+
+    default_input_size = 299
+    is_frozen = True
+    resizing = {"sampling": "aligned_corners"}  # as torch.nn.Upsample did for the release
+
+    def __init__(self, inception_variant: str = "torchvision", **kwargs):
+        super().__init__(inception_variant, **kwargs)
+
+    def check_input_size(self, size: int) -> None:
+        if size < 75:
+            raise InputError(
+                f"Expected input_size of inception_v3 to be at least 75 pixels. Received: {size}."
+            )
+
+    def output_channels(self, size: int) -> tuple[int, int]:
+        return 768, 2048
+
+    def call(self, images, training=False):
+        features = super().call(images, training=training)
+        return {**features, "region_map": features["mixed_6e"]}
+
+    def get_config(self):
+        config = super().get_config()
+        del config["num_classes"]
+        config["inception_variant"] = config.pop("variant")
+        return config
