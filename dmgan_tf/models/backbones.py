@@ -14,7 +14,8 @@ class ImageBackbone(keras.layers.Layer):
     """A base of the networks that give the image encoder its features.
 
     One is chosen by its name in `dmgan_tf.registry.catalogue`, or as `module:Class`. It is called
-    and built as any Keras layer, and `get_config` holds its own options.
+    as any Keras layer, and `get_config` holds its own options. Layers that are made in its
+    constructor need no `build`.
 
     Attributes:
         default_input_size: Height and width to which images are resized first, in pixels.
@@ -33,6 +34,9 @@ class ImageBackbone(keras.layers.Layer):
     default_input_size = 64
     is_frozen = False
     resizing: dict[str, Any] = {"antialias": True}
+
+    def build(self, input_shape):
+        self.compute_output_spec(keras.KerasTensor(input_shape))
 
     def check_input_size(self, size: int) -> None:
         """Raises an `InputError` if images of that size, in pixels, do not suit the network."""
