@@ -7,7 +7,7 @@ from dmgan_tf.layers.word_embedding import WordEmbedding
 
 
 class SpelledEmbedding(WordEmbedding):
-    """An embedding by how often a word has each letter, also of words that training never saw."""
+    """An embedding by how often a word has each letter, for words never seen in training too."""
 
     def __init__(self, vocabulary_size, embedding_dim, letters="aeiou", **kwargs):
         super().__init__(**kwargs)

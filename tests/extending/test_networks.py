@@ -19,8 +19,11 @@ from tiny_training import (
 
 from dmgan_tf import DMGANTextToImage
 from dmgan_tf.errors import InputError
+from dmgan_tf.models.image_encoder import ImageEncoder
 from dmgan_tf.models.model_directory import load_model_directory, save_model_directory
 from dmgan_tf.registry import lookup
+from dmgan_tf.registry.catalogue import IMAGE_BACKBONES
+from dmgan_tf.registry.lookup import Choice
 from dmgan_tf.training.damsm_run import build_damsm
 from dmgan_tf.training.dmgan_run import build_dmgan
 from dmgan_tf.training.optimizer import adam
@@ -201,12 +204,10 @@ def test_options_that_keras_takes_are_not_for_a_file(stored_model, tmp_path):
 
 
 def test_a_network_may_be_given_as_an_object(tmp_path):
-    from another_backbone import PatchBackbone
-
-    from dmgan_tf.models.image_encoder import ImageEncoder
-
     keras.utils.set_random_seed(0)
-    encoder = ImageEncoder(8, PatchBackbone(4, 16))
+    backbone = IMAGE_BACKBONES.create(Choice.parse("small_cnn(channels=3)"))
+    encoder = ImageEncoder(8, backbone)
     encoder.build()
     _, stored = directory_of(tmp_path, image_encoder=encoder)
-    assert stored["image_encoder"]["backbone"]["patch"] == 16
+    assert stored["image_encoder"]["backbone"] == {"class": "small_cnn", "channels": 3}
+    assert_same(load_model_directory(tmp_path / "model").image_encoder, encoder)
