@@ -86,7 +86,7 @@ def measure(recipe, steps):
         config = read_recipe(recipe, train, DMGANConfig)
         step, sizes = dmgan_step(config, VOCABULARY_SIZES[data])
     batch = made_up_batch(config.batch_size, sizes, config.max_words, VOCABULARY_SIZES[data])
-    function = tf.function(step)
+    function = tf.function(step, autograph=False)
     graph = function.get_concrete_function(batch).graph
     tf.nest.map_structure(np.asarray, function(batch))
     start = time.perf_counter()

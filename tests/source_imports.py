@@ -41,6 +41,7 @@ def module_file(module: str) -> str | None:
         f"{base}.py",
         f"{base}/__init__.py",
         f"tests/{base}.py",
+        f"tests/extending/{base}.py",
         f"benchmarks/{base}.py",
     ):
         if (ROOT / candidate).is_file():

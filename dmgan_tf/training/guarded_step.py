@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from dmgan_tf.layers.tensorflow_kernels import num_replicas, sum_over_replicas
+from dmgan_tf.training.optimizer import Adam
 
 
 class Outcome(typing.NamedTuple):
@@ -135,12 +136,14 @@ class GuardedStep:
         def on_every_device(function, variable, *arguments):
             strategy.extended.update(variable, function, args=arguments, group=False)
 
-        def descend(variable, gradient):
-            optimizer.update_step(gradient, variable, optimizer.learning_rate)
+        def descend(variable, gradient, rate):
+            optimizer.update_step(gradient, variable, rate)
 
         def make():
+            is_ours = isinstance(optimizer, Adam)
+            rate = optimizer.step_size() if is_ours else optimizer.learning_rate
             for variable, gradient in zip(variables, gradients, strict=True):
-                on_every_device(descend, variable, gradient)
+                on_every_device(descend, variable, gradient, rate)
             on_every_device(lambda count: count.assign_add(1), optimizer.iterations.value)
             if self._is_scaled:
                 on_every_device(self._grow_scale, *scale)

@@ -70,6 +70,8 @@ class Small:
 @pytest.mark.parametrize("in_graph", [False, True])
 def test_good_steps_are_those_of_keras_to_the_bit(in_graph):
     ours, theirs = Small(in_graph=in_graph), Small()
+    theirs.optimizer = keras.optimizers.Adam(2e-3, beta_1=0.5, beta_2=0.999, epsilon=1e-8)
+    theirs.optimizer.build(theirs.network.trainable_variables)
     for seed in range(10):
         outcome = ours.step(ours.gradients(seed))
         theirs.optimizer.apply(theirs.gradients(seed), theirs.network.trainable_variables)
