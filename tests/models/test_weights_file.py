@@ -22,7 +22,7 @@ def path(tmp_path):
 
 def test_a_sound_file(path):
     assert check_weights_file(path) == (2, 16)
-    assert check_weights_file(path, 2, 16) == 16
+    assert check_weights_file(path, 2, 16) == (2, 16)
 
 
 def external_link(file, secret):
