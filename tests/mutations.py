@@ -89,9 +89,14 @@ MUTATIONS = {
         ),
         _of(  # PyTorch's momentum
             "layers/normalization.py",
-            "        momentum=0.9,\n        epsilon=1e-5,\n        gamma",
-            "        momentum=0.1,\n        epsilon=1e-5,\n        gamma",
+            "momentum: float = 0.9,",
+            "momentum: float = 0.1,",
             "layers/test_normalization.py",
+            before=(
+                "layers/normalization.py",
+                "        momentum=0.9,\n        epsilon=1e-5,\n        gamma",
+                "        momentum=0.1,\n        epsilon=1e-5,\n        gamma",
+            ),
         ),
         _of(  # a variance for its root
             "layers/conditioning.py",
