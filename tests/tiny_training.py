@@ -82,6 +82,16 @@ def build_dmgan_once(config, encoders):
     return dmgan
 
 
+class SGD(keras.optimizers.SGD):
+    """Plain gradient descent, whose steps show the gradient."""
+
+    def factors(self, is_good):
+        return [tf.where(is_good, tf.cast(self.learning_rate, tf.float32), 0.0)]
+
+    def update_step(self, gradient, variable, learning_rate):
+        variable.assign_sub(tf.math.multiply_no_nan(gradient, learning_rate))
+
+
 def make_encoders(vocabulary, dtype=None):
     """An untrained DAMSM for `vocabulary`."""
     keras.utils.set_random_seed(11)

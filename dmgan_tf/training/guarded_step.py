@@ -7,7 +7,6 @@ import keras
 import tensorflow as tf
 
 from dmgan_tf.layers.tensorflow_kernels import num_replicas, sum_over_replicas
-from dmgan_tf.training.optimizer import Adam
 
 
 class Outcome(typing.NamedTuple):
@@ -38,7 +37,8 @@ class GuardedStep:
     Args:
         networks: The networks by their names in the logs. Their layers name the variables that a
             forward pass in training changes as their `statistics`.
-        optimizer: A built Keras optimizer, or a `LossScaleOptimizer` around one.
+        optimizer: A built `training.optimizer.Adam`, or another with its `factors`, or a
+            `LossScaleOptimizer` around one.
         limits: Largest norm of the gradient of some of the networks, by name.
     """
 
@@ -52,6 +52,7 @@ class GuardedStep:
         self.optimizer = optimizer
         self.limits = dict(limits or {})
         self._is_scaled = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+        self._inner_optimizer = optimizer.inner_optimizer if self._is_scaled else optimizer
         self._scale = tf.convert_to_tensor(optimizer.dynamic_scale if self._is_scaled else 1.0)
         self._statistics = [
             variable.value
@@ -107,8 +108,9 @@ class GuardedStep:
         is_overflow = losses_are_finite & (self._scale > 1.0) & ~is_good
         if self._is_scaled:
             gradients = [gradient / self._scale for gradient in gradients]
+        factors = self._inner_optimizer.factors(is_good)
         tf.distribute.get_replica_context().merge_call(
-            self._update, args=(gradients, self._remembered, is_good, is_overflow)
+            self._update, args=(gradients, factors, self._remembered, is_good, is_overflow)
         )
         for name, square in zip(at_images, tf.unstack(sums)[len(losses) :], strict=True):
             norms[name] = tf.sqrt(square) / self._scale
@@ -128,45 +130,38 @@ class GuardedStep:
             limited += own
         return norms, limited
 
-    def _update(self, strategy, gradients, remembered, is_good, is_overflow):
-        """Branches outside of the replicas, where a branch may assign to what they share."""
-        optimizer = self.optimizer.inner_optimizer if self._is_scaled else self.optimizer
+    def _update(self, strategy, gradients, factors, remembered, is_good, is_overflow):
+        """Outside of the replicas, where what they share is assigned."""
+        optimizer = self._inner_optimizer
         variables = [v for network in self.networks.values() for v in trained(network)]
 
         def on_every_device(function, variable, *arguments):
             strategy.extended.update(variable, function, args=arguments, group=False)
 
-        def descend(variable, gradient, rate):
-            optimizer.update_step(gradient, variable, rate)
+        def descend(variable, gradient, *factors):
+            optimizer.update_step(gradient, variable, *factors)
 
-        def make():
-            is_ours = isinstance(optimizer, Adam)
-            rate = optimizer.step_size() if is_ours else optimizer.learning_rate
-            for variable, gradient in zip(variables, gradients, strict=True):
-                on_every_device(descend, variable, gradient, rate)
-            on_every_device(lambda count: count.assign_add(1), optimizer.iterations.value)
-            if self._is_scaled:
-                on_every_device(self._grow_scale, *scale)
+        def count(iterations, is_good):
+            iterations.assign_add(tf.cast(is_good, iterations.dtype))
 
-        def leave_out():
-            for variable, value in zip(self._statistics, remembered, strict=True):
-                on_every_device(lambda variable, value: variable.assign(value), variable, value)
-            if self._is_scaled:
-                on_every_device(_shrink_scale, *scale, is_overflow)
+        def restore(variable, value, is_good):
+            variable.assign(tf.where(is_good, variable, value))
 
+        for variable, gradient in zip(variables, gradients, strict=True):
+            on_every_device(descend, variable, gradient, *factors)
+        on_every_device(count, optimizer.iterations.value, is_good)
+        for variable, value in zip(self._statistics, remembered, strict=True):
+            on_every_device(restore, variable, value, is_good)
         if self._is_scaled:
             scale = self.optimizer.dynamic_scale.value, self.optimizer.step_counter.value
-        tf.cond(strategy.experimental_local_results(is_good)[0], make, leave_out)
+            on_every_device(self._update_scale, *scale, is_good, is_overflow)
 
-    def _grow_scale(self, scale, steps):
-        is_due = steps + 1 >= self.optimizer.dynamic_growth_steps
-        scale.assign(tf.where(is_due, scale * 2.0, scale))
-        steps.assign(tf.where(is_due, tf.zeros_like(steps), steps + 1))
-
-
-def _shrink_scale(scale, steps, is_overflow):
-    scale.assign(tf.where(is_overflow, tf.maximum(scale * 0.5, 1.0), scale))
-    steps.assign(tf.where(is_overflow, tf.zeros_like(steps), steps))
+    def _update_scale(self, scale, steps, is_good, is_overflow):
+        counted = steps + tf.cast(is_good, steps.dtype)
+        is_due = is_good & (counted >= self.optimizer.dynamic_growth_steps)
+        steps.assign(tf.where(is_due | is_overflow, tf.zeros_like(counted), counted))
+        smaller = tf.where(is_overflow, tf.maximum(scale * 0.5, 1.0), scale)
+        scale.assign(tf.where(is_due, scale * 2.0, smaller))
 
 
 def trained(network: keras.Model) -> list[tf.Variable]:

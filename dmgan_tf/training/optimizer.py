@@ -5,27 +5,43 @@ import tensorflow as tf
 
 
 class Adam(keras.optimizers.Adam):
-    """Keras' Adam to the bit, whose bias corrections are computed once a step.
+    """Keras' Adam to the bit, which can leave a step out: in a bad one, every factor in it is 0.
 
-    Keras computes them anew for each variable: a third of the nodes of a step, and on a GPU as many
-    kernels, for two scalars.
+    A branch would be shorter, but where operations run in order (`determinism`) it waits in
+    TensorFlow's only thread for that thread. Keras also computes the bias corrections anew for each
+    variable: a third of the nodes of a step.
 
     Reference: Kingma and Ba 2015, Algorithm 1.
     """
 
-    def step_size(self) -> tf.Tensor:
-        """Returns the learning rate of this step with both bias corrections, a float32 scalar."""
+    def factors(self, is_good: tf.Tensor) -> list[tf.Tensor]:
+        """Returns the shares of the new moments, and the step size with both bias corrections.
+
+        Args:
+            is_good: Scalar; where false, all three are 0.
+        """
         step = tf.cast(self.iterations + 1, tf.float32)
         beta_1_power, beta_2_power = self.beta_1**step, self.beta_2**step
-        return self.learning_rate * tf.sqrt(1 - beta_2_power) / (1 - beta_1_power)
+        step_size = self.learning_rate * tf.sqrt(1 - beta_2_power) / (1 - beta_1_power)
+        factors = (1 - self.beta_1, 1 - self.beta_2, step_size)
+        return [tf.where(is_good, factor, tf.zeros((), tf.float32)) for factor in factors]
 
-    def update_step(self, gradient: tf.Tensor, variable: tf.Variable, step_size: tf.Tensor) -> None:
-        """Updates a variable and its moments, by `step_size` in place of the learning rate."""
+    def update_step(
+        self,
+        gradient: tf.Tensor,
+        variable: tf.Variable,
+        mean_share: tf.Tensor,
+        square_share: tf.Tensor,
+        step_size: tf.Tensor,
+    ) -> None:
+        """Updates a variable and its moments, unless the factors are 0; the gradient may be NaN."""
         index = self._get_variable_index(variable)
         mean, square = self._momentums[index].value, self._velocities[index].value
-        mean.assign_add((gradient - mean) * (1 - self.beta_1))
-        square.assign_add((tf.square(gradient) - square) * (1 - self.beta_2))
-        variable.assign_sub(mean * step_size / (tf.sqrt(square) + self.epsilon))
+        # Subtracted rather than added: -0.0 - 0 is -0.0, while -0.0 + 0 is not.
+        mean.assign_sub(tf.math.multiply_no_nan(mean - gradient, mean_share))
+        square.assign_sub(tf.math.multiply_no_nan(square - tf.square(gradient), square_share))
+        step = tf.math.multiply_no_nan(mean, step_size)
+        variable.assign_sub(step / (tf.sqrt(square) + self.epsilon))
 
 
 def adam(

@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from tiny_training import take_step, values_of
+from tiny_training import SGD, take_step, values_of
 
 from dmgan_tf.models.image_encoder import ImageEncoder
 from dmgan_tf.models.precision import PRECISIONS
@@ -75,7 +75,7 @@ def test_the_gradient_of_the_text_encoder_is_clipped(limit):
     """By steps of plain descent, which show the gradient."""
     damsm = make_damsm()
     damsm.text_gradient_limit = limit
-    damsm.compile(keras.optimizers.SGD(1.0))
+    damsm.compile(SGD(1.0))
     encoders = damsm.text_encoder, damsm.image_encoder
     before = [values_of(encoder.trainable_variables) for encoder in encoders]
     logs = damsm.train_step(tf.nest.map_structure(tf.constant, batch_of(0)))

@@ -1,10 +1,9 @@
 """The training step against the paper's formulas, written down once more without any trick."""
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from tiny_training import CONFIG, fit, make_batch, make_dmgan, shared, take_step, values_of
+from tiny_training import CONFIG, SGD, fit, make_batch, make_dmgan, shared, take_step, values_of
 
 from dmgan_tf.losses import PaperObjective, ReleaseObjective, matching_losses
 
@@ -15,7 +14,7 @@ RATE = 0.05
 def make_plain():
     """A `DMGAN` whose steps are the gradient times `RATE`, so that they show the gradient."""
     dmgan = make_dmgan(kl_weight=2.0, damsm_weight=0.3)
-    dmgan.compile(keras.optimizers.SGD(RATE), keras.optimizers.SGD(RATE))
+    dmgan.compile(SGD(RATE), SGD(RATE))
     return dmgan
 
 

@@ -6,13 +6,13 @@ By plain gradient descent: Adam divides a gradient by its own size, so where the
 
 import dataclasses
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from tiny_training import (
     CONFIG,
     PRETRAINING,
+    SGD,
     fit,
     make_batch,
     make_damsm,
@@ -32,7 +32,7 @@ STEPS = 4
 
 def make_plain(make, **settings):
     model = make(**settings)
-    model.compile(*[keras.optimizers.SGD(RATE) for _ in range(2 if make is make_dmgan else 1)])
+    model.compile(*[SGD(RATE) for _ in range(2 if make is make_dmgan else 1)])
     return model
 
 
