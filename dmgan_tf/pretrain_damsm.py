@@ -33,7 +33,7 @@ def main() -> None:
         options.data,
         options.run,
         resume=options.resume,
-        flags_text=command.flags_text(["data", "run", *kept]),
+        flags_text=command.flags_text(["data", "run", "allow_module", *kept]),
         settings=settings,
     )
     if result.retrieval_accuracy is not None:

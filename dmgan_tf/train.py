@@ -79,6 +79,7 @@ def main() -> None:
     _check_evaluation_flags(options)
     config, settings = command.read_settings(DMGANConfig), command.read_settings(RunSettings)
     evaluation, kept = None, ["data", "damsm", "run", "init", "sample_captions", "sample_every"]
+    kept += ["allow_module"]
     if options.during_training:
         evaluation = command.read_settings(EvaluationSettings)
         kept += ["during_training", *command.names_of_flags(EvaluationSettings)]

@@ -1,11 +1,13 @@
 """Training of the DAMSM: a text encoder and an image encoder that find each other's match."""
 
+import json
 from collections.abc import Mapping
 
 import keras
 import tensorflow as tf
 
 from dmgan_tf.losses import matching_losses
+from dmgan_tf.registry.catalogue import IMAGE_BACKBONES, WORD_EMBEDDINGS
 from dmgan_tf.training.distribution import replicas
 from dmgan_tf.training.distribution.replicated_model import ReplicatedModel
 from dmgan_tf.training.guarded_step import GuardedStep, trained
@@ -73,6 +75,16 @@ class DAMSM(ReplicatedModel):
         optimizer.build(
             [*self.text_encoder.trainable_variables, *self.image_encoder.trainable_variables]
         )
+
+    @property
+    def described(self) -> dict[str, str]:
+        """The classes and configurations of the image backbone and of the word embedding."""
+        backbone = IMAGE_BACKBONES.describe(self.image_encoder.backbone)
+        embedding = WORD_EMBEDDINGS.describe(self.text_encoder.embedding)
+        return {
+            "image backbone": json.dumps(backbone, sort_keys=True),
+            "word embedding": json.dumps(embedding, sort_keys=True),
+        }
 
     def call(self, batch, training=False):
         """Encodes a batch of the data pipeline: `(image features, text features)`."""

@@ -66,6 +66,7 @@ def pretrain_damsm(
         WorkerLost: If another worker ended; what was saved last stands.
     """
     with Session(run, config, settings, resume, flags_text) as session:
+        config.find_classes()
         info = load_dataset_info(data)
         vocabulary = info.vocabulary()
         image_size = config.image_size or info.image_size

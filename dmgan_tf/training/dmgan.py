@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from dmgan_tf.losses import Objective, conditioning_divergence
 from dmgan_tf.models.generator import generator_inputs
-from dmgan_tf.registry.catalogue import OBJECTIVES
+from dmgan_tf.registry.catalogue import DISCRIMINATORS, OBJECTIVES
 from dmgan_tf.training.damsm import gathered_matching_losses
 from dmgan_tf.training.differentiable_augmentation import augment
 from dmgan_tf.training.distribution import replicas
@@ -98,8 +98,13 @@ class DMGAN(ReplicatedModel):
 
     @property
     def described(self) -> dict[str, str]:
-        """The class and configuration of the objective."""
-        return {"objective": json.dumps(OBJECTIVES.describe(self.objective), sort_keys=True)}
+        """The classes and configurations of the objective and of the first discriminator."""
+        return {
+            "objective": json.dumps(OBJECTIVES.describe(self.objective), sort_keys=True),
+            "discriminator": json.dumps(
+                DISCRIMINATORS.describe(self.discriminators[0]), sort_keys=True
+            ),
+        }
 
     def compile(
         self,

@@ -93,6 +93,7 @@ def train_dmgan(
         WorkerLost: If another worker ended; what was saved last stands.
     """
     with Session(run, config, settings, resume, flags_text) as session:
+        config.find_classes()
         info = load_dataset_info(data)
         encoders = _load_encoders(damsm, info, data)
         config = _with_max_words(config, encoders)

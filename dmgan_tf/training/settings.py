@@ -96,6 +96,17 @@ class Checked:
             if "setting" in field.metadata and (value is not None or field.default is not None):
                 field.metadata["setting"].check(field.name, value)
 
+    def find_classes(self) -> None:
+        """Imports the classes that settings name, so that a wrong one is refused at once.
+
+        Raises:
+            InputError: If one is not there, cannot be imported, or is no class of its kind.
+        """
+        for field in dataclasses.fields(self):
+            known = field.metadata.get("setting")
+            if known is not None and known.registry is not None:
+                known.registry.find(Choice.parse(getattr(self, field.name)).name)
+
 
 def _range(low, high, above, below):
     """The words for a range of numbers, and the function that knows it."""
