@@ -314,14 +314,9 @@ MUTATIONS = {
         ),
         _of(  # what is not finite stays in batch norm
             "training/guarded_step.py",
-            "lambda variable, value: variable.assign(value)",
-            "lambda variable, value: variable.assign(variable)",
+            "variable.assign(tf.where(is_good, variable, value))",
+            "variable.assign(variable)",
             "training/test_guarded_step.py",
-            before=(
-                "training/guarded_step.py",
-                "variable.assign(tf.where(is_good, variable, value))",
-                "variable.assign(variable)",
-            ),
         ),
         _of(  # a state that is not saved
             "training/dmgan_run.py",

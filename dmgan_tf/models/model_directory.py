@@ -13,6 +13,7 @@ import keras
 
 from dmgan_tf.errors import InputError
 from dmgan_tf.files.atomic import is_disk_full, replacing_directory, write_text
+from dmgan_tf.layers.initialization import without_initial_values
 from dmgan_tf.models.discriminator import DiscriminatorBase
 from dmgan_tf.models.generator import Generator
 from dmgan_tf.models.image_encoder import ImageEncoder
@@ -206,7 +207,11 @@ def load_inception_directory(directory: str | os.PathLike) -> InceptionV3:
     if components.inception is not None:
         return components.inception
     if encoder is not None and isinstance(encoder.backbone, InceptionV3):
-        return encoder.backbone
+        inception = InceptionV3(encoder.backbone.variant)
+        with without_initial_values():  # they would be replaced at once
+            inception.build()
+        inception.set_weights(encoder.backbone.get_weights())
+        return inception
     raise InputError(
         "Expected a model with an Inception-v3, or with an image encoder on one. Received: "
         f"{directory}, which has neither. Make one with `python -m dmgan_tf.convert "

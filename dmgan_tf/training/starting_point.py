@@ -78,6 +78,11 @@ def _generator_pairs(mine, theirs):
 
 
 def _check_same_sizes(mine, theirs, directory):
+    if type(mine) is not type(theirs):
+        raise InputError(
+            f"Expected a {type(mine).__name__} at --init={directory}, as in this training. "
+            f"Received: a {type(theirs).__name__}. Choose the model's own class (--discriminator)."
+        )
     ours, given = mine.get_config(), theirs.get_config()
     differing = [
         f"{name}={given[name]} (here {ours[name]})"

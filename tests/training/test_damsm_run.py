@@ -40,6 +40,8 @@ def test_the_backbone_of_another_encoder_can_be_taken(tmp_path):
     assert loaded.variant == "fid_2015"
     kernel = keras.ops.convert_to_numpy(loaded.Mixed_7c.branch_pool.conv.kernel)
     np.testing.assert_array_equal(kernel, encoder.backbone.Mixed_7c.branch_pool.conv.kernel)
+    save_model_directory(tmp_path / "own", inception=loaded)  # as `convert --inception` does
+    assert load_inception_directory(tmp_path / "own").variant == "fid_2015"
 
 
 @pytest.mark.parametrize("source", ["weights.pth", "nowhere", "imagenet"])

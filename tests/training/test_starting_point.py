@@ -10,10 +10,15 @@ from tiny_training import CONFIG, values_of
 
 from dmgan_tf.errors import InputError
 from dmgan_tf.models.building import build_discriminators, build_generator
+from dmgan_tf.models.discriminator import DiscriminatorBase
 from dmgan_tf.models.model_directory import load_model_directory
 from dmgan_tf.text.vocabulary import Vocabulary
 from dmgan_tf.training.dmgan_run import train_dmgan
 from dmgan_tf.training.starting_point import start_from
+
+
+class OtherDiscriminator(DiscriminatorBase):
+    """A class of somebody else."""
 
 
 def make_networks(**settings):
@@ -103,3 +108,10 @@ def test_a_model_without_generator_is_refused(damsm_directory, model):
 def test_a_generator_that_knows_other_words_is_refused(finished_run):
     with pytest.raises(InputError, match="first differ at id 1"):
         start_from(None, finished_run, Vocabulary(["zebra", "yak"]))
+
+
+def test_discriminators_of_another_class_are_refused(finished_run, model):
+    networks = make_networks()
+    networks.discriminators = [OtherDiscriminator(16, 4, 8), OtherDiscriminator(32, 4, 8)]
+    with pytest.raises(InputError, match="OtherDiscriminator at --init=.*a Discriminator"):
+        start_from(networks, finished_run, model.vocabulary)
