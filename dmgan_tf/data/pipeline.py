@@ -100,8 +100,8 @@ def training_dataset(
         start_step: The number of the first step; 0 for a new run.
         cache: Whether to hold the encoded images in memory; None to hold up to 1 GiB. It does not
             change the batches.
-        readable: What `scan.scan_split` found; records that it left out are not used, and an epoch
-            is filled up with others. None if all are whole: then any damage is an error.
+        readable: What `readable.scan_split` found; records that it left out are not used, and an
+            epoch is filled up with others. None if all are whole: then any damage is an error.
         worker: The number of this worker, from 0, and the number of workers.
         replicas_per_worker: Into how many parts, one a replica, a worker's rows are divided.
 

@@ -257,8 +257,8 @@ def _write_shards(
     def encode(image):
         try:
             return encode_image(image, image_size, small_images)
-        except Unusable as error:
-            return error
+        except Unusable as error:  # whose traceback would keep the picture in memory
+            return Unusable(error.reason, error.detail)
 
     results = []
     try:

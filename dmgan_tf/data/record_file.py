@@ -37,6 +37,8 @@ def find_records(path: str | os.PathLike) -> tuple[list[int], bool]:
         size = os.fstat(file.fileno()).st_size
         while position + _HEADER.size <= size:
             header = os.pread(file.fileno(), _HEADER.size, position)
+            if len(header) < _HEADER.size:
+                break  # it shrinks meanwhile
             length, checksum = _HEADER.unpack(header)
             end = position + _HEADER.size + length + _FOOTER_BYTES
             if max(end - size, length - _MAX_RECORD_BYTES) > 0 or checksum != header_checksum(

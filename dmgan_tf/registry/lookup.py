@@ -168,7 +168,17 @@ class Registry:
                 f"Expected arguments that the {self.kind} {choice.name} takes. Received: "
                 f"{choice} ({first_line(error)})."
             ) from error
-        return found(**given)
+        try:
+            return found(**given)
+        except InputError:
+            raise
+        except (ArithmeticError, TypeError, ValueError) as error:
+            if not choice.options:
+                raise  # a bug, not a wrong option
+            raise InputError(
+                f"Expected options that the {self.kind} {choice.name} can be made with. Received: "
+                f"{choice} ({first_line(error)})."
+            ) from error
 
     def make(self, given: Any, offered: Mapping, **arguments) -> Any:
         """Returns an object of a class that is given in any way.

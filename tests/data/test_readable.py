@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 from damaged_records import NUM_IMAGES, example, jpeg_of, shard, start_of
 
-from dmgan_tf.data import epochs, pipeline, records, stored
+from dmgan_tf.data import epochs, examination, pipeline, records, stored
 from dmgan_tf.data.readable import find_damage, reading, scan_split
 from dmgan_tf.data.record_file import header_checksum
 from dmgan_tf.errors import InputError
@@ -219,6 +219,17 @@ def test_positions_do_not_depend_on_the_damage(directory):
     pairs = epochs.shuffled_epochs(info, "train", readable=readable, **settings)
     positions = [int(position) for position, _ in pairs.take(60).as_numpy_iterator()]
     assert positions == list(range(24, 84))
+
+
+def test_a_rotten_file_is_read_as_one_data_set_and_record_by_record(directory, monkeypatch):
+    made, read_runs = [], examination.read_runs
+    monkeypatch.setattr(examination, "read_runs", lambda *of: made.append(of) or read_runs(*of))
+    for number in range(2, 9):
+        flip_checksum(shard(directory, 1), number)
+    readable = scan(directory)
+    assert readable.unreadable[shard(directory, 1).name, "checksum"] == 7
+    num_shards = len(readable.shards)
+    assert len(made) <= num_shards + 2  # once more after the seven, and once to be traced
 
 
 def test_nothing_that_can_be_read(directory):

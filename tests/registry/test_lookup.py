@@ -14,6 +14,9 @@ class Base:
         return {"size": self.size}
 class Child(Base):
     pass
+class Picky(Base):
+    def __init__(self, size=1):
+        super().__init__(int(size))
 class Stranger:
     pass
 """
@@ -94,6 +97,12 @@ def test_what_can_be_wrong_is_told_apart(registry, name, message):
 def test_arguments_that_the_class_does_not_take_are_named(registry):
     with pytest.raises(InputError, match=r"Received: plain\(colour='red'\).*it takes size"):
         registry.create(Choice("plain", {"colour": "red"}))
+
+
+def test_options_that_a_constructor_cannot_use_are_one_line(registry):
+    allow_module("kinds_of_a_test")
+    with pytest.raises(InputError, match=r"Picky\(size='x'\) \(invalid literal"):
+        registry.create(Choice("kinds_of_a_test:Picky", {"size": "x"}))
 
 
 def test_an_object_comes_back_from_its_description(registry):

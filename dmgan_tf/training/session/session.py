@@ -155,7 +155,7 @@ class Session:
         saved = {id(variable) for variable in variables.values()}
         self._given = {
             "data set": self.info.fingerprint,
-            "choice of readable records": self.readable.digest,
+            "selection of readable records": self.readable.digest,
             "DAMSM": digest_of_variables([w for w in model.weights if id(w) not in saved]),
             **model.described,
         }
