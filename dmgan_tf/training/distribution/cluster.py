@@ -150,17 +150,46 @@ def _gather_workers(cluster, listener, deadline):
             message = _receive(connection, time.monotonic() + _ANSWER_WITHIN)
             if not isinstance(message, dict) or message.get("index") not in cluster.others():
                 continue  # not one of ours: a port is open to everybody
+            before = arrived.get(message["index"])
             arrived[message["index"]] = connection
-            if message.get("addresses") != list(cluster.addresses):
-                _answer(connection, cluster)
-                raise _different(cluster.addresses, message.get("addresses"))
-        for connection in arrived.values():
-            _answer(connection, cluster)
+            problem = _problem(cluster, message, is_second=before and not _is_closed(before))
+            if problem:
+                _answer([*arrived.values(), *([before] if before else [])], problem)
+                raise InputError(problem)
+        _answer(arrived.values(), "")
 
 
-def _answer(connection, cluster):
-    with contextlib.suppress(OSError):
-        connection.sendall(json.dumps(cluster.addresses).encode() + b"\n")
+def _problem(cluster, message, is_second):
+    if message.get("addresses") != list(cluster.addresses):
+        return (
+            f"Expected the cluster {json.dumps(cluster.addresses)}, the chief's, in {VARIABLE} of "
+            f"every worker. Received: {json.dumps(message.get('addresses'))} on worker "
+            f"{message['index']}. Give all the same."
+        )
+    if is_second:
+        return (
+            f"Expected one process for every worker. Received: two that say they are worker "
+            f"{message['index']}. Give each its own task index in {VARIABLE}."
+        )
+    return ""
+
+
+def _answer(connections, problem):
+    """Lets workers go on where there is no problem, else says what it is."""
+    for connection in connections:
+        with contextlib.suppress(OSError):
+            connection.sendall(json.dumps({"problem": problem}).encode() + b"\n")
+
+
+def _is_closed(connection):
+    """Whether the other side, which has nothing more to say, is gone."""
+    connection.settimeout(0.0)
+    try:
+        return connection.recv(1) == b""
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
 
 
 def _report_to_chief(cluster, deadline):
@@ -176,10 +205,11 @@ def _report_to_chief(cluster, deadline):
             ) as connection:
                 connection.sendall(json.dumps(announcement).encode() + b"\n")
                 answer = _receive(connection, deadline)
-        if answer is None:
+        if not isinstance(answer, dict) or "problem" not in answer:
+            answer = None
             time.sleep(_RETRY_EVERY)
-    if answer != list(cluster.addresses):
-        raise _different(answer, cluster.addresses)
+    if answer["problem"]:
+        raise InputError(answer["problem"])
 
 
 def _receive(connection, deadline):
@@ -195,13 +225,6 @@ def _receive(connection, deadline):
         return json.loads(received)
     except (OSError, ValueError, RecursionError):
         return None
-
-
-def _different(of_chief, of_worker):
-    return InputError(
-        f"Expected the cluster {json.dumps(of_chief)}, the chief's, in {VARIABLE} of every worker. "
-        f"Received: {json.dumps(of_worker)} on another. Give all the same."
-    )
 
 
 def _missing(cluster, missing):

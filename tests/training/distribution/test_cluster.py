@@ -109,21 +109,23 @@ def test_a_missing_worker_is_named():
 
 
 def test_two_that_say_they_are_the_same_worker():
-    """Whoever came last counts; the one whose place is empty is named."""
-    chief, first, _ = clusters(3)
-    results = meet_all([chief, first, first], timeout=2.0)
-    named = [str(result) for result in results if isinstance(result, WorkerLost)]
-    assert any("nothing from worker 2" in text for text in named), results
-    assert all(results)
+    chief, first, second = clusters(3)
+    results = meet_all([chief, first, first, second], timeout=3.0, delay=0.2)
+    assert [type(result) for result in results[:3]] == [InputError] * 3
+    assert {"two that say they are worker 1. Give" in str(result) for result in results[:3]} == {
+        True
+    }
 
 
 def test_workers_told_of_different_clusters():
-    chief, other = clusters(2)
-    stranger = Cluster((other.addresses[0], f"localhost:{other.addresses[1][-5:]}"), 1)
-    results = meet_all([chief, stranger])
-    assert all(isinstance(result, InputError) for result in results)
-    assert "in TF_CONFIG of every worker" in str(results[0]) == str(results[1])
+    """All that have come are told at once; to wait would end as a lost worker."""
+    chief, first, second = clusters(3)
+    stranger = Cluster((*second.addresses[:2], f"localhost:{second.addresses[2][-5:]}"), 2)
+    results = meet_all([chief, first, stranger], timeout=5.0, delay=0.2)
+    assert [type(result) for result in results] == [InputError] * 3
+    assert "in TF_CONFIG of every worker" in str(results[0])
     assert json.dumps(stranger.addresses) in str(results[0])
+    assert len(set(map(str, results))) == 1
 
 
 def test_a_worker_that_was_started_again_takes_its_place():
