@@ -29,7 +29,6 @@ class RefusedError(InputError):
 # What Python raises where a pickle takes more than there is, or something of another type.
 _DAMAGE = (
     pickle.UnpicklingError,
-    AttributeError,
     EOFError,
     LookupError,
     OverflowError,
@@ -126,6 +125,12 @@ def _checked_key(key):
     raise TypeError("expected a key that is a string, a small integer or None")
 
 
+def _integer(line):
+    if len(line) > _LONGEST_INTEGER:
+        raise ValueError("too long an integer")
+    return int(line)
+
+
 class _PlainUnpickler(pickle._Unpickler):
     """The unpickler in Python, which has no public name, without the opcodes that run code.
 
@@ -134,12 +139,19 @@ class _PlainUnpickler(pickle._Unpickler):
 
     def __init__(self, file, size, name, constructors, persistent_load):
         super().__init__(file)
-        self._tell = file.tell
+        self._file_readline = self._whole_line
+        self._read_line, self._tell = file.readline, file.tell
         self._size = size
         self._name = name
         self._constructors = constructors
         self._constructor_ids = {id(value) for value in constructors.values()}
         self._persistent_load = persistent_load
+
+    def _whole_line(self):
+        line = self._read_line()
+        if not line.endswith(b"\n"):
+            raise EOFError("a line without its end")
+        return line
 
     def refuse(self, what: str) -> NoReturn:
         raise RefusedError(
@@ -177,6 +189,20 @@ class _PlainUnpickler(pickle._Unpickler):
         if length > _LONGEST_INTEGER:
             raise ValueError("too long an integer")
         self.append(int.from_bytes(self.read(length), "little", signed=True))
+
+    def load_int(self):
+        line = self.readline()[:-1]
+        booleans = {b"00": False, b"01": True}  # before protocol 2
+        self.append(booleans[line] if line in booleans else _integer(line))
+
+    def load_long(self):
+        self.append(_integer(self.readline()[:-1].removesuffix(b"L")))
+
+    def load_put(self):
+        number = _integer(self.readline()[:-1])
+        if not 0 <= number < _LARGEST_INTEGER_KEY:
+            raise ValueError("no number of a memo")
+        self.memo[number] = self.stack[-1]
 
     def load_list_append(self):
         self._extend([self.stack.pop()])
@@ -232,8 +258,8 @@ class _PlainUnpickler(pickle._Unpickler):
             getattr(pickle, name)
             for name in (
                 *("PROTO", "STOP", "MARK", "POP", "POP_MARK", "DUP"),
-                *("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE", "GET", "BINGET", "LONG_BINGET"),
-                *("NONE", "NEWTRUE", "NEWFALSE", "INT", "LONG", "LONG1"),
+                *("BINPUT", "LONG_BINPUT", "MEMOIZE", "GET", "BINGET", "LONG_BINGET"),
+                *("NONE", "NEWTRUE", "NEWFALSE", "LONG1"),
                 *("BININT", "BININT1", "BININT2", "FLOAT", "BINFLOAT"),
                 *("STRING", "BINSTRING", "SHORT_BINSTRING"),
                 *("UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8"),
@@ -246,6 +272,9 @@ class _PlainUnpickler(pickle._Unpickler):
     }
     for _opcodes, _function in (
         (pickle.FRAME, load_frame),
+        (pickle.INT, load_int),
+        (pickle.LONG, load_long),
+        (pickle.PUT, load_put),
         (pickle.LONG4, load_long4),
         (pickle.APPEND, load_list_append),
         (pickle.APPENDS, load_list_appends),

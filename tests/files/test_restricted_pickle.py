@@ -216,7 +216,10 @@ DAMAGED = {
     "bytes past the end": b"\x8e" + b"\xff" * 8 + b"abc.",
     "integer past the end": b"\x8a\x09\x01.",
     "integer of a megabyte": b"\x8b\x00\x00\x10\x00" + b"\x01" * 2**20 + b".",
-    "integer of 5,000 digits": b"I" + b"1" * 5_000 + b"\n.",
+    "integer of 1,500 digits": b"I" + b"1" * 1_500 + b"\n.",
+    "long integer of 1,500 digits": b"L" + b"1" * 1_500 + b"L\n.",
+    "hexadecimal integer": b"I0xff\n.",
+    "memo of numbers with one hash": b"Np%d\np%d\n." % (5, 5 + 2**61 - 1),
     "integer without digits": b"Ix\n.",
     "float without digits": b"Fx\n.",
     "no UTF-8": b"\x8c\x01\xff.",
@@ -240,10 +243,22 @@ def test_damage_is_one_line_that_names_the_file(data):
 
 @pytest.mark.parametrize("protocol", range(6))
 def test_a_pickle_cut_off_anywhere(protocol):
-    data = pickle.dumps(PLAIN, protocol)
+    assert_cut_off(pickle.dumps(PLAIN, protocol))
+
+
+@pytest.mark.parametrize("data", PYTHON2)
+def test_a_pickle_of_python_2_cut_off_anywhere(data):
+    assert_cut_off(data)
+
+
+def test_a_name_that_is_cut_off_is_not_refused():
+    assert_cut_off(b"cos\nsystem\n."[:-3])
+
+
+def assert_cut_off(data):
     for length in range(len(data)):
         with pytest.raises(InputError, match="cut off"):
-            load(data[:length])
+            load(data[:length], constructors=ORDERED_DICT)
 
 
 @pytest.mark.parametrize(
