@@ -200,9 +200,8 @@ def _blocks(images, captions, samples_per_caption, stages):
     if not len(captions):
         raise InputError("`captions` must hold at least one caption. Received none.")
     samples = images if stages is None else list(zip(*stages, strict=True))
-    in_rows = (
-        len(samples) > 0 and np.ndim(samples[0][0]) == 3
-    )  # of pictures: of one sample's stages, or of samples
+    # Rows of pictures: of one sample's stages, or of a caption's samples, which may be none.
+    in_rows = any(len(row) > 0 and np.ndim(row[0]) == 3 for row in samples)
     if in_rows and stages is None:
         samples_per_caption = 1
     if len(samples) != len(captions) * samples_per_caption:

@@ -65,6 +65,13 @@ class InitialStage(layers.Layer):
         # === Layers ===
         num_blocks = int(math.log2(size // 4))
         self.first_channels = channels * 2**num_blocks
+        self.add_layers(num_blocks)
+        # === Config ===
+        self.channels = channels
+        self.size = size
+
+    def add_layers(self, num_blocks: int) -> None:
+        """Makes all layers of the stage; a subclass may have others in their places."""
         dtype = self.dtype_policy
         self.dense = layers.Dense(
             2 * 16 * self.first_channels,
@@ -79,9 +86,6 @@ class InitialStage(layers.Layer):
             UpsampleBlock(self.first_channels // 2**i, dtype=dtype, name=f"upsample_{i}")
             for i in range(1, num_blocks + 1)
         ]
-        # === Config ===
-        self.channels = channels
-        self.size = size
 
     def build(self, condition_shape, noise_shape):
         self.dense.build((None, condition_shape[-1] + noise_shape[-1]))
@@ -157,10 +161,7 @@ class RefinementStage(layers.Layer):
             raise InputError(
                 f"refinement must be 'memory' or 'attention'. Received: refinement={refinement!r}."
             )
-        self.residual_blocks = [
-            ResidualBlock(dtype=dtype, name=f"residual_{i}") for i in range(num_residual_blocks)
-        ]
-        self.upsample_block = UpsampleBlock(channels, dtype=dtype, name="upsample")
+        self.add_blocks(channels, num_residual_blocks)
         # === Config ===
         self.channels = channels
         self.memory_dim = memory_dim
@@ -168,6 +169,14 @@ class RefinementStage(layers.Layer):
         self.refinement = refinement
         self.writing_gate = writing_gate
         self.response_gate = response_gate
+
+    def add_blocks(self, channels: int, num_residual_blocks: int) -> None:
+        """Makes what follows the word reader; a subclass may have other blocks in their places."""
+        dtype = self.dtype_policy
+        self.residual_blocks = [
+            ResidualBlock(dtype=dtype, name=f"residual_{i}") for i in range(num_residual_blocks)
+        ]
+        self.upsample_block = UpsampleBlock(channels, dtype=dtype, name="upsample")
 
     def build(self, image_features_shape, word_features_shape, padding_mask_shape=None):
         self.word_reader.build(image_features_shape, word_features_shape)
@@ -251,6 +260,11 @@ class Generator(keras.Model):
         [(1, 16, 16, 3), (1, 32, 32, 3)]
     """
 
+    # Of what the generator is made; a subclass may have others. Keras goes on to track a layer
+    # that another one replaces, so they have to be right from the start.
+    initial_stage_class = InitialStage
+    refinement_stage_class = RefinementStage
+
     def __init__(
         self,
         channels: int = 64,
@@ -290,9 +304,11 @@ class Generator(keras.Model):
         dtype = self.dtype_policy
         # === Layers ===
         self.conditioning = ConditioningAugmentation(condition_dim, dtype=dtype)
-        self.initial_stage = InitialStage(channels, base_size, dtype=dtype, name="initial_stage")
+        self.initial_stage = self.initial_stage_class(
+            channels, base_size, dtype=dtype, name="initial_stage"
+        )
         self.refinement_stages = [
-            RefinementStage(
+            self.refinement_stage_class(
                 channels,
                 memory_dim,
                 num_residual_blocks,
@@ -304,9 +320,7 @@ class Generator(keras.Model):
             )
             for i in range(1, num_stages)
         ]
-        self.to_images = [
-            convolution_3x3(3, dtype, name=f"to_image_{i}") for i in range(num_stages)
-        ]
+        self.add_to_images(num_stages)
         # === Config ===
         self.channels = channels
         self.noise_dim = noise_dim
@@ -319,6 +333,12 @@ class Generator(keras.Model):
         self.refinement = refinement
         self.writing_gate = writing_gate
         self.response_gate = response_gate
+
+    def add_to_images(self, num_stages: int) -> None:
+        """Makes the layers that turn features into images; a subclass may have others."""
+        self.to_images = [
+            convolution_3x3(3, self.dtype_policy, name=f"to_image_{i}") for i in range(num_stages)
+        ]
 
     @property
     def image_sizes(self) -> tuple[int, ...]:

@@ -1,6 +1,6 @@
 """Exact fast inference: the same pictures from the same network, its normalisation folded in.
 
-The generator keeps its classes. Only the blocks that take the time are replaced, by those of
+The generator keeps its classes. Only the blocks that take the time are others, those of
 `fast_layers`: batch normalisation is folded into the kernels, upsampling convolves the small image,
 the sigmoid of a GLU becomes a tanh, and biases and residual additions are joined to the
 convolutions. At the paper's size 21.7 instead of the release's 32.8 thousand million
@@ -11,8 +11,9 @@ import keras
 from keras import layers
 
 from dmgan_tf.errors import InputError
+from dmgan_tf.layers.blocks import GLU
 from dmgan_tf.layers.initialization import without_initial_values
-from dmgan_tf.models.generator import Generator
+from dmgan_tf.models.generator import Generator, InitialStage, RefinementStage
 from dmgan_tf.models.text_to_image import DMGANTextToImage
 from dmgan_tf.serving.fast_layers import FoldedResidual, FoldedToImage, FoldedUpsampling
 from dmgan_tf.serving.folding import fold_normalization
@@ -63,6 +64,39 @@ def _refuse(action):
     return refuse
 
 
+class FastInitialStage(InitialStage):
+    """An `InitialStage` whose layers `fold` makes from those of a trained one."""
+
+    def add_layers(self, num_blocks: int) -> None:
+        """Makes none: `fold` does."""
+
+    def fold(self, trained: InitialStage, **options) -> None:
+        """Makes the layers; `options` are those of the folded ones."""
+        # Its values are of the type that is computed with, so that no call has to convert them.
+        self.dense = layers.Dense(trained.dense.units, dtype=self.compute_dtype)
+        self.normalization = layers.Identity(dtype=self.dtype_policy)
+        self.activation = GLU(dtype=self.dtype_policy)
+        self.upsample_blocks = [
+            FoldedUpsampling(block, **options) for block in trained.upsample_blocks
+        ]
+
+
+class FastRefinementStage(RefinementStage):
+    """A `RefinementStage` whose blocks `fold` makes from those of a trained one."""
+
+    def add_blocks(self, channels: int, num_residual_blocks: int) -> None:
+        """Makes none: `fold` does."""
+
+    def fold(self, trained: RefinementStage, **options) -> None:
+        """Makes the blocks; `options` are those of the folded ones."""
+        twins = trained.refinement == "memory" and trained.response_gate
+        self.residual_blocks = [
+            FoldedResidual(block, twins=twins and i == 0, **options)
+            for i, block in enumerate(trained.residual_blocks)
+        ]
+        self.upsample_block = FoldedUpsampling(trained.upsample_block, **options)
+
+
 class FastGenerator(Generator):
     """A generator with folded blocks: the inputs and outputs of `Generator`, sooner.
 
@@ -86,6 +120,9 @@ class FastGenerator(Generator):
             an attempt to train or to save.
     """
 
+    initial_stage_class = FastInitialStage
+    refinement_stage_class = FastRefinementStage
+
     def __init__(self, generator: Generator, dtype: str | None = None, compiled: bool = False):
         if keras.backend.backend() != "tensorflow":
             raise InputError(
@@ -100,23 +137,13 @@ class FastGenerator(Generator):
         config = Generator.get_config(generator)
         super().__init__(**{**config, "dtype": dtype or generator.dtype_policy})
 
-        # === Layers: before they are built, the folded ones take the places of the trained ones ===
+        # === Layers ===
         options = {"compiled": compiled, "dtype": self.dtype_policy}
         initial, trained = self.initial_stage, generator.initial_stage
-        # Its values are of the type that is computed with, so that no call has to convert them.
-        initial.dense = layers.Dense(trained.dense.units, dtype=self.compute_dtype)
-        initial.normalization = layers.Identity(dtype=self.dtype_policy)
-        initial.upsample_blocks = [
-            FoldedUpsampling(block, **options) for block in trained.upsample_blocks
-        ]
+        initial.fold(trained, **options)
         stages = list(zip(self.refinement_stages, generator.refinement_stages, strict=True))
         for ours, theirs in stages:
-            twins = theirs.refinement == "memory" and theirs.response_gate
-            ours.residual_blocks = [
-                FoldedResidual(block, twins=twins and i == 0, **options)
-                for i, block in enumerate(theirs.residual_blocks)
-            ]
-            ours.upsample_block = FoldedUpsampling(theirs.upsample_block, **options)
+            ours.fold(theirs, **options)
         self.to_images = [FoldedToImage(layer, **options) for layer in generator.to_images]
 
         # === Weights ===
@@ -127,6 +154,9 @@ class FastGenerator(Generator):
         for ours, theirs in stages:
             ours.word_reader.set_weights(theirs.word_reader.get_weights())
         self.trainable = False
+
+    def add_to_images(self, num_stages: int) -> None:
+        """Makes none: the constructor folds those of the trained generator."""
 
     def __call__(self, inputs, training=False, **options):
         if training:  # here, because Keras adds lines to an error that comes from `call`

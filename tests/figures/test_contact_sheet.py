@@ -44,6 +44,11 @@ def test_rows_of_lists_equal_one_array():
     np.testing.assert_array_equal(np.asarray(one), np.asarray(rows))
 
 
+def test_rows_may_differ_in_length_and_be_empty():
+    sheet = contact_sheet([[], list(plain([RED, GREEN]))], ["a", "b"])
+    assert colours_along(sheet, 30) == [RED, GREEN]
+
+
 def test_stages_run_across_and_samples_down():
     small = plain([RED, GREEN], size=50)
     large = plain([BLUE, BLACK], size=100)

@@ -88,6 +88,8 @@ def test_every_kind_of_generator_gives_the_same_outputs(kind):
     assert_same(fast(inputs), expected, 1e-5)
     for name in ("noise_dim", "condition_dim", "image_sizes", "dtype_policy"):
         assert getattr(fast, name) == getattr(generator, name)
+    # Keras would go on to track, and to list in `summary()`, a trained layer that was replaced.
+    assert [layer.name for layer in fast._flatten_layers() if not layer.built] == []
     assert len(fast.weights) > 0 and not any("gamma" in weight.path for weight in fast.weights)
 
 
