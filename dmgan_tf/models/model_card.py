@@ -267,11 +267,15 @@ def _scores(extra):
             f"{f' of the {split} split' if isinstance(split, str) else ''} find their caption "
             f"(chance {damsm['retrieval_chance']:.1%})"
         )
-    if _are_numbers(evaluation, "epoch", "fid", "num_images"):
+    figures = ("epoch", "step", "fid", "num_images", "num_reference")
+    if _are_numbers(evaluation, *figures, "r_precision", "r_precision_chance"):
         lines.append(
-            f"- chosen after epoch {evaluation['epoch']} for the lowest FID of the run, "
-            f"{evaluation['fid']:.4g} by `{evaluation.get('protocol')}` on "
-            f"{evaluation['num_images']:,} images; it compares the epochs of a run, not papers"
+            f"- chosen after epoch {evaluation['epoch']} (step {evaluation['step']}) for the "
+            f"lowest FID of the run, {evaluation['fid']:.4g} by `{evaluation.get('protocol')}`: "
+            f"{evaluation['num_images']:,} images of validation captions against "
+            f"{evaluation['num_reference']:,} real ones; R-precision by the DAMSM of training "
+            f"{evaluation['r_precision']:.1f} % (chance {evaluation['r_precision_chance']:.1f} %). "
+            "These compare the epochs of a run, not papers."
         )
     return "\n".join(_wrapped(line, "  ") for line in lines)
 

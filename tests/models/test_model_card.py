@@ -21,7 +21,10 @@ DAMSM = {
     "retrieval_chance": 0.01,
     "retrieval_split": "validation",
 }
-EVALUATION = {"epoch": 2, "fid": 81.2345, "protocol": "lite0", "num_images": 1200}
+EVALUATION = {
+    **{"epoch": 2, "step": 34, "fid": 81.2345, "r_precision": 12.345, "r_precision_chance": 1.0},
+    **{"protocol": "lite0", "num_images": 1200, "num_reference": 1034},
+}
 FULL = About(
     title='Birds: "all" of them',
     handle="hf://user/birds",
@@ -112,7 +115,8 @@ def test_all_that_is_known(networks):
         "--run=RUN --epochs=3 --objective=paper \\\n    --nocrop --flip\n",
         "One night.",
         "32.5% of pictures of the validation split find their caption (chance 1.0%)",
-        "after epoch 2 for the lowest FID of the run, 81.23 by `lite0` on 1,200 images;",
+        "after epoch 2 (step 34) for the lowest FID of the run, 81.23 by `lite0`: 1,200 images",
+        "captions against 1,034 real ones; R-precision by the DAMSM of training 12.3 % (chance 1.0",
         "- It knows 3 words",
         "- No fish.",
     ):

@@ -120,7 +120,9 @@ def test_the_best_model_scores_as_its_entry_says(evaluated, data, damsm, setting
     )
     assert fid.value == pytest.approx(entry["fid"], rel=1e-6)
     assert r_precision.value == pytest.approx(entry["r_precision"])
-    for fact in (f"epoch {entry['epoch']} for the", f"{entry['fid']:.4g}", "13 images"):
+    facts = (f"epoch {entry['epoch']} (step {entry['step']})", f"{entry['fid']:.4g}", "13 images")
+    judged = f"{entry['r_precision']:.1f} % (chance {entry['r_precision_chance']:.1f} %)"
+    for fact in (*facts, f"{entry['num_reference']} real ones", judged):
         assert fact in " ".join(model.readme.split()), fact
     assert "chosen after" not in (run / "model/README.md").read_text()
 

@@ -6,6 +6,7 @@ from tiny_training import CONFIG, make_dmgan, make_encoders, values_of
 from dmgan_tf.data.records import load_dataset_info
 from dmgan_tf.models.text_to_image import DMGANTextToImage
 from dmgan_tf.text.vocabulary import Vocabulary
+from dmgan_tf.training.evaluation_history import EvaluationHistory
 from dmgan_tf.training.samples import CurrentModel, SampleSheets
 
 VOCABULARY = Vocabulary(["a", "red", "green", "apple", "pear", "leaf"])
@@ -47,12 +48,15 @@ def test_the_average_is_drawn_and_saved(dmgan, current, tmp_path):
         strict=True,
     ):
         np.testing.assert_array_equal(mine, average)
-    current.save(tmp_path / "model", {"epoch": 2, "fid": 5.0, "num_images": 3})
+    scores = {"fid": 5.0, "r_precision": 40.0, "r_precision_chance": 10.0}
+    comparison = {"protocol": "ttur", "num_images": 3, "num_reference": 4}
+    history = EvaluationHistory(tmp_path / "none", tmp_path / "best", comparison, 0)
+    current.save(tmp_path / "model", history.entry(2, 6, scores))
     loaded = DMGANTextToImage.from_preset(tmp_path / "model")
     assert np.array_equal(loaded.generate(CAPTIONS), current.model.generate(CAPTIONS))
     assert [network.image_size for network in loaded.discriminators] == [16, 32]
     assert loaded.image_encoder is not None and loaded.extra["training"]["seed"] == CONFIG.seed
-    for fact in ("shapes, 14 training images", "steps so far: 0", "chosen after epoch 2"):
+    for fact in ("shapes, 14 training images", "steps so far: 0", "chosen after epoch 2 (step 6)"):
         assert fact in loaded.readme, fact
     assert "evaluation" not in current.model.extra
 
