@@ -2,6 +2,7 @@
 
 import logging
 
+from dmgan_tf.errors import InputError
 from dmgan_tf.models.discriminator import DiscriminatorBase
 from dmgan_tf.models.generator import Generator
 from dmgan_tf.models.image_encoder import ImageEncoder
@@ -43,9 +44,19 @@ def build_discriminators(settings, word_dim: int) -> list[DiscriminatorBase]:
     Raises:
         InputError: If `settings.discriminator` names no class, or one that takes other arguments.
     """
+    choice = Choice.parse(settings.discriminator)
+    decided = [
+        name for name in ("image_size", "channels", "sentence_dim") if name in choice.options
+    ]
+    if decided:
+        raise InputError(
+            f"Expected --discriminator without {', '.join(decided)}: the stages, "
+            "--discriminator_channels and the DAMSM decide on sizes. Received: "
+            f"{settings.discriminator}."
+        )
     discriminators = [
         DISCRIMINATORS.create(
-            Choice.parse(settings.discriminator),
+            choice,
             image_size=size,
             channels=settings.discriminator_channels,
             sentence_dim=word_dim,

@@ -62,6 +62,13 @@ class TextEncoder(keras.Model):
         self.embedding = WORD_EMBEDDINGS.make(
             word_embedding, sizes, dtype=self.dtype_policy, name="embedding"
         )
+        own = self.embedding.get_config()
+        differing = [name for name, size in sizes.items() if own.get(name, size) != size]
+        if differing:
+            raise InputError(
+                f"Expected a word embedding of the encoder's own sizes, {sizes}. Received: "
+                f"{differing[0]}={own[differing[0]]}. Leave it out."
+            )
         self.dropout = Dropout(dropout, dtype=self.dtype_policy, name="dropout")
         self.recurrence = layers.Bidirectional(
             layers.LSTM(

@@ -3,6 +3,7 @@ import dataclasses
 import pytest
 from tiny_training import CONFIG
 
+from dmgan_tf.errors import InputError
 from dmgan_tf.models.building import build_discriminators, build_generator
 
 
@@ -28,3 +29,9 @@ def test_precision_is_that_of_the_computation(precision):
     assert {network.compute_dtype for network in networks} == {precision}
     assert {variable.dtype for network in networks for variable in network.weights} == {"float32"}
     assert build_generator(config, word_dim=8, dtype="float32").compute_dtype == "float32"
+
+
+def test_sizes_that_are_decided_elsewhere_are_no_options():
+    config = dataclasses.replace(CONFIG, discriminator="dm_gan(channels=8, sentence_dim=2)")
+    with pytest.raises(InputError, match="--discriminator without channels, sentence_dim: the"):
+        build_discriminators(config, word_dim=8)

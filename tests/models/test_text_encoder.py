@@ -73,3 +73,8 @@ def test_configuration_weights_and_keras_file(tmp_path):
     loaded = keras.saving.load_model(tmp_path / "text_encoder.keras")
     for restored in (copy, loaded):
         keras.tree.map_structure(np.testing.assert_array_equal, restored(TOKEN_IDS), expected)
+
+
+def test_an_embedding_of_another_size_is_refused():
+    with pytest.raises(InputError, match="own sizes.*Received: embedding_dim=7"):
+        TextEncoder(9, 8, embedding_dim=6, word_embedding="learned(embedding_dim=7)")
