@@ -42,9 +42,9 @@ def model():
     return DMGANTextToImage(vocabulary, text_encoder, generator)
 
 
-def assert_within_one_level(a, b):
+def assert_within_three_levels(a, b):
     assert a.dtype == b.dtype == np.uint8
-    assert np.abs(a.astype(int) - b.astype(int)).max() <= 3  # of 255: other batches round otherwise, and this model is steep
+    assert np.abs(a.astype(int) - b.astype(int)).max() <= 3
 
 
 def test_the_same_call_gives_the_same_images(model):
@@ -57,13 +57,13 @@ def test_the_same_call_gives_the_same_images(model):
 @pytest.mark.parametrize("batch_size", [1, 3, 100])
 def test_images_do_not_depend_on_the_batch_size(model, batch_size):
     expected = model.generate(CAPTIONS, seed=3)
-    assert_within_one_level(model.generate(CAPTIONS, seed=3, batch_size=batch_size), expected)
+    assert_within_three_levels(model.generate(CAPTIONS, seed=3, batch_size=batch_size), expected)
 
 
 def test_a_list_may_be_drawn_in_parts(model):
     whole = model.generate(CAPTIONS, seed=3)
     parts = [model.generate(CAPTIONS[i : i + 2], seed=3, first_row=i) for i in (0, 2)]
-    assert_within_one_level(np.concatenate(parts), whole)
+    assert_within_three_levels(np.concatenate(parts), whole)
 
 
 def test_another_seed_and_another_row_have_other_noise(model):
@@ -105,7 +105,7 @@ def test_captions_of_any_length_and_unknown_words(model, caplog):
     long = " ".join(["a red apple"] * 20)
     images = model.generate([long, "apple"])
     assert images.shape == (2, 64, 64, 3)
-    assert_within_one_level(images[1], model.generate(["red", "apple"])[1])
+    assert_within_three_levels(images[1], model.generate(["red", "apple"])[1])
     with caplog.at_level(logging.WARNING):
         unknown = model.generate("a zeppelin red apple")
     assert "zeppelin" in caplog.text
