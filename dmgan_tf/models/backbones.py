@@ -147,6 +147,7 @@ class InceptionBackbone(InceptionV3, ImageBackbone):
 
     default_input_size = 299
     is_frozen = True
+    fixed_arguments = ("variant", "num_classes")  # a classifier would not be saved
     resizing = {"sampling": "aligned_corners"}  # as torch.nn.Upsample did for the release
 
     def __init__(self, inception_variant: str = "torchvision", **kwargs):

@@ -39,7 +39,7 @@ class TextEncoder(keras.Model):
         `sentence_embedding`, `(batch, word_dim)`.
 
     Raises:
-        InputError: If `word_dim` is odd or `word_embedding` unknown.
+        InputError: If `word_dim` is odd, or `word_embedding` unknown or of another size.
     """
 
     def __init__(
@@ -85,6 +85,14 @@ class TextEncoder(keras.Model):
 
     def build(self, input_shape=None):
         self.embedding.build((None, None))
+        token_ids = keras.KerasTensor((None, None), "int32")
+        size = self.embedding.compute_output_spec(token_ids).shape[-1]
+        if size not in (None, self.embedding_dim):
+            raise InputError(
+                f"Expected a word embedding that gives {self.embedding_dim} values a word, the "
+                f"encoder's embedding_dim. Received: {size} values from "
+                f"{WORD_EMBEDDINGS.name_of(type(self.embedding))}."
+            )
         self.recurrence.build((None, None, self.embedding_dim))
 
     def call(self, token_ids, training=False):

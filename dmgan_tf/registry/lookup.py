@@ -237,7 +237,8 @@ def options_of(found: type) -> list[str]:
     """Names the arguments that a class and its bases take, but not those of a Keras class.
 
     What every layer or model of Keras takes is not for a configuration to give: `inputs` and
-    `outputs` would change the class itself, for the rest of the process.
+    `outputs` would change the class itself, for the rest of the process. A class names in
+    `fixed_arguments` those of its bases that it decides on itself.
     """
     names = []
     for base in found.__mro__:
@@ -246,7 +247,7 @@ def options_of(found: type) -> list[str]:
         if "__init__" in vars(base) and base is not object:
             _, *parameters = inspect.signature(base.__init__).parameters.values()
             names += [p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
-    return names
+    return [name for name in names if name not in getattr(found, "fixed_arguments", ())]
 
 
 def allow_module(name: str) -> None:

@@ -203,6 +203,12 @@ def test_options_that_keras_takes_are_not_for_a_file(stored_model, tmp_path):
             load_model_directory(tmp_path)
 
 
+@pytest.mark.parametrize("option", ["num_classes=5", "variant='fid_2015'"])
+def test_inception_has_no_option_that_would_not_be_saved(option):
+    with pytest.raises(InputError, match=r"\(it takes inception_variant\)"):
+        IMAGE_BACKBONES.create(Choice.parse(f"inception_v3({option})"))
+
+
 def test_a_network_may_be_given_as_an_object(tmp_path):
     keras.utils.set_random_seed(0)
     backbone = IMAGE_BACKBONES.create(Choice.parse("small_cnn(channels=3)"))

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from dmgan_tf.errors import InputError
+from dmgan_tf.layers.word_embedding import WordEmbedding
 from dmgan_tf.models.text_encoder import TextEncoder
 
 TOKEN_IDS = np.array([[3, 1, 4, 2, 5], [2, 6, 0, 0, 0], [5, 0, 0, 0, 0]], "int32")
@@ -78,3 +79,19 @@ def test_configuration_weights_and_keras_file(tmp_path):
 def test_an_embedding_of_another_size_is_refused():
     with pytest.raises(InputError, match="own sizes.*Received: embedding_dim=7"):
         TextEncoder(9, 8, embedding_dim=6, word_embedding="learned(embedding_dim=7)")
+
+
+class NarrowEmbedding(WordEmbedding):
+    """An embedding that takes a size and gives another."""
+
+    def __init__(self, vocabulary_size, embedding_dim, **kwargs):
+        super().__init__(**kwargs)
+
+    def call(self, token_ids):
+        return keras.ops.one_hot(token_ids, 3)
+
+
+def test_an_embedding_whose_output_has_another_size_is_refused():
+    encoder = TextEncoder(9, 8, embedding_dim=6, word_embedding=NarrowEmbedding(9, 6))
+    with pytest.raises(InputError, match="gives 6 values a word.*3 values from .*NarrowEmbedding"):
+        encoder.build()
