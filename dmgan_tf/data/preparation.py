@@ -21,6 +21,7 @@ import tqdm
 from PIL import Image
 
 from dmgan_tf.data import records
+from dmgan_tf.data.sources.account import FolderAccount
 from dmgan_tf.data.sources.source import SMALL_IMAGE_CHOICES, SPLITS, CaptionedImage, Unusable
 from dmgan_tf.data.stored_image import encode_image
 from dmgan_tf.errors import InputError
@@ -70,6 +71,7 @@ def prepare(
     max_skipped_fraction: float = 0.1,
     num_shards: int | None = None,
     num_workers: int | None = None,
+    account: FolderAccount | None = None,
     show_progress: bool = False,
 ) -> records.DatasetInfo:
     """Writes a prepared data set.
@@ -92,6 +94,7 @@ def prepare(
             missing ones are one before anything is written.
         num_shards: Files of the training split; None for one for every 1,024 images.
         num_workers: Threads that read and encode images; None for one a processor.
+        account: What stands in the source's folder, to be counted and named with what is skipped.
         show_progress: Whether to draw a progress bar on the terminal.
 
     Returns:
@@ -113,13 +116,16 @@ def prepare(
     finished = _open_output(output, fingerprint)
     if finished is not None:
         _logger.info("%s already holds this data set, whole: nothing to do.", output)
-        return finished
+        return _with_files_of_today(finished, account)
     vocabulary.save(output / records.VOCABULARY_FILE)
     results = _write_shards(
         plans, output, vocabulary, image_size, small_images, num_workers, show_progress
     )
     skipped = [entry for result in results for entry in result.skipped]
-    _check_skipped(skipped, sum(len(plan.images) for plan in plans), max_skipped_fraction, output)
+    others = account.skipped if account else ()
+    total = sum(len(plan.images) for plan in plans)
+    _check_skipped(skipped, others, total, max_skipped_fraction, output)
+    reasons = [*(reason for _, reason, _ in skipped), *(reason for _, reason in others)]
     info = records.DatasetInfo(
         directory=output,
         name=name,
@@ -128,8 +134,9 @@ def prepare(
         vocabulary_sha256=vocabulary.sha256,
         vocabulary_size=len(vocabulary),
         splits={split: _summary(split, plans, results) for split in splits},
-        skipped=dict(sorted(collections.Counter(reason for _, reason, _ in skipped).items())),
+        skipped=dict(sorted(collections.Counter(reasons).items())),
         fingerprint=fingerprint,
+        files=account.counts({n: reason for n, reason, _ in _lost(skipped)}) if account else None,
     )
     atomic.write_text(output / records.INFO_FILE, info.to_json())
     shutil.rmtree(output / _PROGRESS_DIRECTORY)
@@ -349,10 +356,38 @@ def _usable_captions(
     return usable, dropped
 
 
-def _check_skipped(skipped, total, max_fraction, output) -> None:
-    """Reports what was skipped, and refuses a data set that has lost too much."""
+def _lost(skipped: Iterable[Sequence[str]]) -> list[Sequence[str]]:
+    """The entries of whole images; those of captions left out."""
+    return [entry for entry in skipped if entry[1] not in (_EMPTY_CAPTION, _UNKNOWN_CAPTION)]
+
+
+def _with_files_of_today(
+    finished: records.DatasetInfo, account: FolderAccount | None
+) -> records.DatasetInfo:
+    """The description of a data set that is whole, with what else stands in the source by now."""
+    if account is None or finished.files is None:
+        return finished
+    before = finished.files
+    files = account.counts_with(before.images, before.images_skipped)
+    skipped = collections.Counter(finished.skipped)
+    skipped.subtract(before.others_skipped)
+    skipped.update(files.others_skipped)
+    return dataclasses.replace(finished, files=files, skipped=dict(sorted((+skipped).items())))
+
+
+def _check_skipped(skipped, others, total, max_fraction, output) -> None:
+    """Reports what was skipped, and refuses a data set that has lost too many images.
+
+    Args:
+        skipped: Name, reason and detail of each image and caption.
+        others: Name and reason of each file of the source that is neither.
+        total: How many images the source has.
+        max_fraction: How many of them may be lost.
+        output: The directory of the data set.
+    """
     skipped = [[_in_one_line(part) for part in entry] for entry in skipped]
     lines = ["\t".join(entry) for entry in skipped]
+    lines += ["\t".join(map(_in_one_line, entry)) for entry in others]
     path = output / SKIPPED_FILE
     if lines:
         atomic.write_text(path, "".join(f"{line}\n" for line in lines))
@@ -362,7 +397,7 @@ def _check_skipped(skipped, total, max_fraction, output) -> None:
         _logger.warning("Skipped %s: %s (%s)", *(part[:_SHOWN] for part in entry))
     if len(skipped) > _SKIPPED_SHOWN:
         _logger.warning("... and %d more; all in %s", len(skipped) - _SKIPPED_SHOWN, path)
-    lost = [entry for entry in skipped if entry[1] not in (_EMPTY_CAPTION, _UNKNOWN_CAPTION)]
+    lost = _lost(skipped)
     if len(lost) == total or len(lost) > max_fraction * total:
         raise InputError(
             f"Expected at most {max_fraction:.1%} of the images to be unusable. Received: "
@@ -372,7 +407,8 @@ def _check_skipped(skipped, total, max_fraction, output) -> None:
 
 
 def _in_one_line(text: str) -> str:
-    """Replaces what would end a line or steer a terminal."""
+    """Replaces what would end a line or steer a terminal, and names' bytes that are no UTF-8."""
+    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
     return _CONTROL_CHARACTER.sub(lambda match: repr(match[0])[1:-1], " ".join(text.split()))
 
 
