@@ -25,6 +25,7 @@ _LEFTOVERS = frozenset(
     }
 )
 BROKEN_LINK = "broken link"
+CIRCLE = "link back to a folder above it"
 KNOWN_FOLDER = "link to a folder that is listed already"
 UNREADABLE_FOLDER = "folder that cannot be read"
 NO_FILE = "neither a file nor a folder"
@@ -111,7 +112,8 @@ def list_folder(root: str | os.PathLike) -> FolderListing:
             refused[folder] = UNREADABLE_FOLDER
             continue
         if identity in entered:
-            refused[folder] = KNOWN_FOLDER
+            is_circle = folder.parent.resolve().is_relative_to(folder.resolve())
+            refused[folder] = CIRCLE if is_circle else KNOWN_FOLDER
             continue
         entered.add(identity)
         listed.append(folder)
