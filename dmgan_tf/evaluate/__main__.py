@@ -34,6 +34,7 @@ from absl import flags
 
 from dmgan_tf import command
 from dmgan_tf.errors import InputError
+from dmgan_tf.files.text_lines import split_lines
 from dmgan_tf.models.precision import PRECISIONS
 
 METRICS = ("fid", "is", "kid", "r_precision", "clip")
@@ -166,7 +167,7 @@ def main() -> None:
         },
         "judges": {judge.name: judge.description for judge in judges},
         "settings": dataclasses.asdict(settings),
-        "flags": command.flags_text(_FLAGS).splitlines(),
+        "flags": split_lines(command.flags_text(_FLAGS)),
         "seconds": round(time.monotonic() - started, 1),
     }
     report.write_report(output, scores, details)

@@ -155,8 +155,8 @@ class ImageFolder(Source):
         shown = ", ".join(f"{name}/" for name in folders[:_NAMES_SHOWN])
         others = len(folders) - _NAMES_SHOWN
         _logger.warning(
-            "In %s, %s%s look like splits, but are not used as such. The folders of splits stand side by side, "
-            "as train/, validation/ and test/, and their images have captions.",
+            "In %s, %s%s look like splits, but are not used as such. The folders of splits stand "
+            "side by side, as train/, validation/ and test/, and their images have captions.",
             *(self.directory, shown, f" and {others} more" if others > 0 else ""),
         )
 
