@@ -4,10 +4,10 @@ The source is one of:
 
 image_folder: a metadata.jsonl, one JSON object a line with "file_name", "text" (a caption or a list
 of them; --caption_field names another field) and, optionally, "class_id"; or a file of captions
-beside each image, one caption a line: NAME.txt, NAME.jpg.txt or NAME.caption beside NAME.jpg. Images
-in train/, validation/ (or val/, dev/, ...) and test/ keep that split, whether the metadata.jsonl
-lies in each of these folders or above them. Without a test/, a fixed part of the classes is held
-out for testing. Class ids say which images show the same thing.
+beside each image, one caption a line: NAME.txt, NAME.jpg.txt or NAME.caption beside NAME.jpg.
+Images in train/, validation/ (or val/, dev/, ...) and test/ keep that split, whether the
+metadata.jsonl lies in each of these folders or above them. Without a test/, a fixed part of the
+classes is held out for testing. Class ids say which images show the same thing.
 
 cub: CUB-200-2011 with the captions and the split of AttnGAN and DM-GAN: their archive birds/, with
 text/, train/ and test/, and CUB_200_2011/, with images/, images.txt and bounding_boxes.txt, in it;
