@@ -33,12 +33,17 @@ def picture(kind="PNG"):
 
 
 PICTURE = picture()
-CONTENTS = [PICTURE, PICTURE, b"a red bird\nbird", b"a red bird\nbird", b"", b"\n!?\n"]
+CONTENTS = [PICTURE, b"a red bird\nbird", b"", b"\n!?\n"]
 METADATA = [
     '{"file_name": "1.jpg", "text": "a bird"}\n{"file_name": "2.jpg", "text": ["", "red"]}',
     '{"file_name": "train/1.jpg", "text": "a bird"}\n{"file_name": "Test/1.jpg", "text": "red"}',
     '{"file_name": "../1.PNG", "text": "red"}\n{"file_name": "gone.jpg", "text": "red"}',
 ]
+METADATA = [
+    f'{lines}\n{{"file_name": "b.png", "text": "a"}}\n{{"file_name": "train/b.png", "text": "a"}}'
+    for lines in METADATA
+]
+BASE = [("pair", "", "b", None), ("pair", "train", "b", None), ("pair", "train", "c", None)]
 
 
 def a_file(folders):
@@ -76,8 +81,9 @@ def grow(root, tree):
                     with open(f"{path}{suffix}", "xb") as file:
                         file.write(held)
             else:
-                with open(path, "xb") as file:
-                    file.write(content)
+                is_text = path.suffix.lower() in (".txt", ".caption")
+                with open(path, "xb") as file:  # captions that are no UTF-8 would be an error
+                    file.write(b"a red bird" if is_text and content == PICTURE else content)
 
 
 def entries_below(root):
@@ -153,7 +159,7 @@ def test_an_image_folder_adds_up(tree, metadata):
     with temporary_folder() as folder:
         root = folder / "source"
         root.mkdir()
-        grow(root, tree)
+        grow(root, [*BASE, *tree])
         if metadata is not None and (root / metadata[0]).is_dir():
             with (
                 contextlib.suppress(OSError),
