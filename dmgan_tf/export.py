@@ -18,8 +18,8 @@ from dmgan_tf.errors import InputError
 
 def define_flags() -> None:
     """Declares the flags of this command."""
-    flags.DEFINE_string("model", None, "Shipped model name, model directory or run directory.")
-    flags.DEFINE_string("output", None, "Directory of the model's versions, made if missing.")
+    command.define_model()
+    command.define_path("output", None, "Directory of the model's versions, made if missing.")
     flags.DEFINE_integer("version", None, "Number of this version; the next free one if not given.")
     flags.DEFINE_enum("precision", "float32", ["float32", "bfloat16"], "Of the arithmetic.")
     flags.DEFINE_bool("fast", False, "Rewrite the networks for speed; the images stay the same.")

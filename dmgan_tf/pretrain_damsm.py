@@ -14,7 +14,7 @@ from dmgan_tf.training.config import PretrainingConfig, RunSettings
 
 def define_flags() -> None:
     """Declares the flags of this command."""
-    flags.DEFINE_string("data", None, "Data directory that prepare_data made.")
+    command.define_path("data", None, "Data directory that prepare_data made.")
     command.define_run_flags("checkpoints, logs and model/, always current")
     command.define_settings(RunSettings)
     command.define_settings(PretrainingConfig)

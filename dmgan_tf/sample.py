@@ -36,10 +36,10 @@ _WORDS_AT_ONCE = 64  # beyond which fewer pictures are drawn at once: every pixe
 
 def define_flags() -> None:
     """Declares the flags of this command."""
-    flags.DEFINE_string("model", None, "Shipped model name, model directory or run directory.")
+    command.define_model()
     flags.DEFINE_multi_string("caption", [], "What to draw; may be given several times.")
-    flags.DEFINE_string("captions_file", None, "UTF-8 text file, one caption a line.")
-    flags.DEFINE_string("output", "samples", "Directory for the pictures; made if missing.")
+    command.define_path("captions_file", None, "UTF-8 text file, one caption a line.")
+    command.define_path("output", "samples", "Directory for the pictures; made if missing.")
     flags.DEFINE_integer("num_samples", 4, "Pictures a caption, at least 1.")
     flags.DEFINE_integer("seed", 0, "From 0 to 4294967295; another seed draws other pictures.")
     flags.DEFINE_bool("stages", False, "Also write and show the smaller stages.")

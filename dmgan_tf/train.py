@@ -46,10 +46,10 @@ from dmgan_tf.training.config import DMGANConfig, EvaluationSettings, RunSetting
 
 def define_flags() -> None:
     """Declares the flags of this command."""
-    flags.DEFINE_string("data", None, "Data directory that prepare_data made.")
-    flags.DEFINE_string("damsm", None, "Run or model directory of pretrain_damsm.")
+    command.define_path("data", None, "Data directory that prepare_data made.")
+    command.define_model("damsm", None, "Run or model directory of pretrain_damsm.")
     command.define_run_flags("checkpoints, logs, samples and model/, always current")
-    flags.DEFINE_string(
+    command.define_model(
         "init", None, "Run or model directory whose generator and discriminators to start from."
     )
     flags.DEFINE_multi_string(
