@@ -27,6 +27,7 @@ from dmgan_tf.errors import InputError, Interrupted, TrainingDiverged, WorkerLos
 from dmgan_tf.files.atomic import is_disk_full
 from dmgan_tf.files.flag_file import with_flag_files
 from dmgan_tf.files.paths import local_path
+from dmgan_tf.process.quiet_import import LEVEL, hides_messages, importing_quietly
 from dmgan_tf.registry.lookup import allow_module
 
 flags.disclaim_key_flags()  # those declared here are the command's, whose --help shows them
@@ -64,7 +65,7 @@ def run(main: Callable[[], None], sigterm_status: int = 143) -> None:
                 )
             for name in flags.FLAGS.allow_module:
                 allow_module(name)
-            with _ending_at_sigterm(sigterm_status):
+            with _ending_at_sigterm(sigterm_status), importing_quietly():
                 main()
         except (InputError, TrainingDiverged, WorkerLost, OSError) as error:
             _fail(error)
@@ -74,6 +75,10 @@ def run(main: Callable[[], None], sigterm_status: int = 143) -> None:
         except KeyboardInterrupt:
             _say("stopped by Ctrl-C")
             sys.exit(130)
+        except Exception as error:
+            if hides_messages():
+                error.add_note(f"TensorFlow's own messages were hidden; {LEVEL}=0 shows them.")
+            raise
 
     if "allow_module" not in flags.FLAGS:  # of an earlier command of this process
         flags.DEFINE_multi_string(
@@ -247,8 +252,14 @@ def _settings(settings):
 
 def flag_lines(names: Iterable[str]) -> list[str]:
     """Returns those of the named flags that have a value, as `--name=value`."""
-    given = (flags.FLAGS[name] for name in names)
-    return [flag.serialize() for flag in given if flag.value not in (None, [])]
+    lines = []
+    for flag in (flags.FLAGS[name] for name in names):
+        if isinstance(flag, flags.MultiFlag):
+            serialize = flag.serializer.serialize
+            lines += [f"--{flag.name}={serialize(value)}" for value in flag.value or ()]
+        elif flag.value not in (None, []):
+            lines.append(flag.serialize())
+    return lines
 
 
 def flags_text(names: Iterable[str]) -> str:

@@ -14,6 +14,7 @@ from absl import flags, logging
 
 from dmgan_tf import command
 from dmgan_tf.errors import InputError
+from dmgan_tf.process.keras_backend import check_tensorflow
 
 
 def define_flags() -> None:
@@ -43,6 +44,7 @@ def main() -> None:
             f"{','.join(options.batch_sizes)}."
         ) from error
 
+    check_tensorflow("an export")
     from dmgan_tf.serving.version_directory import new_version_directory
 
     new_version_directory(options.output, options.version)  # before TensorFlow is imported

@@ -9,6 +9,7 @@ Example:
 from absl import flags
 
 from dmgan_tf import command
+from dmgan_tf.process.keras_backend import check_tensorflow
 from dmgan_tf.training.config import PretrainingConfig, RunSettings
 
 
@@ -26,6 +27,7 @@ def main() -> None:
     command.check_given("data", "run")
     config, settings = command.read_settings(PretrainingConfig), command.read_settings(RunSettings)
     kept = [*command.names_of_flags(RunSettings), *command.names_of_flags(PretrainingConfig)]
+    check_tensorflow("training")
     from dmgan_tf.training.damsm_run import pretrain_damsm  # slow to import; flags first
 
     result = pretrain_damsm(

@@ -41,6 +41,7 @@ from absl import flags
 
 from dmgan_tf import command
 from dmgan_tf.errors import InputError
+from dmgan_tf.process.keras_backend import check_tensorflow
 from dmgan_tf.training.config import DMGANConfig, EvaluationSettings, RunSettings
 
 
@@ -84,6 +85,7 @@ def main() -> None:
         evaluation = command.read_settings(EvaluationSettings)
         kept += ["during_training", *command.names_of_flags(EvaluationSettings)]
     kept += [*command.names_of_flags(RunSettings), *command.names_of_flags(DMGANConfig)]
+    check_tensorflow("training")
     from dmgan_tf.training.dmgan_run import train_dmgan  # slow to import; flags first
 
     result = train_dmgan(

@@ -35,6 +35,7 @@ from absl import flags
 from dmgan_tf import command
 from dmgan_tf.errors import InputError
 from dmgan_tf.models.precision import PRECISIONS
+from dmgan_tf.process.keras_backend import check_tensorflow
 
 METRICS = ("fid", "is", "kid", "r_precision", "clip")
 _MOST = 10**7  # images or draws; more are a slip of the keyboard, and end in want of memory
@@ -109,6 +110,8 @@ def main() -> None:
     """Reads the flags, scores, prints the table and writes the JSON."""
     options = flags.FLAGS
     _check_flags(options)
+    if options.fast:
+        check_tensorflow("--fast")
     started = time.monotonic()
 
     from dmgan_tf.evaluate import report, scoring, setup  # slow to import; flags come first

@@ -129,7 +129,7 @@ class RunDirectory:
             return
         before, now = (
             set(text.split("\n")) - {""}
-            for text in (self.flags_file.read_text(encoding="utf-8"), flags_text)
+            for text in (self.flags_file.read_text("utf-8-sig", errors="replace"), flags_text)
         )
         if before != now:
             logging.warning(
