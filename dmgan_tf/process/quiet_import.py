@@ -1,6 +1,7 @@
-"""An import of TensorFlow without the lines that it writes before its log level counts."""
+"""Imports of TensorFlow and Keras that neither say nor take over what nobody asked for."""
 
 import contextlib
+import functools
 import importlib.machinery
 import os
 import signal
@@ -16,15 +17,18 @@ _DONE = b"\0done\0"  # after what was written, when all went well
 
 @contextlib.contextmanager
 def importing_quietly() -> Iterator[None]:
-    """Holds back what TensorFlow writes while it is imported, wherever in the block that happens.
+    """Has Keras and TensorFlow start in one way everywhere, wherever the block imports them.
 
-    It is shown if the import fails or the process dies in it, and if the user asks for it by
-    `TF_CPP_MIN_LOG_LEVEL=0`. Where that is not set, TensorFlow's later messages are hidden, too:
-    what it cannot do, it raises. An import of Keras on a backend that is not installed is an
-    `InputError`.
+    What TensorFlow writes while it is imported is shown only if that fails or the process dies in
+    it, or if the user asks for it by `TF_CPP_MIN_LOG_LEVEL=0`. Where that is not set, TensorFlow's
+    later messages are hidden, too: what it cannot do, it raises. Keras takes its backend from the
+    environment or the user's `keras.json`, and nothing else, on which results would depend.
 
     Yields:
         Nothing.
+
+    Raises:
+        InputError: If Keras is to run on a backend that is not installed.
     """
     finder = _Finder()
     sys.meta_path.insert(0, finder)
@@ -35,24 +39,33 @@ def importing_quietly() -> Iterator[None]:
 
 
 class _Finder:
-    """Finds TensorFlow as Python does, but has it run quietly."""
+    """Finds Keras and TensorFlow as Python does, but has them run as said above."""
 
     def find_spec(self, name, path=None, target=None):
         if name == "keras":
             check_installed()
-        if name != "tensorflow":
+        if name not in _RUN:
             return None
         spec = importlib.machinery.PathFinder.find_spec(name, path)
         if spec is not None and spec.loader is not None:
-            execute = spec.loader.exec_module
-
-            def quietly(module):
-                level = os.environ.setdefault(LEVEL, _HIDING)
-                with contextlib.nullcontext() if level == "0" else stderr_if_it_fails():
-                    execute(module)
-
-            spec.loader.exec_module = quietly
+            spec.loader.exec_module = functools.partial(_RUN[name], spec.loader.exec_module)
         return spec
+
+
+def _run_tensorflow(execute, module):
+    level = os.environ.setdefault(LEVEL, _HIDING)
+    with contextlib.nullcontext() if level == "0" else stderr_if_it_fails():
+        execute(module)
+
+
+def _run_keras(execute, module):
+    execute(module)
+    module.config.set_floatx("float32")
+    module.config.set_epsilon(1e-7)
+    module.config.set_image_data_format("channels_last")
+
+
+_RUN = {"keras": _run_keras, "tensorflow": _run_tensorflow}
 
 
 @contextlib.contextmanager

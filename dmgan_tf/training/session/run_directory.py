@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from dmgan_tf.errors import InputError
 from dmgan_tf.files.atomic import remove_leftovers, write_text
+from dmgan_tf.files.paths import check_local
 
 try:
     import fcntl
@@ -28,6 +29,7 @@ class RunDirectory:
     """
 
     def __init__(self, path: str | os.PathLike):
+        check_local(path)
         self.path = path = pathlib.Path(path)
         self.flags_file = path / "flags.txt"  # one a line, reloadable by --flagfile
         self.checkpoints = path / "checkpoints"
