@@ -61,9 +61,11 @@ METRICS = {
     ),
     "diversity": Metric(
         {
-            "diversity": Shown("distance in a caption", digits=4, beside="captions"),
-            "real_diversity": Shown("distance of real images", digits=4),
-            "real_class_diversity": Shown("distance in a real class", digits=4, beside="classes"),
+            "diversity": Shown("distance within a caption", digits=4, beside="captions"),
+            "real_diversity": Shown("distance between real images", digits=4),
+            "real_class_diversity": Shown(
+                "distance within a real class", digits=4, beside="classes"
+            ),
         },
         on_features=True,
         compares="features",
