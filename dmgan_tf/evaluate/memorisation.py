@@ -87,10 +87,13 @@ class MemorisationJudge(Judge):
     def sheet(self) -> Image.Image:
         distances, neighbours = self._nearest.distances, self._nearest.places
         places = np.argsort(distances[:, 0], kind="stable")[:_ON_SHEET]
-        rows, captions = [], []
+        found = self._training.at(neighbours[places].ravel())
+        rows = [
+            [picture, *found[row * NUM_NEIGHBOURS : (row + 1) * NUM_NEIGHBOURS]]
+            for row, picture in enumerate(self._images.at(places))
+        ]
+        captions = []
         for place in places:
-            found = [picture_at(self._training, int(other)) for other in neighbours[place]]
-            rows.append([picture_at(self._images, int(place)), *found])
             text = ", ".join(f"{distance:.3f}" for distance in distances[place])
             if self._images.plan is not None:
                 text = f"{self._images.plan.texts(place, place + 1)[0]}: {text}"
@@ -103,8 +106,3 @@ class MemorisationJudge(Judge):
             f"; of real pictures that training did not see: {np.median(self._real):.3f}."
         )
         return contact_sheet(rows, captions, title=title)
-
-
-def picture_at(images: ImageSource, place: int) -> np.ndarray:
-    """Returns one image of a source, uint8 `(height, width, 3)`."""
-    return next(images.batches(place, 1))[0]
