@@ -1,4 +1,8 @@
-"""The metrics by name, and what a score is. To add a metric, begin with its line in `METRICS`."""
+"""The metrics by name, and what a score is.
+
+To add a metric: its entry in `METRICS`, a `Judge` in a module of its own, and a line in
+`setup.choose_judges` that makes it.
+"""
 
 import dataclasses
 
