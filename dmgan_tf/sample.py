@@ -23,6 +23,7 @@ from PIL import Image
 from dmgan_tf import command
 from dmgan_tf.errors import InputError
 from dmgan_tf.figures.contact_sheet import contact_sheet, save_png
+from dmgan_tf.files.text_lines import read_lines
 from dmgan_tf.models.precision import PRECISIONS
 from dmgan_tf.process.keras_backend import check_tensorflow
 from dmgan_tf.process.progress import progress_bar
@@ -111,7 +112,7 @@ def gather_captions(captions: list[str], captions_file: str | None = None) -> li
     if not path.is_file():
         raise InputError(f"No captions file at {path}; expected a text file, one caption a line.")
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = read_lines(path)
     except UnicodeDecodeError as error:
         raise InputError(
             f"Expected UTF-8 text in {path}. Received byte {error.object[error.start]:#04x} at "
