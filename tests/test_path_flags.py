@@ -101,6 +101,12 @@ def test_lines_of_flags_for_a_report():
         ]
 
 
+def test_a_backend_is_refused_before_anything_is_scored(error_line, monkeypatch):
+    monkeypatch.setattr("keras.backend.backend", lambda: "jax")
+    line = error_line("evaluate", "--images=none", "--metrics=fid")
+    assert "for an evaluation. Received: jax. Set KERAS_BACKEND=tensorflow" in line
+
+
 @pytest.mark.parametrize("name", ["train", "pretrain_damsm"])
 def test_a_backend_is_refused_before_a_run_is_claimed(name, error_line, tmp_path, monkeypatch):
     monkeypatch.setattr("keras.backend.backend", lambda: "jax")
