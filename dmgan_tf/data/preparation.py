@@ -26,7 +26,6 @@ from dmgan_tf.data.stored_image import encode_image
 from dmgan_tf.errors import InputError
 from dmgan_tf.files import atomic
 from dmgan_tf.text.vocabulary import Vocabulary
-from dmgan_tf.text.words import split_words
 
 SKIPPED_FILE = "skipped.txt"
 
@@ -341,7 +340,7 @@ def _usable_captions(
     """Returns the captions that have a known word, and the others as entries of `skipped`."""
     usable, dropped = [], []
     for caption in image.captions:
-        if any(vocabulary.id_of(word) is not None for word in split_words(caption)):
+        if any(map(vocabulary.id_of, vocabulary.split(caption))):
             usable.append(caption)
         else:
             reason = _UNKNOWN_CAPTION if caption else _EMPTY_CAPTION

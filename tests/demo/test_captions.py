@@ -15,7 +15,7 @@ from dmgan_tf.demo.captions import (
     pieces_of,
 )
 from dmgan_tf.errors import InputError
-from dmgan_tf.text.tokenizer import Tokenizer
+from dmgan_tf.text.tokenizer import MOST_CHARACTERS, MOST_WORDS, Tokenizer
 from dmgan_tf.text.vocabulary import Vocabulary
 from dmgan_tf.text.words import split_words
 
@@ -32,6 +32,31 @@ def test_pieces_of_a_caption():
         Piece(" ", False),
         Piece("disc", True, 2),
         Piece("!", False),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("caption", "num_known", "num_read"),
+    [
+        ("a disc " * MOST_WORDS, MOST_WORDS, len("a disc " * (MOST_WORDS // 2)) - 1),
+        ("zeppelin " * MOST_CHARACTERS, 0, MOST_CHARACTERS),
+        ("a disc, zeppelin " * 128, MOST_WORDS, len("a disc, zeppelin " * 128)),
+    ],
+)
+def test_pieces_of_a_very_long_caption(caption, num_known, num_read):
+    pieces = pieces_of(caption, VOCABULARY)
+    assert "".join(piece.text for piece in pieces) == caption
+    assert "".join(piece.text for piece in pieces if not piece.is_beyond) == caption[:num_read]
+    places = [piece.place for piece in pieces if piece.place is not None]
+    assert places == list(range(num_known))
+
+
+def test_words_without_spaces_are_pieces():
+    pieces = pieces_of("赤いcafe\u0301!", Vocabulary(["赤", "café"]))
+    assert [(piece.text, piece.place) for piece in pieces if piece.is_word] == [
+        ("赤", 0),
+        ("い", None),
+        ("cafe\u0301", 1),
     ]
 
 
@@ -58,10 +83,9 @@ def test_pieces_are_the_caption_and_its_words_are_the_tokenizers(caption):
         (["a disc"], "empty"),
         ("", "empty"),
         (" \n\t ", "empty"),
-        ("x" * 10_000, "400 characters. Received: 10,000"),
-        ("a " * 41, "40 words. Received: 41"),
         ("🍎🍏", "words in the caption. Received: 🍎🍏"),
         ("?!… --", "words in the caption"),
+        ("?" * MOST_CHARACTERS + " disc", "words in the caption"),
     ],
 )
 def test_a_caption_that_cannot_be_read(caption, part):
