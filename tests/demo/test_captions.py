@@ -5,6 +5,7 @@ import math
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from many_scripts import texts
 
 from dmgan_tf.demo.captions import (
     Piece,
@@ -19,7 +20,7 @@ from dmgan_tf.text.tokenizer import MOST_CHARACTERS, MOST_WORDS, Tokenizer
 from dmgan_tf.text.vocabulary import Vocabulary
 from dmgan_tf.text.words import split_words
 
-VOCABULARY = Vocabulary(["a", "red", "disc", "ΣΑΣ".lower()])
+VOCABULARY = Vocabulary(["a", "red", "disc", "ΣΑΣ".lower(), "café", "chim", "赤", "い", "トマト"])
 
 
 def test_pieces_of_a_caption():
@@ -64,7 +65,7 @@ TOKENIZER = Tokenizer(VOCABULARY)
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.text() | st.text("a reddisc<>Σσς'-_.́", max_size=30))
+@given(st.text() | texts | st.text("a reddisc<>Σσς'-_.́", max_size=30))
 def test_pieces_are_the_caption_and_its_words_are_the_tokenizers(caption):
     pieces = pieces_of(caption, VOCABULARY)
     assert "".join(piece.text for piece in pieces) == caption

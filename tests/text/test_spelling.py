@@ -1,5 +1,5 @@
 import tensorflow as tf
-from hypothesis import given, settings
+from hypothesis import given, settings, strategies
 from many_scripts import OLD_CHARACTERS, respelled, texts
 
 from dmgan_tf.text.spelling import Decomposition, decomposed
@@ -19,10 +19,10 @@ def test_every_character_in_every_spelling():
         assert [word.decode() for word in spelled.numpy()] == list(map(decomposed, words))
 
 
-@settings(max_examples=150, deadline=None)
-@given(texts)
-def test_words_of_many_scripts(text):
-    words = [word.encode("utf-8", "replace").decode() for word in text.split(" ")]
+@settings(max_examples=40, deadline=None)
+@given(strategies.lists(texts, min_size=1, max_size=9))
+def test_texts_of_many_scripts(words):
+    words = [word.encode("utf-8", "replace").decode() for word in words]
     spelled = Decomposition(words)(tf.constant(words)).numpy()
     assert [word.decode() for word in spelled] == list(map(decomposed, words))
 

@@ -60,14 +60,14 @@ def test_graph_rule_equals_python_rule_on_every_character():
         assert [vocabulary.words[index] for index in row] == expected, ascii(caption)
 
 
-@hypothesis.settings(deadline=None, max_examples=200)
+@hypothesis.settings(deadline=None, max_examples=150)
 @hypothesis.given(texts | strategies.text("aIİıΣσς\u0301\u0307\u0323 '-_.\0"))
 def test_graph_rule_equals_python_rule_on_random_text(caption):
     words = split_words(caption)
     assert words_in_graph(caption, sorted({*words, "filler"})) == words
 
 
-@hypothesis.settings(deadline=None, max_examples=200)
+@hypothesis.settings(deadline=None, max_examples=60)
 @hypothesis.given(texts, texts, strategies.booleans())
 def test_both_rules_are_one_for_any_vocabulary(text, caption, is_earlier):
     """Also for words of an earlier version, and for captions that it knows in part."""

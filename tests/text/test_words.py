@@ -92,6 +92,11 @@ def test_the_rule_of_a_vocabulary(words, rule):
     assert Vocabulary(words).rule is rule
 
 
+def test_words_that_a_segmenter_divided_stay_whole():
+    vocabulary = Vocabulary(["红色", "鸟"])
+    assert vocabulary.split("一只 红色 的 鸟") == ["一只", "红色", "的", "鸟"]
+
+
 def test_one_id_for_one_word_unless_the_vocabulary_has_two():
     assert [Vocabulary(["café"]).id_of(word) for word in ("café", "cafe\u0301")] == [1, 1]
     assert [Vocabulary(["cafe\u0301"]).id_of(word) for word in ("café", "cafe\u0301")] == [1, 1]
