@@ -25,6 +25,7 @@ from tqdm import tqdm
 from dmgan_tf import command
 from dmgan_tf.errors import InputError
 from dmgan_tf.figures.contact_sheet import contact_sheet, save_png
+from dmgan_tf.files.text_lines import read_lines
 from dmgan_tf.models.precision import PRECISIONS
 from dmgan_tf.text.tokenizer import shortened
 
@@ -108,7 +109,7 @@ def gather_captions(captions: list[str], captions_file: str | None = None) -> li
     if not path.is_file():
         raise InputError(f"No captions file at {path}; expected a text file, one caption a line.")
     try:
-        lines = re.split("\r?\n", path.read_bytes().decode("utf-8-sig"))  # and at no U+2028
+        lines = read_lines(path)
     except UnicodeDecodeError as error:
         raise InputError(
             f"Expected UTF-8 text in {path}. Received byte {error.object[error.start]:#04x} at "
