@@ -16,7 +16,6 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import tensorflow as tf
-import tqdm
 from PIL import Image
 
 from dmgan_tf.data import records, source_versions
@@ -36,8 +35,8 @@ from dmgan_tf.data.sources.source import SMALL_IMAGE_CHOICES, SPLITS, CaptionedI
 from dmgan_tf.data.stored_image import encode_image
 from dmgan_tf.errors import InputError
 from dmgan_tf.files import atomic
+from dmgan_tf.process.progress import progress_bar
 from dmgan_tf.text.vocabulary import Vocabulary
-from dmgan_tf.text.words import split_words
 
 _logger = logging.getLogger(__name__)
 _IMAGES_PER_SHARD = 1024
@@ -231,7 +230,7 @@ def _write_shards(
     num_workers = num_workers or os.cpu_count() or 1
     pool = concurrent.futures.ThreadPoolExecutor(num_workers)  # Pillow works outside the GIL
     total = sum(len(plan.images) for plan in plans)
-    progress = tqdm.tqdm(total=total, unit=" images", disable=not show_progress)
+    progress = progress_bar(total, "image", "preparing", shown=show_progress)
 
     def encode(image):
         version = source_versions.describe(image)
@@ -323,7 +322,7 @@ def _usable_captions(
     """Returns the captions that have a known word, and the others as entries of `skipped`."""
     usable, dropped = [], []
     for caption in image.captions:
-        if any(vocabulary.id_of(word) is not None for word in split_words(caption)):
+        if any(map(vocabulary.id_of, vocabulary.split(caption))):
             usable.append(caption)
         else:
             reason = UNKNOWN_CAPTION if caption else EMPTY_CAPTION

@@ -6,11 +6,12 @@ Every source gives uint8 images in a fixed order and can begin at any of them.
 import abc
 import collections
 import concurrent.futures
+import copy
 import datetime
 import hashlib
 import os
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -52,6 +53,10 @@ class ImageSource(abc.ABC):
     @abc.abstractmethod
     def batches(self, start: int, batch_size: int) -> Iterator[np.ndarray]:
         """Yields uint8 `(up to batch_size, height, width, 3)`, from image `start` to the end."""
+
+    def at(self, places: Sequence[int]) -> list[np.ndarray]:
+        """Returns single images, uint8 `(height, width, 3)`, by their numbers."""
+        return [next(self.batches(int(place), 1))[0] for place in places]
 
     @abc.abstractmethod
     def description(self) -> dict:
@@ -106,6 +111,12 @@ class GeneratedImages(ImageSource):
         """
         self.model = model
         self._details |= details
+
+    def of_plan(self, plan: CaptionPlan) -> "GeneratedImages":
+        """Returns images that the same model draws by another plan of the same captions."""
+        others = copy.copy(self)  # with the traced graphs
+        others.plan, others.num_images = plan, len(plan.rows)
+        return others
 
     def batches(self, start: int, batch_size: int) -> Iterator[np.ndarray]:
         if batch_size not in self._traced:  # kept for another pass, with other weights
@@ -328,6 +339,15 @@ class StoredImages(ImageSource):
                     return
                 yield batch[:left]
                 left -= len(batch)
+
+    def at(self, places: Sequence[int]) -> list[np.ndarray]:
+        wanted = np.unique(places)
+        images = stored.stored_images(
+            self._info.directory, **self._options, batch_size=len(wanted), places=wanted
+        )
+        with reading(self._info, split=self._options["split"]):
+            (found,) = images.as_numpy_iterator()
+        return list(found[np.searchsorted(wanted, places)])
 
     def description(self) -> dict:
         return {

@@ -15,11 +15,11 @@ from dmgan_tf.errors import InputError, first_line
 from dmgan_tf.files.atomic import is_disk_full, replacing_directory, write_text
 from dmgan_tf.models.presets import find_model_directory
 from dmgan_tf.models.text_to_image import DMGANTextToImage
+from dmgan_tf.process.keras_backend import check_tensorflow
 from dmgan_tf.serving import server_files, warm_up
 from dmgan_tf.serving.fast import fast_model
 from dmgan_tf.serving.signatures import Signatures
 from dmgan_tf.serving.version_directory import MODELS_CONFIG, new_version_directory
-from dmgan_tf.text.words import split_words
 
 PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 RECORD_NAME = "dmgan_export.json"
@@ -89,11 +89,7 @@ def export_model(
 
 
 def _check_settings(precision, batch_sizes):
-    if keras.backend.backend() != "tensorflow":
-        raise InputError(
-            "Expected Keras on TensorFlow for an export. Received: "
-            f"{keras.backend.backend()}. Set KERAS_BACKEND=tensorflow; it reads the same models."
-        )
+    check_tensorflow("an export")
     if precision not in PRECISIONS:
         raise InputError(
             f"Expected --precision, one of {', '.join(PRECISIONS)}. Received: {precision!r}."
@@ -165,7 +161,7 @@ def _warm_up_requests(model_name, signatures, batch_sizes):
 
 def _known_words(vocabulary):
     """The words that a caption can hold: a converted vocabulary may have others, as `<end>`."""
-    words = [word for word in vocabulary.words[1:] if split_words(word) == [word]]
+    words = [word for word in vocabulary.words[1:] if vocabulary.split(word) == [word]]
     if not words:
         raise InputError(
             "Expected a vocabulary with a word that captions can hold. Received: only words such "

@@ -86,6 +86,7 @@ class PretrainingConfig(Settings):
         None,
         "Model directory with the weights of inception_v3, made by `convert --inception=SOURCE`, "
         "or with an image encoder on it, whose backbone is taken.",
+        path=True,
     )
     backbone_channels: int = setting(32, "Width of small_cnn's first convolution.", low=1)
     encoder_input_size: int | None = setting(
@@ -216,16 +217,18 @@ class EvaluationSettings(Checked):
     )
     protocol: str | None = setting(
         None,
-        "The protocol of FID, one: ttur (the default), pytorch_fid, release, clean, lite0, as in "
-        "evaluate. lite0 needs a package only, the others --inception.",
+        "The protocol of FID, one: ttur (the default), pytorch_fid, release, clean, lite0, "
+        "squeezenet, mobilenet_v2, as in evaluate. The last three need a package only, the others "
+        "--inception.",
     )
     inceptions: Sequence[str] = setting(
         (),
         "Weights of Inception-v3, as convert --inception takes them; repeatable.",
         flag="inception",
+        path=True,
     )
     features: str | None = setting(
-        None, "A .keras model or a .py file with features(images), not a --protocol."
+        None, "A .keras model or a .py file with features(images), not a --protocol.", path=True
     )
     seed: int = 0  # of captions and noise; not the training's, so that runs compare
 
