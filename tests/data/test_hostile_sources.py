@@ -20,7 +20,7 @@ MOST_MEGABYTES = 250  # beyond those of TensorFlow itself; one decoded image tak
 # The text, and the words that training sees of it.
 CAPTIONS = {
     "Cyrillic": ("красная Птица!", "красная птица"),
-    "Japanese": ("赤い鳥、小さい", "赤い鳥 小さい"),
+    "Japanese": ("赤い鳥、小さい", "赤 い 鳥 小 さ い"),
     "Devanagari": ("लाल चिड़िया", "लाल चिड़िया"),
     "Arabic": ("طائر أحمر", "طائر أحمر"),
     "Greek": ("ὈΔΥΣΣΕΎΣ ΠΟΥΛΊ", "ὀδυσσεύς πουλί"),
