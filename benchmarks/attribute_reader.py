@@ -62,11 +62,10 @@ def _trained(images, attributes):
     heads = heads_of(attributes)
     targets = answers(heads, attributes)
     reader = AttributeReader(heads)
-    reader.build((None, SIZE, SIZE, 3))
     print(f"{reader.count_params():,} parameters, {sum(len(h.values) for h in heads)} values")
 
     def loss(target, logits):
-        total = 0.0
+        target, total = tf.cast(target, tf.int32), 0.0
         for column, part in enumerate(reader.slices):
             asked = target[:, column] >= 0
             entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(
@@ -76,7 +75,7 @@ def _trained(images, attributes):
         return total
 
     dataset = tf.data.Dataset.from_tensor_slices((images, targets.astype("int32")))
-    dataset = dataset.shuffle(len(images), seed=0).batch(_BATCH, drop_remainder=True)
+    dataset = dataset.shuffle(len(images)).batch(_BATCH, drop_remainder=True)
     dataset = dataset.map(lambda x, y: (_disturbed(x), y), tf.data.AUTOTUNE).prefetch(2)
     steps = FLAGS.epochs * (len(images) // _BATCH)
     rate = keras.optimizers.schedules.CosineDecay(1e-5, steps, warmup_target=2e-3, warmup_steps=100)

@@ -1,6 +1,7 @@
 """A small network that reads off a drawing of the avatars what it shows, attribute by attribute."""
 
 import dataclasses
+import itertools
 import json
 import os
 import pathlib
@@ -49,30 +50,22 @@ class AttributeReader(keras.Model):
     """
 
     def __init__(self, heads: Sequence[Head], **kwargs):
-        super().__init__(**kwargs)
-        self.heads = tuple(heads)
-        bounds = np.cumsum([0, *(len(head.values) for head in self.heads)])
-        self.slices = [slice(*pair) for pair in zip(bounds, bounds[1:], strict=False)]
-        self.convolutions = [
-            layers.Conv2D(channels, 3, 1 if index == 0 else 2, padding="same", use_bias=False)
-            for index, channels in enumerate(_CHANNELS)
-        ]
-        self.normalizations = [layers.BatchNormalization() for _ in _CHANNELS]
-        self.places = layers.Conv2D(_PLACES, 1, activation="relu")
-        self.dropout = layers.Dropout(0.2)
-        self.hidden = layers.Dense(_HIDDEN, activation="relu")
-        self.logits = layers.Dense(int(bounds[-1]), dtype="float32")
-
-    def call(self, images, training=False):
-        x = ops.cast(images, "float32")
-        if tuple(x.shape[1:3]) != (SIZE, SIZE):
-            x = ops.image.resize(x, (SIZE, SIZE), antialias=True, data_format="channels_last")
+        heads = tuple(heads)
+        bounds = np.cumsum([0, *(len(head.values) for head in heads)])
+        images = keras.Input((None, None, 3))
+        x = ops.image.resize(
+            ops.cast(images, "float32"), (SIZE, SIZE), antialias=True, data_format="channels_last"
+        )
         x = x * (1 / 127.5) - 1
-        for convolution, normalization in zip(self.convolutions, self.normalizations, strict=True):
-            x = ops.relu(normalization(convolution(x), training=training))
-        x = self.places(x)
-        x = ops.reshape(x, (-1, (SIZE // 8) ** 2 * _PLACES))
-        return self.logits(self.dropout(self.hidden(x), training=training))
+        for index, channels in enumerate(_CHANNELS):
+            x = layers.Conv2D(channels, 3, 1 + (index > 0), padding="same", use_bias=False)(x)
+            x = ops.relu(layers.BatchNormalization()(x))
+        x = layers.Conv2D(_PLACES, 1, activation="relu")(x)
+        x = layers.Dropout(0.2)(layers.Flatten()(x))
+        x = layers.Dense(_HIDDEN, activation="relu")(x)
+        super().__init__(images, layers.Dense(int(bounds[-1]))(x), **kwargs)
+        self.heads = heads
+        self.slices = [slice(*pair) for pair in itertools.pairwise(bounds)]
 
     def save(self, path: str | os.PathLike) -> None:
         """Writes heads and weights, in float16, to one `.npz`."""
@@ -101,7 +94,6 @@ def load_attribute_reader(path: str | os.PathLike | None = None) -> AttributeRea
             ]
             weights = [arrays[name] for name in sorted(set(arrays) - {"heads"})]
         reader = AttributeReader(heads)
-        reader.build((None, SIZE, SIZE, 3))
         reader.set_weights(weights)
     except Exception as error:  # of damaged archives there are many kinds
         raise InputError(
