@@ -1,4 +1,4 @@
-"""Words for `micah`: heads in ink, after Micah Lanier's "Avatar Illustration System" (CC BY 4.0)."""
+"""Words for `micah`: heads in ink, after "Avatar Illustration System", Micah Lanier (CC BY 4.0)."""
 
 from dmgan_tf.data.sources.avatars.style import Attribute, Style, value
 
