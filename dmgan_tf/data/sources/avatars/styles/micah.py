@@ -110,18 +110,6 @@ STYLE = Style(
             },
             part="facialHair",
         ),
-        "earring": Attribute(
-            {
-                "none": value(()),
-                "hoop": value(
-                    "hoop",
-                    "has a green hoop earring",
-                    "has a green earring",
-                    "has a green ring in the ear",
-                ),
-            },
-            part="earrings",
-        ),
         "clothing": Attribute(
             {
                 "collared shirt": value(
@@ -179,7 +167,7 @@ STYLE = Style(
     pairs=(("hair", "hair_color"), ("clothing", "clothing_color")),
     fixed={
         "backgroundColor": "#ffffff",
-        "earringColor": "#12b347",
+        "earringsProbability": 0,
         "eyeShadowColor": "#3f8cff",
         "eyebrowsVariant": "up",
         "glassesColor": "#000000",
