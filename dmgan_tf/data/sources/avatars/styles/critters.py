@@ -77,7 +77,7 @@ STYLE = Style(
                 "yellow": value("#fde047", "yellow"),
                 "green": value("#65c94f", "green"),
                 "blue": value("#4f9df8", "blue"),
-                "pink": value("#f9a8d4", "pink"),
+                "pink": value("#f45fb0", "pink"),
                 "white": value("#eef2f7", "white"),
             },
             colors=("accent",),
