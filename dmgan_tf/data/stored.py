@@ -37,6 +37,21 @@ class CaptionList:
     attributes: list[dict[str, str]]
     named: list[list[list[str]]]
 
+    def named_values(self) -> list[dict[str, str]]:
+        """Returns the value of each attribute that a caption names, caption by caption.
+
+        The list is empty if no attributes are known.
+        """
+        if not any(self.attributes):
+            return []
+        values = []
+        for captions, attributes, named in zip(
+            self.captions, self.attributes, self.named, strict=True
+        ):
+            of_captions = named or [()] * len(captions)
+            values += [{name: attributes[name] for name in names} for names in of_captions]
+        return values
+
 
 def list_captions(directory: str | os.PathLike, split: str) -> CaptionList:
     """Returns the captions of every image of a split, without decoding an image.

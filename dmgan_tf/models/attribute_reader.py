@@ -16,7 +16,8 @@ from dmgan_tf.files import atomic
 
 SIZE = 64  # pixels: what it looks at; larger pictures are scaled down
 
-_CHANNELS = (32, 64, 96, 128)
+# Channels, width of the kernel and stride of each convolution.
+_CONVOLUTIONS = ((48, 4, 2), (96, 3, 2), (96, 3, 1), (128, 3, 2))
 _PLACES = 32  # channels of each place before all places are looked at together
 _HIDDEN = 256
 
@@ -57,8 +58,8 @@ class AttributeReader(keras.Model):
             ops.cast(images, "float32"), (SIZE, SIZE), antialias=True, data_format="channels_last"
         )
         x = x * (1 / 127.5) - 1
-        for index, channels in enumerate(_CHANNELS):
-            x = layers.Conv2D(channels, 3, 1 + (index > 0), padding="same", use_bias=False)(x)
+        for channels, width, stride in _CONVOLUTIONS:
+            x = layers.Conv2D(channels, width, stride, padding="same", use_bias=False)(x)
             x = ops.relu(layers.BatchNormalization()(x))
         x = layers.Conv2D(_PLACES, 1, activation="relu")(x)
         x = layers.Dropout(0.2)(layers.Flatten()(x))
