@@ -12,7 +12,7 @@ from dmgan_tf.data.sources.avatars.style import Style
 from dmgan_tf.data.sources.source import CaptionedImage, Source, check_test_fraction
 from dmgan_tf.errors import InputError
 
-STYLES = ("personas", "micah", "toon-head", "big-smile", "critters")
+STYLES = ("personas", "micah", "toon-head", "big-smile", "critters", "sprouts", "clay")
 NUM_IMAGES = 36_000
 NUM_CAPTIONS = 10  # of each picture, as CUB has
 
