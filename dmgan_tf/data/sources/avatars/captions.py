@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 
 from dmgan_tf.data.sources.avatars.style import Style, choose
 
-_NAMED = (2, 3, 3, 4, 4, 5)  # attributes that a caption names besides the style
+_NAMED = (3, 3, 4, 4, 5, 5)  # attributes that a caption names besides the style
 _TRIES = 40  # for a caption that is not there yet
 _SLOT = re.compile(r"\{(\w*)\}")
 _ARTICLE = re.compile(r"\b[Aa]n? (?=(\w+))")
-_SOUNDS_LIKE_A_CONSONANT = re.compile(r"(one|uni|use|eu)")
+_SOUNDS_LIKE_A_CONSONANT = re.compile(r"(one|uni(?!m|n)|use|eu)")
 
 
 def write_captions(
