@@ -34,8 +34,8 @@ class CaptionList:
     captions: list[list[str]]
     class_ids: np.ndarray
     file_names: list[str]
-    attributes: list[dict[str, str]]
-    named: list[list[list[str]]]
+    attributes: list[dict[str, str]] = dataclasses.field(default_factory=list)
+    named: list[list[list[str]]] = dataclasses.field(default_factory=list)
 
     def named_values(self) -> list[dict[str, str]]:
         """Returns the value of each attribute that a caption names, caption by caption.
