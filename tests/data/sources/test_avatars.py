@@ -1,5 +1,6 @@
 import collections
 import io
+import pathlib
 import random
 import re
 
@@ -215,6 +216,12 @@ def test_values_are_drawn_about_as_often_as_their_weights(splits):
 def test_bad_arguments_are_told_in_a_line(arguments, words):
     with pytest.raises(InputError, match=re.escape(words)):
         Avatars(**{**SMALL, **arguments})
+
+
+def test_the_package_names_the_makers_of_every_style():
+    text = pathlib.Path(rendering.__file__).with_name("ATTRIBUTION.md").read_text("utf-8")
+    for name in STYLES:
+        assert f"`{name}`: {rendering.attribution_of(name)}\n" in text
 
 
 def test_a_missing_package_is_named(monkeypatch):

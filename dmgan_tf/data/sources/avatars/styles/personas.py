@@ -81,7 +81,7 @@ STYLE = Style(
                     "sunglasses", "wears sunglasses", "wears dark glasses", "wears shades"
                 ),
                 "happy": value("happy", "has eyes closed with joy", "has happy curved eyes"),
-                "asleep": value("sleep", "is asleep", "has closed eyes", "is sleeping"),
+                "asleep": value("sleep", "is sleeping", "has closed eyes", "has both eyes shut"),
                 "wink": value("wink", "is winking", "has one eye closed"),
             },
             part="eyes",
