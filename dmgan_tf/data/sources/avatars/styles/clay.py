@@ -30,7 +30,7 @@ _TOP = {
     "curl": value("curl", "has a {top_color} curl", "has a curly {top_color} antenna", weight=2),
     "antennae": value(
         "antenna",
-        *("has two {top_color} antennae", "has two {top_color} feelers"),
+        *("has two {top_color} antennae", "has two antennae with {top_color} balls"),
         weight=2,
     ),
     "balls": value(
@@ -53,14 +53,14 @@ STYLE = Style(
         "body": Attribute(_BODY, part="body"),
         "body_color": Attribute(
             {
-                "red": value("#cc4634", "red"),
+                "red": value("#d8443a", "red"),
                 "orange": value("#e58b3c", "orange"),
                 "yellow": value("#e3c23d", "yellow"),
                 "green": value("#84ad58", "green"),
                 "blue": value("#659bd6", "blue"),
                 "purple": value("#9673c4", "purple", "violet"),
                 "pink": value("#e38db4", "pink"),
-                "brown": value("#84583d", "brown"),
+                "brown": value("#aa795c", "brown"),
             },
             colors=("body",),
             alone=("is {}",),
