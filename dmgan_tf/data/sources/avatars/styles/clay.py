@@ -23,20 +23,20 @@ _BODY = {
 }
 
 _TOP = {
-    "none": value((), hides=_PLAIN, weight=6),
+    "none": value((), hides=_PLAIN, weight=5),
     "ears": value(["horns", "ears"], "has two ears", "has rabbit's ears", hides=_PLAIN),
     "spikes": value("spikes", "has three spikes", "has spikes on the head", hides=_PLAIN),
     "cone": value("peak", "has a cone on the head", "has a pointed bump on top", hides=_PLAIN),
-    "curl": value("curl", "has a {top_color} curl", "has a curly {top_color} antenna", weight=2),
+    "curl": value("curl", "has a {top_color} curl", "has a curly {top_color} antenna", weight=3),
     "antennae": value(
         "antenna",
         *("has two {top_color} antennae", "has two antennae with {top_color} balls"),
-        weight=2,
+        weight=3,
     ),
     "balls": value(
         "crest",
         *("has three {top_color} balls on the head", "has a crest of {top_color} balls"),
-        weight=2,
+        weight=3,
     ),
 }
 
