@@ -21,6 +21,7 @@ import tqdm
 from PIL import Image
 
 from dmgan_tf.data import records
+from dmgan_tf.data.image_sizes import stored_size
 from dmgan_tf.data.sources.source import SMALL_IMAGE_CHOICES, SPLITS, CaptionedImage, Unusable
 from dmgan_tf.data.stored_image import encode_image
 from dmgan_tf.errors import InputError
@@ -71,6 +72,7 @@ def prepare(
     num_shards: int | None = None,
     num_workers: int | None = None,
     show_progress: bool = False,
+    attribution: Sequence[str] = (),
 ) -> records.DatasetInfo:
     """Writes a prepared data set.
 
@@ -93,6 +95,7 @@ def prepare(
         num_shards: Files of the training split; None for one for every 1,024 images.
         num_workers: Threads that read and encode images; None for one a processor.
         show_progress: Whether to draw a progress bar on the terminal.
+        attribution: Sentences by which the makers of the images are to be named.
 
     Returns:
         The description of what was written.
@@ -124,12 +127,13 @@ def prepare(
         directory=output,
         name=name,
         image_size=image_size,
-        stored_size=records.stored_size(image_size),
+        stored_size=stored_size(image_size),
         vocabulary_sha256=vocabulary.sha256,
         vocabulary_size=len(vocabulary),
         splits={split: _summary(split, plans, results) for split in splits},
         skipped=dict(sorted(collections.Counter(reason for _, reason, _ in skipped).items())),
         fingerprint=fingerprint,
+        attribution=tuple(attribution),
     )
     atomic.write_text(output / records.INFO_FILE, info.to_json())
     shutil.rmtree(output / _PROGRESS_DIRECTORY)
@@ -200,7 +204,8 @@ def _fingerprint(plans: Sequence[_ShardPlan], versions, vocabulary, settings: Ma
 
     def entry_of(image):
         entry = [image.file_name, versions[image], image.captions, image.class_id]
-        return entry if image.box is None else [*entry, image.box]
+        further = [value for value in (image.box, image.attributes, image.named) if value]
+        return entry + further
 
     content = {
         "format_version": records.FORMAT_VERSION,
@@ -308,7 +313,7 @@ def _write_shard(plan, encoded, path, vocabulary, progress) -> _ShardResult:
     with atomic.replacing(path) as temporary, _record_writer(temporary) as writer:
         for image, jpeg in zip(plan.images, encoded, strict=True):
             progress.update()
-            captions, dropped = _usable_captions(image, vocabulary)
+            captions, named, dropped = _usable_captions(image, vocabulary)
             if isinstance(jpeg, Unusable):
                 skipped.append([image.file_name, jpeg.reason, jpeg.detail])
                 continue
@@ -316,7 +321,8 @@ def _write_shard(plan, encoded, path, vocabulary, progress) -> _ShardResult:
             if not captions:
                 skipped.append([image.file_name, _NO_CAPTION, "no usable caption is left"])
                 continue
-            writer.write(records.serialize_example(jpeg, captions, image.class_id, image.file_name))
+            known = (image.class_id, image.file_name, image.attributes, named)
+            writer.write(records.serialize_example(jpeg, captions, *known))
             num_images += 1
             num_captions += len(captions)
             class_ids.add(image.class_id)
@@ -337,16 +343,17 @@ def _record_writer(path: pathlib.Path) -> Iterator[tf.io.TFRecordWriter]:
 
 def _usable_captions(
     image: CaptionedImage, vocabulary: Vocabulary
-) -> tuple[list[str], list[list[str]]]:
-    """Returns the captions that have a known word, and the others as entries of `skipped`."""
-    usable, dropped = [], []
-    for caption in image.captions:
+) -> tuple[list[str], list[Sequence[str]], list[list[str]]]:
+    """Returns the captions that have a known word, what each names, and entries of `skipped`."""
+    usable, named, dropped = [], [], []
+    for caption, names in itertools.zip_longest(image.captions, image.named, fillvalue=()):
         if any(vocabulary.id_of(word) is not None for word in split_words(caption)):
             usable.append(caption)
+            named.append(names)
         else:
             reason = _UNKNOWN_CAPTION if caption else _EMPTY_CAPTION
             dropped.append([image.file_name, reason, repr(caption)])
-    return usable, dropped
+    return usable, named, dropped
 
 
 def _check_skipped(skipped, total, max_fraction, output) -> None:

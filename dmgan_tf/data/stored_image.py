@@ -8,6 +8,7 @@ import tensorflow as tf
 from PIL import Image, ImageOps
 
 from dmgan_tf.data import records
+from dmgan_tf.data.image_sizes import stored_size
 from dmgan_tf.data.sources.source import CaptionedImage, Unusable
 from dmgan_tf.errors import InputError, first_line
 
@@ -74,7 +75,7 @@ def _stored(image: Image.Image, content: bytes, crop, image_size: int) -> bytes:
     """Decodes an image and returns its JPEG."""
     size = (crop[2] - crop[0], crop[3] - crop[1])
     image.load()
-    fits = image_size <= min(size) <= records.stored_size(image_size)
+    fits = image_size <= min(size) <= stored_size(image_size)
     if fits and size == image.size and _is_plain_jpeg(image):
         # TensorFlow reads it in training, so it is TensorFlow that must be able to.
         tf.io.decode_jpeg(content, channels=3)
@@ -141,7 +142,7 @@ def _upright_rgb(image: Image.Image) -> Image.Image:
 
 def _target(shorter: int, image_size: int) -> int:
     """Returns the shorter side of what is stored."""
-    return min(max(shorter, image_size), records.stored_size(image_size))
+    return min(max(shorter, image_size), stored_size(image_size))
 
 
 def _can_be_stored(size: tuple[int, int], image_size: int) -> bool:

@@ -6,6 +6,7 @@ Every source gives uint8 images in a fixed order and can begin at any of them.
 import abc
 import collections
 import concurrent.futures
+import copy
 import datetime
 import hashlib
 import os
@@ -106,6 +107,12 @@ class GeneratedImages(ImageSource):
         """
         self.model = model
         self._details |= details
+
+    def of_plan(self, plan: CaptionPlan) -> "GeneratedImages":
+        """Returns images that the same model draws by another plan of the same captions."""
+        others = copy.copy(self)  # with the traced graphs
+        others.plan, others.num_images = plan, len(plan.rows)
+        return others
 
     def batches(self, start: int, batch_size: int) -> Iterator[np.ndarray]:
         if batch_size not in self._traced:  # kept for another pass, with other weights

@@ -179,7 +179,7 @@ def _model_saver(directory, damsm, config, info, image_size, split):
             extra={"damsm": {**settings, **figures}},
             about=About(
                 title="DAMSM: text and image encoder",
-                data=f"{info.name}, {info.split('train').num_images} training images.",
+                data=info.summary,
             ),
         )
 

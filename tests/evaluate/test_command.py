@@ -236,9 +236,9 @@ def test_r_precision_alone_needs_no_inception(evaluate, prepared_data, damsm_dir
 def test_too_few_images_are_told_of_before_the_real_ones_are_read(
     error_line, prepared_data, colours, monkeypatch
 ):
-    from dmgan_tf.evaluate import setup
+    from dmgan_tf.evaluate import reference
 
-    monkeypatch.setattr(setup, "measure_reference", lambda *_, **__: pytest.fail("too late"))
+    monkeypatch.setattr(reference, "measure_reference", lambda *_, **__: pytest.fail("too late"))
     images = (f"--images={prepared_data}", f"--data={prepared_data}", f"--features={colours}")
     for flags, least in (
         (("--metrics=kid", "--kid_subset_size=7"), 7),

@@ -3,7 +3,9 @@
 The drawings are DiceBear's; the words are ours, each chosen by looking at its drawing.
 """
 
+import bisect
 import dataclasses
+import itertools
 import random
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -155,9 +157,6 @@ def choose(items: Sequence, rng: random.Random):
 
 
 def _draw_value(values: Mapping[str, Value], rng: random.Random) -> str:
-    left = rng.random() * sum(value.weight for value in values.values())
-    for name, candidate in values.items():
-        left -= candidate.weight
-        if left < 0:
-            break
-    return name
+    names = list(values)
+    bounds = list(itertools.accumulate(candidate.weight for candidate in values.values()))
+    return names[bisect.bisect(bounds, rng.random() * bounds[-1], hi=len(names) - 1)]
