@@ -23,20 +23,20 @@ _BODY = {
 }
 
 _TOP = {
-    "none": value((), hides=_PLAIN, weight=6),
+    "none": value((), hides=_PLAIN, weight=5),
     "ears": value(["horns", "ears"], "has two ears", "has rabbit's ears", hides=_PLAIN),
     "spikes": value("spikes", "has three spikes", "has spikes on the head", hides=_PLAIN),
     "cone": value("peak", "has a cone on the head", "has a pointed bump on top", hides=_PLAIN),
-    "curl": value("curl", "has a {top_color} curl", "has a curly {top_color} antenna", weight=2),
+    "curl": value("curl", "has a {top_color} curl", "has a curly {top_color} antenna", weight=3),
     "antennae": value(
         "antenna",
-        *("has two {top_color} antennae", "has two {top_color} feelers"),
-        weight=2,
+        *("has two {top_color} antennae", "has two antennae with {top_color} balls"),
+        weight=3,
     ),
     "balls": value(
         "crest",
         *("has three {top_color} balls on the head", "has a crest of {top_color} balls"),
-        weight=2,
+        weight=3,
     ),
 }
 
@@ -53,14 +53,14 @@ STYLE = Style(
         "body": Attribute(_BODY, part="body"),
         "body_color": Attribute(
             {
-                "red": value("#cc4634", "red"),
+                "red": value("#d8443a", "red"),
                 "orange": value("#e58b3c", "orange"),
                 "yellow": value("#e3c23d", "yellow"),
                 "green": value("#84ad58", "green"),
                 "blue": value("#659bd6", "blue"),
                 "purple": value("#9673c4", "purple", "violet"),
                 "pink": value("#e38db4", "pink"),
-                "brown": value("#84583d", "brown"),
+                "brown": value("#aa795c", "brown"),
             },
             colors=("body",),
             alone=("is {}",),

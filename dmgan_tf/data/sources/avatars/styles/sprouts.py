@@ -20,9 +20,6 @@ _PLANT = {
     ),
     "aloe": value("succulent", "is an aloe", "has a fan of pointed leaves", hides=_NO_BLOOM),
     "bush": value("bush", "is a bush", "is a little round tree", hides=_NO_BLOOM),
-    "stem": value(
-        "tall", "has a tall thin stem", "has a tall stem with a few leaves", hides=_NO_BLOOM
-    ),
     "flower": value(
         "flower", "has a big {bloom_color} flower", "has a {bloom_color} daisy", weight=2.5
     ),
@@ -144,6 +141,6 @@ STYLE = Style(
             alone=("on a {} background", "on a {} ground", "on {}"),
         ),
     },
-    pairs=(("plant", "pot_color"), ("plant", "plant_color")),
+    pairs=(("plant", "pot_color"), ("plant", "bloom_color")),
     fixed={"patternProbability": 0, "cheeksProbability": 0, "animationVariant": "none"},
 )
