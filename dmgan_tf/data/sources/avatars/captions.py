@@ -85,7 +85,8 @@ def _sentence(subject: str, pronoun: str, phrases: Sequence[str], rng: random.Ra
         subject = " ".join(subject.replace("{}", adjective).split())
     order = choose((_with_and_wearing, _wearing_first, _clause, _list), rng)
     sentence = order(subject, pronoun, kinds)
-    ground = f" on {kinds['on'][0]}" if kinds["on"] else ""
+    comma = "," if kinds["is"] and order is not _clause else ""
+    ground = f"{comma} on {kinds['on'][0]}" if kinds["on"] else ""
     return _with_articles(sentence + ground)
 
 
