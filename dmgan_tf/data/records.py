@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from dmgan_tf.data import record_file
+from dmgan_tf.data.sources.account import FolderCounts
 from dmgan_tf.errors import InputError
 from dmgan_tf.text.vocabulary import Vocabulary
 
@@ -119,6 +120,7 @@ class DatasetInfo:
         skipped: How many images and captions were left out, by reason.
         fingerprint: The hash of the source's listing and of every setting.
         attribution: Sentences by which the makers of the images are to be named.
+        files: What became of everything in the source's folder; None if that is not known.
     """
 
     directory: pathlib.Path
@@ -130,6 +132,7 @@ class DatasetInfo:
     splits: dict[str, Split]
     skipped: dict[str, int]
     fingerprint: str
+    files: FolderCounts | None = None
     attribution: tuple[str, ...] = ()
 
     @property
@@ -188,6 +191,8 @@ class DatasetInfo:
         """Returns the text of `dataset.json`."""
         content = {"format_version": FORMAT_VERSION, **dataclasses.asdict(self)}
         del content["directory"]
+        if self.files is None:
+            del content["files"]
         return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
 
 
@@ -227,6 +232,8 @@ def load_dataset_info(directory: str | os.PathLike) -> DatasetInfo:
             for name, split in content["splits"].items()
         }
         content["attribution"] = tuple(content.get("attribution", ()))
+        if "files" in content:
+            content["files"] = FolderCounts(**content["files"])
         info = DatasetInfo(directory=directory, **content)
     except (KeyError, TypeError, AttributeError) as error:
         raise _no_description(path, str(error)) from error

@@ -1,4 +1,4 @@
-r"""Scores a model, or a folder of images: FID, Inception Score, KID, R-precision, CLIP score.
+r"""Scores a model, or a folder of images, by metrics with names and protocols.
 
 The paper's numbers, for a model trained on birds (30,000 images; see the README for the weights):
 
@@ -21,6 +21,12 @@ Real images against one another, as a yardstick:
 
   python -m dmgan_tf.evaluate --images=data/emoji --images_split=train --data=data/emoji \
       --metrics=fid,r_precision --protocol=lite0 --damsm=runs/damsm
+
+How near the pictures lie to those of training (with a sheet, scores.memorisation_lite0.png), and
+how far those of one caption lie from one another:
+
+  python -m dmgan_tf.evaluate --model=runs/emoji --data=data/emoji --protocol=lite0 \
+      --metrics=memorisation,diversity --num_images=1000 --output=scores.json
 
 A number means something beside another one of the same protocol only, so each score is named with
 its protocol. An interrupted evaluation goes on when the same command is given again.
@@ -80,7 +86,12 @@ def define_flags() -> None:
     )
     flags.DEFINE_string("clip", "clip_vit_base_patch32", "Preset of keras-hub, or its directory.")
     flags.DEFINE_integer(
-        "num_images", None, "Images to score; default: 30000 of a model, all of a folder.", 1, _MOST
+        "num_images",
+        None,
+        "Images to score; default: 30000 of a model, all of a folder. For diversity a model draws "
+        "eight of each of up to 250 captions besides, no more than these in all.",
+        1,
+        _MOST,
     )
     flags.DEFINE_integer("seed", 0, "Of captions, noise and wrong captions.", 0, 2**32 - 1)
     flags.DEFINE_integer("num_splits", 10, "Parts of the Inception Score.", 1)

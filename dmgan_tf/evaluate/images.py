@@ -11,7 +11,7 @@ import datetime
 import hashlib
 import os
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -53,6 +53,10 @@ class ImageSource(abc.ABC):
     @abc.abstractmethod
     def batches(self, start: int, batch_size: int) -> Iterator[np.ndarray]:
         """Yields uint8 `(up to batch_size, height, width, 3)`, from image `start` to the end."""
+
+    def at(self, places: Sequence[int]) -> list[np.ndarray]:
+        """Returns single images, uint8 `(height, width, 3)`, by their numbers."""
+        return [next(self.batches(int(place), 1))[0] for place in places]
 
     @abc.abstractmethod
     def description(self) -> dict:
@@ -335,6 +339,15 @@ class StoredImages(ImageSource):
                     return
                 yield batch[:left]
                 left -= len(batch)
+
+    def at(self, places: Sequence[int]) -> list[np.ndarray]:
+        wanted = np.unique(places)
+        images = stored.stored_images(
+            self._info.directory, **self._options, batch_size=len(wanted), places=wanted
+        )
+        with reading(self._info, split=self._options["split"]):
+            (found,) = images.as_numpy_iterator()
+        return list(found[np.searchsorted(wanted, places)])
 
     def description(self) -> dict:
         return {

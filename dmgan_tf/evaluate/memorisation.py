@@ -10,11 +10,15 @@ from dmgan_tf.evaluate.judge import Judge
 from dmgan_tf.evaluate.score import Score, Settings
 from dmgan_tf.evaluate.scoring import measure_reference
 from dmgan_tf.figures.contact_sheet import contact_sheet
-from dmgan_tf.metrics.memorisation import NearestNeighbours, near_copies, nearer_share
+from dmgan_tf.metrics.memorisation import (
+    QUANTILE,
+    NearestNeighbours,
+    near_copies,
+    nearer_share,
+)
 
 NUM_NEIGHBOURS = 3
 _ON_SHEET = 24
-_QUANTILE = 0.05
 
 
 class MemorisationJudge(Judge):
@@ -58,31 +62,39 @@ class MemorisationJudge(Judge):
 
     def scores(self, gathered: NearestNeighbours, settings: Settings) -> list[Score]:
         drawn = gathered.distances[:, 0]
-        found = {
-            "memorisation": (nearer_share(drawn, self._real), 50.0),
-            "near_copies": (near_copies(drawn, self._real, _QUANTILE), 100 * _QUANTILE),
-        }
+        nearer, copies = (share(drawn, self._real) for share in (nearer_share, near_copies))
+        warnings = ()
+        if copies[0] == 0:
+            warnings = (f"no near copy: at 95 % confidence, fewer than {300 / len(drawn):.2g} %",)
         return [
-            Score(
-                metric,
-                protocol=self.network.name,
-                value=100 * share,
-                standard_error=100 * error,
-                num_images=len(drawn),
-                num_reference=len(self._real),
-                chance=of_real,
-            )
-            for metric, ((share, error), of_real) in found.items()
+            self._score("memorisation", nearer, 50.0, len(drawn)),
+            self._score("near_copies", copies, 100 * QUANTILE, len(drawn), warnings),
         ]
+
+    def _score(self, metric, result, of_real, num_images, warnings=()):
+        share, error = result
+        return Score(
+            metric,
+            protocol=self.network.name,
+            value=100 * share,
+            standard_error=100 * error,
+            num_images=num_images,
+            num_reference=len(self._real),
+            chance=of_real,
+            warnings=warnings,
+        )
 
     def sheet(self) -> Image.Image:
         distances, neighbours = self._nearest.distances, self._nearest.places
         places = np.argsort(distances[:, 0], kind="stable")[:_ON_SHEET]
-        rows, captions = [], []
+        found = self._training.at(neighbours[places].ravel())
+        rows = [
+            [picture, *found[row * NUM_NEIGHBOURS : (row + 1) * NUM_NEIGHBOURS]]
+            for row, picture in enumerate(self._images.at(places))
+        ]
+        captions = []
         for place in places:
-            found = [picture_at(self._training, int(other)) for other in neighbours[place]]
-            rows.append([picture_at(self._images, int(place)), *found])
-            text = f"{', '.join(f'{distance:.3f}' for distance in distances[place])}"
+            text = ", ".join(f"{distance:.3f}" for distance in distances[place])
             if self._images.plan is not None:
                 text = f"{self._images.plan.texts(place, place + 1)[0]}: {text}"
             captions.append(text)
@@ -94,8 +106,3 @@ class MemorisationJudge(Judge):
             f"; of real pictures that training did not see: {np.median(self._real):.3f}."
         )
         return contact_sheet(rows, captions, title=title)
-
-
-def picture_at(images: ImageSource, place: int) -> np.ndarray:
-    """Returns one image of a source, uint8 `(height, width, 3)`."""
-    return next(images.batches(place, 1))[0]

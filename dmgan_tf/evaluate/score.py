@@ -1,4 +1,8 @@
-"""The metrics by name, and what a score is. To add a metric, begin with its line in `METRICS`."""
+"""The metrics by name, and what a score is.
+
+To add a metric: its entry in `METRICS`, a `Judge` in a module of its own, and a line in
+`setup.choose_judges` that makes it.
+"""
 
 import dataclasses
 
@@ -68,9 +72,11 @@ METRICS = {
     ),
     "diversity": Metric(
         {
-            "diversity": Shown("distance in a caption", digits=4, beside="captions"),
-            "real_diversity": Shown("distance of real images", digits=4),
-            "real_class_diversity": Shown("distance in a real class", digits=4, beside="classes"),
+            "diversity": Shown("distance within a caption", digits=4, beside="captions"),
+            "real_diversity": Shown("distance between real images", digits=4),
+            "real_class_diversity": Shown(
+                "distance within a real class", digits=4, beside="classes"
+            ),
         },
         on_features=True,
         compares="features",

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from dmgan_tf.errors import InputError
 from dmgan_tf.metrics.cosine import unit_rows
 from dmgan_tf.metrics.frechet import finite_rows
 
@@ -17,25 +16,17 @@ class GroupDiversity:
 
     Args:
         groups: int `(pictures,)`: the group of each picture, from 0 on. One that is alone in its
-            group does not count.
+            group does not count; two of some group are needed.
         dim: Number of features.
 
     Attributes:
         num_pictures: How many pictures count.
         num_groups: How many groups they are of.
-
-    Raises:
-        InputError: If there are no two pictures of any group.
     """
 
     def __init__(self, groups: np.ndarray, dim: int):
         sizes = np.bincount(groups)
         counted = sizes > 1
-        if not counted.any():
-            raise InputError(
-                f"Expected two pictures or more of a group. Received: {len(groups)} pictures of "
-                "as many groups."
-            )
         self._sizes = sizes[counted]
         self._rows = np.where(counted, np.cumsum(counted) - 1, -1)[groups]
         self.num_pictures, self.num_groups = int(self._sizes.sum()), len(self._sizes)

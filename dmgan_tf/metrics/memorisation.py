@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from dmgan_tf.errors import InputError
 from dmgan_tf.metrics.cosine import unit_rows
 from dmgan_tf.metrics.frechet import finite_rows
 
+QUANTILE = 0.05  # the share of real pictures that lie as near to training as a near copy
 _RESAMPLES = 200
 _BLOCK = 256  # images that are compared with all of training at a time
 
@@ -16,23 +16,16 @@ class NearestNeighbours:
     """The nearest training pictures of every picture of a stream, by cosine distance.
 
     Args:
-        training: Features of the training pictures, float32 `(pictures, dim)`.
+        training: Features of the training pictures, float32 `(pictures, dim)`, as many as `number`
+            or more.
         number: How many neighbours to keep of each picture.
 
     Attributes:
         distances: float64 `(pictures so far, number)`: `1 - cos`, nearest first.
         places: int64 `(pictures so far, number)`: which training pictures these are.
-
-    Raises:
-        InputError: If there are fewer training pictures than neighbours.
     """
 
     def __init__(self, training: np.ndarray, number: int = 3):
-        if len(training) < number:
-            raise InputError(
-                f"Expected at least {number} training images, as many as the neighbours that are "
-                f"looked for. Received: {len(training)}."
-            )
         self._training = unit_rows(training)
         self.distances = np.empty((0, number))
         self.places = np.empty((0, number), "int64")
@@ -115,6 +108,10 @@ def _share_below(drawn, real):
     real = np.sort(real)
     not_above = np.searchsorted(real, drawn, "left") + np.searchsorted(real, drawn, "right")
     return 1 - np.mean(not_above) / (2 * len(real))
+
+
+def _share_below_quantile(drawn, real):
+    return np.mean(drawn < np.quantile(real, QUANTILE))
 
 
 def _with_error(share: Callable, drawn: np.ndarray, real: np.ndarray) -> tuple[float, float]:

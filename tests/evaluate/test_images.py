@@ -217,6 +217,17 @@ def test_a_data_sets_images_begin_anywhere(prepared_data):
     np.testing.assert_array_equal(np.concatenate(list(few.batches(2, 2))), whole[2:5])
 
 
+def test_single_images_of_every_source(model, plan, expected, folder, prepared_data):
+    drawn = GeneratedImages(model, plan, seed=5).at([7, 2, 7])
+    close_to(np.stack(drawn), expected[[7, 2, 7]])
+    for source in (
+        FolderImages(folder),
+        StoredImages(prepared_data, "train", size=24, crop=True),
+    ):
+        everything = np.concatenate(list(source.batches(0, 8)))
+        np.testing.assert_array_equal(source.at([1, 0, 1]), everything[[1, 0, 1]])
+
+
 def test_more_images_than_a_split_has(prepared_data):
     with pytest.raises(InputError, match="Expected 7 images .* Received: 6"):
         StoredImages(prepared_data, "test", size=16, crop=True, num_images=7)
