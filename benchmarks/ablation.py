@@ -1,7 +1,7 @@
 r"""Trains the four rows of the paper's Table 3 at small size, three times each, and scores them.
 
-All rows have the data, the DAMSM and the settings of configs/ablation/small.flags in common, and
-differ in configs/ablation/ROW.flags alone. Each is judged on held-out captions: by the attribute
+All rows have the data and the settings of `make quickstart` (configs/quickstart_*.flags) and one
+DAMSM in common, and differ in configs/ablation/ROW.flags alone. Each is judged on held-out captions: by the attribute
 reader, by a second DAMSM that no generator was trained against, and by KID of two networks that
 training does not use. Whatever is finished is not done again, so that the command may be stopped
 and given once more.
@@ -45,7 +45,7 @@ def define_flags():
     flags.DEFINE_string("run", None, "Directory for the data, the two DAMSMs and all trainings.")
     flags.DEFINE_list("rows", list(ROWS), "Which rows to train.")
     flags.DEFINE_integer("seeds", 3, "Trainings of each row.", lower_bound=1)
-    flags.DEFINE_integer("epochs", None, "Instead of those of small.flags.", lower_bound=1)
+    flags.DEFINE_integer("epochs", None, "Instead of those of the recipe.", lower_bound=1)
     flags.DEFINE_integer("jobs", 1, "Trainings at once.", lower_bound=1)
     flags.DEFINE_integer("num_images", 2000, "Images drawn by each.", lower_bound=1000)
 
@@ -73,14 +73,14 @@ def prepare(directory):
     """The data, the DAMSM that the rows train against, and the one that judges them."""
     python(
         "prepare_data",
-        f"--flagfile={CONFIGS / 'ablation' / 'data.flags'}",
+        f"--flagfile={CONFIGS / 'quickstart_data.flags'}",
         f"--output={directory / 'data'}",
     )
     for name, changes in (("damsm", ("--seed=1",)), ("judge", ("--seed=2", "--crop"))):
         python(
             "pretrain_damsm",
             f"--flagfile={CONFIGS / 'quickstart_damsm.flags'}",
-            *changes,
+            *("--epochs=16", "--learning_rate_decay=0.87", *changes),
             f"--data={directory / 'data'}",
             f"--run={directory / name}",
             "--resume",
@@ -101,7 +101,7 @@ def train_and_score(directory, row, seed, options):
         output = {"env": environment, "stdout": log, "stderr": log}
         python(
             "train",
-            f"--flagfile={CONFIGS / 'ablation' / 'small.flags'}",
+            f"--flagfile={CONFIGS / 'quickstart_dmgan.flags'}",
             f"--flagfile={CONFIGS / 'ablation' / row}.flags",
             *epochs,
             f"--seed={seed}",
