@@ -4,6 +4,7 @@ import concurrent.futures
 import functools
 import importlib.metadata
 import importlib.resources
+import importlib.util
 import json
 import multiprocessing
 import os
@@ -28,9 +29,10 @@ def check_packages() -> None:
             )
 
 
-def versions() -> list[str]:
+@functools.cache
+def versions() -> tuple[str, ...]:
     """Returns the versions of what draws, on which the pixels depend."""
-    return [f"{package} {importlib.metadata.version(package)}" for package in _PACKAGES]
+    return tuple(f"{package} {importlib.metadata.version(package)}" for package in _PACKAGES)
 
 
 def definition_of(style: str) -> dict:
