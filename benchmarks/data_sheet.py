@@ -1,6 +1,6 @@
 r"""Lays out real pictures of a prepared data set, each over its first caption.
 
-  python benchmarks/data_sheet.py --data=data/avatars --split=train --output=docs/avatars.jpg
+python benchmarks/data_sheet.py --data=data/avatars --split=train --output=docs/avatars.jpg
 """
 
 from absl import flags
