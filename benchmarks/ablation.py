@@ -1,8 +1,8 @@
 r"""Trains the four rows of the paper's Table 3 at small size, three times each, and scores them.
 
-All rows have the data and the settings of `make quickstart` (configs/quickstart_*.flags) and one
-DAMSM in common, and differ in configs/ablation/ROW.flags alone. Each is judged on held-out
-captions: by the attribute reader, by a second DAMSM that no generator was trained against, and by
+All rows have the data of `make quickstart`, the DAMSM and the settings of
+configs/ablation/small.flags in common, and differ in configs/ablation/ROW.flags alone. Each is
+judged on held-out captions: by the attribute reader, by a second DAMSM that no generator was trained against, and by
 KID of two networks that training does not use. Whatever is finished is not done again, so that the
 command may be stopped and given once more.
 
@@ -101,7 +101,7 @@ def train_and_score(directory, row, seed, options):
         output = {"env": environment, "stdout": log, "stderr": log}
         python(
             "train",
-            f"--flagfile={CONFIGS / 'quickstart_dmgan.flags'}",
+            f"--flagfile={CONFIGS / 'ablation' / 'small.flags'}",
             f"--flagfile={CONFIGS / 'ablation' / row}.flags",
             *epochs,
             f"--seed={seed}",

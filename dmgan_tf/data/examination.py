@@ -11,7 +11,6 @@ import tensorflow as tf
 from dmgan_tf.data import records
 from dmgan_tf.data.augmentation import checked_jpeg, decode_jpeg
 from dmgan_tf.data.record_file import find_records, read_runs
-from dmgan_tf.text.words import split_words
 
 # Why a record cannot be used.
 NO_FILE = "no file"
@@ -89,7 +88,7 @@ class Examiner:
 
     def __init__(self, info: records.DatasetInfo):
         self._info = info
-        self._id_of = info.vocabulary().id_of
+        self._vocabulary = info.vocabulary()
         self._view = _viewer(info.image_size, info.stored_size)
 
     def examine(
@@ -161,7 +160,7 @@ class Examiner:
         return RecordFacts(len(captions), int(example["class_id"]), bytes(example["file_name"]))
 
     def _has_known_word(self, caption: str) -> bool:
-        return any(self._id_of(word) is not None for word in split_words(caption))
+        return any(map(self._vocabulary.id_of, self._vocabulary.split(caption)))
 
 
 @functools.cache

@@ -226,7 +226,7 @@ def evaluation_dataset(
         }
 
     def finish(batch):
-        token_ids = tokenizer.in_graph(batch["captions"]).to_tensor()
+        token_ids = tokenizer.in_graph(batch["captions"], cut=True).to_tensor()
         return {**batch, "images": _normalised(batch["images"]), "token_ids": token_ids}
 
     dataset = records.open_records(info, split).map(

@@ -38,7 +38,6 @@ from dmgan_tf.errors import InputError
 from dmgan_tf.files import atomic
 from dmgan_tf.process.progress import progress_bar
 from dmgan_tf.text.vocabulary import Vocabulary
-from dmgan_tf.text.words import split_words
 
 _logger = logging.getLogger(__name__)
 _IMAGES_PER_SHARD = 1024
@@ -329,7 +328,7 @@ def _usable_captions(
     """Returns the captions that have a known word, what each names, and entries of `skipped`."""
     usable, named, dropped = [], [], []
     for caption, names in itertools.zip_longest(image.captions, image.named, fillvalue=()):
-        if any(vocabulary.id_of(word) is not None for word in split_words(caption)):
+        if any(map(vocabulary.id_of, vocabulary.split(caption))):
             usable.append(caption)
             named.append(names)
         else:

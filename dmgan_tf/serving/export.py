@@ -20,7 +20,6 @@ from dmgan_tf.serving import server_files, warm_up
 from dmgan_tf.serving.fast import fast_model
 from dmgan_tf.serving.signatures import Signatures
 from dmgan_tf.serving.version_directory import MODELS_CONFIG, new_version_directory
-from dmgan_tf.text.words import split_words
 
 PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 RECORD_NAME = "dmgan_export.json"
@@ -162,7 +161,7 @@ def _warm_up_requests(model_name, signatures, batch_sizes):
 
 def _known_words(vocabulary):
     """The words that a caption can hold: a converted vocabulary may have others, as `<end>`."""
-    words = [word for word in vocabulary.words[1:] if split_words(word) == [word]]
+    words = [word for word in vocabulary.words[1:] if vocabulary.split(word) == [word]]
     if not words:
         raise InputError(
             "Expected a vocabulary with a word that captions can hold. Received: only words such "

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from dmgan_tf.text.tokenizer import MOST_CHARACTERS, MOST_WORDS
+
 BATCHING = "batching_parameters.txt"
 _BATCH_TIMEOUT = 5_000  # microseconds to wait for company; a picture takes far longer to draw
 
@@ -56,6 +58,8 @@ def readme(name: str, record: dict, caption: str) -> str:
         size=size,
         stages="".join(f"`images_{side}`, " for side in record["image_sizes"]),
         attention="".join(f"`attention_scores_{side}`, " for side in smaller),
+        most_words=MOST_WORDS,
+        most_characters=MOST_CHARACTERS,
         noise_dim=record["noise_dim"],
         condition_dim=record["condition_dim"],
         precision=record["precision"],
@@ -140,6 +144,9 @@ float32 (batch, side, side, words); `token_ids`, int32, and `words`, string (bat
   (INVALID_ARGUMENT, REST status 400) that names its row. With batching, requests of several
   clients are one batch, and an error of one of them is the error of all: where captions are not
   your own, ask `tokenize` first, which has an answer for every caption.
+- Of one caption the first {most_words} known words within the first {most_characters} characters
+  are read; the rest is cut, without an error. `tokenize` answers with the words that are read.
+- An accented letter may be one character or two, a letter and its mark: it is the same word.
 - The same caption gives the same picture, whatever stands beside it in a request, to within one
   level of 255 in float32, and a few in bfloat16. Without a seed, the seed is a hash of the
   caption's known words.

@@ -113,7 +113,7 @@ class Signatures:
     def tokenize(self, captions: tf.Tensor) -> dict[str, tf.Tensor]:
         """Gives `token_ids` and `words` as `generate_with_noise` gives them; never an error."""
         with tf.device("CPU"):
-            token_ids = self.tokenizer.in_graph(captions).to_tensor()
+            token_ids = self.tokenizer.in_graph(captions, cut=True).to_tensor()
         return {"token_ids": token_ids, "words": self._words_of(token_ids)}
 
     def _token_ids(self, captions):
@@ -122,7 +122,7 @@ class Signatures:
         The message holds no caption: a server that merges requests shows it to every client.
         """
         with tf.device("CPU"):
-            token_ids = self.tokenizer.in_graph(captions)
+            token_ids = self.tokenizer.in_graph(captions, cut=True)
             empty_rows = tf.where(tf.equal(token_ids.row_lengths(), 0))[:, 0]
             check = tf.debugging.Assert(
                 tf.equal(tf.size(empty_rows), 0), [self._no_known_word, empty_rows], summarize=32

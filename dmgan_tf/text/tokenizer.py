@@ -8,15 +8,17 @@ from typing import Any
 import numpy as np
 
 from dmgan_tf.errors import InputError
+from dmgan_tf.text.spelling import Decomposition, decomposed
 from dmgan_tf.text.vocabulary import Vocabulary
-from dmgan_tf.text.words import split_words
+
+# What is read of one caption where pictures are drawn; the encoders learned from sentences of ten
+# or twenty words, and every pixel looks at each word.
+MOST_CHARACTERS = 4000
+MOST_WORDS = 256
 
 _logger = logging.getLogger(__name__)
 _UNKNOWN_SHOWN = 8  # words in a warning
 _LONGEST_SHOWN = 80  # characters of a caption in a message
-
-# RE2's \W knows ASCII only, so the classes are spelled out.
-_SEPARATOR_PATTERN = r"[^\p{L}\p{M}\p{N}_]+"
 
 # TensorFlow's `lower` follows the locale of the process: under Turkish, "I" would become a dotless
 # i, and under Lithuanian, "Ì" three characters. These, taken care of first, leave it no choice.
@@ -51,15 +53,18 @@ class Tokenizer:
 
     def __init__(self, vocabulary: Vocabulary):
         self.vocabulary = vocabulary
-        self._warned_words = set()
+        self._warned_words, self._warned_captions = set(), set()
 
     def encode(self, caption: str) -> list[int]:
         """Returns the ids of the known words of `caption`, in order.
 
+        Of a very long caption only the first `MOST_CHARACTERS` and the first `MOST_WORDS` known
+        words are read, with a warning.
+
         Raises:
             InputError: If it holds no known word.
         """
-        words = split_words(caption)
+        words = self.vocabulary.split(caption[:MOST_CHARACTERS])
         ids = [self.vocabulary.id_of(word) for word in words]
         unknown = [word for word, id_ in zip(words, ids, strict=True) if id_ is None]
         known = [id_ for id_ in ids if id_ is not None]
@@ -71,7 +76,9 @@ class Tokenizer:
                 "the words of the training captions."
             )
         self._warn_of(unknown, caption)
-        return known
+        if len(caption) > MOST_CHARACTERS or len(known) > MOST_WORDS:
+            self._warn_of_length(caption)
+        return known[:MOST_WORDS]
 
     def encode_batch(self, captions: Sequence[str]) -> np.ndarray:
         """Returns the ids of several captions, padded with 0 on the right to the longest.
@@ -96,11 +103,12 @@ class Tokenizer:
             row[: len(ids)] = ids
         return token_ids
 
-    def in_graph(self, captions: Any) -> Any:
+    def in_graph(self, captions: Any, cut: bool = False) -> Any:
         """Returns the ids of several captions, computed by TensorFlow ops.
 
         Args:
             captions: string tensor of shape (batch,), in UTF-8.
+            cut: Whether to read as little of a very long caption as `encode` does.
 
         Returns:
             int32 `tf.RaggedTensor` of shape (batch, None). A caption without a known word is an
@@ -108,27 +116,43 @@ class Tokenizer:
         """
         import tensorflow as tf
 
-        captions = tf.strings.regex_replace(captions, _SEPARATOR_PATTERN, " ")
+        if cut:
+            captions = tf.strings.substr(captions, 0, MOST_CHARACTERS, unit="UTF8_CHAR")
+        for pattern, replacement in self.vocabulary.rule.substitutions:
+            captions = tf.strings.regex_replace(captions, pattern, replacement)
         for letter, lowered in _LOCALE_DEPENDENT_LETTERS.items():
             captions = tf.strings.regex_replace(captions, letter, lowered)
         captions = tf.strings.lower(captions, encoding="utf-8")
-        ids = self.table.lookup(tf.strings.split(captions))
-        return tf.ragged.boolean_mask(ids, ids > 0)
+        words = tf.strings.split(captions)
+        if self._decomposition is not None:
+            words = words.with_flat_values(self._decomposition(words.flat_values))
+        ids = self.table.lookup(words)
+        ids = tf.ragged.boolean_mask(ids, ids > 0)
+        return ids[:, :MOST_WORDS] if cut else ids
 
     @functools.cached_property
     def table(self) -> Any:
         """The lookup table of `in_graph`; an exported model must hold on to it."""
         import tensorflow as tf
 
+        spelled = (lambda word: word) if self._decomposition is None else decomposed
         with tf.init_scope():
-            words = tf.constant(self.vocabulary.words[1:])
+            words = tf.constant([spelled(word) for word in self.vocabulary.words[1:]])
             ids = tf.range(1, len(self.vocabulary), dtype=tf.int32)
             initializer = tf.lookup.KeyValueTensorInitializer(words, ids)
             return tf.lookup.StaticHashTable(initializer, default_value=0)
 
+    @functools.cached_property
+    def _decomposition(self) -> Decomposition | None:
+        """What gives words the spelling of the table; None if they have but the one they have."""
+        if not self.vocabulary.is_any_spelling_known:
+            return None
+        decomposition = Decomposition(self.vocabulary.words[1:])
+        return decomposition if decomposition.is_needed else None
+
     def warn_of_unknown(self, captions: Sequence[str]) -> None:
         """Warns once, in one line, of what is unknown in many captions, instead of one by one."""
-        words = dict.fromkeys(word for caption in captions for word in split_words(caption))
+        words = dict.fromkeys(word for text in captions for word in self.vocabulary.split(text))
         unknown = [word for word in words if self.vocabulary.id_of(word) is None]
         if not self._warned_words.issuperset(unknown):
             self._warned_words.update(unknown)
@@ -137,6 +161,17 @@ class Tokenizer:
                 len(unknown),
                 len(words),
                 _some(unknown),
+            )
+
+    def _warn_of_length(self, caption):
+        """Warns of a caption that is cut, once."""
+        if caption not in self._warned_captions:
+            self._warned_captions.add(caption)
+            _logger.warning(
+                "Only the first %d known words within the first %d characters are read of %r.",
+                MOST_WORDS,
+                MOST_CHARACTERS,
+                shortened(caption),
             )
 
     def _warn_of(self, unknown: list[str], caption: str) -> None:

@@ -1,6 +1,7 @@
 """Words and their ids, with the file they travel in."""
 
 import collections
+import functools
 import hashlib
 import os
 import pathlib
@@ -8,7 +9,7 @@ from collections.abc import Iterable
 
 from dmgan_tf.errors import InputError
 from dmgan_tf.files import atomic
-from dmgan_tf.text.words import split_words
+from dmgan_tf.text.words import EARLIER_RULE, RULE, SplittingRule, composed, split_words
 
 PADDING_WORD = "<pad>"
 
@@ -18,6 +19,10 @@ class Vocabulary:
 
     An encoder's weights mean nothing without the exact vocabulary that it was trained with, so a
     vocabulary has a hash and travels with every model and every data set.
+
+    A word has one id in all spellings that Unicode calls equivalent: an accented letter is one
+    character or two. Only where the words themselves hold two spellings of one, as an earlier
+    version collected them, each keeps its own id.
 
     Args:
         words: The words in the order of their ids 1, 2, ..., without the padding word. Each a
@@ -55,6 +60,10 @@ class Vocabulary:
                     f"ids {self._ids[word]} and {index}."
                 )
             self._ids[word] = index
+        by_composed = {composed(word): index for word, index in self._ids.items()}
+        self.is_any_spelling_known = len(by_composed) == len(self._ids)
+        if self.is_any_spelling_known:
+            self._ids = by_composed
 
     @classmethod
     def from_captions(cls, captions: Iterable[str], min_count: int = 1) -> "Vocabulary":
@@ -92,7 +101,25 @@ class Vocabulary:
 
     def id_of(self, word: str) -> int | None:
         """Returns the id of `word`, or None if it is unknown."""
-        return self._ids.get(word)
+        return self._ids.get(composed(word) if self.is_any_spelling_known else word)
+
+    @functools.cached_property
+    def rule(self) -> SplittingRule:
+        """How captions fall into words; the earlier rule if it alone can give one of these words.
+
+        So models and data sets keep the words that they were made with. Chinese sentences, for
+        one, were single words, as are the words of captions that a segmenter divided by spaces.
+        """
+
+        def is_lost(word):
+            is_given = EARLIER_RULE.split(word) == [word]
+            return is_given and list(map(composed, RULE.split(word))) != [composed(word)]
+
+        return EARLIER_RULE if any(map(is_lost, self.words[1:])) else RULE
+
+    def split(self, caption: str) -> list[str]:
+        """Returns the lower-case words of a caption, known or not, in order."""
+        return self.rule.split(caption)
 
     @property
     def sha256(self) -> str:

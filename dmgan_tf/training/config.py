@@ -217,8 +217,9 @@ class EvaluationSettings(Checked):
     )
     protocol: str | None = setting(
         None,
-        "The protocol of FID, one: ttur (the default), pytorch_fid, release, clean, lite0, as in "
-        "evaluate. lite0 needs a package only, the others --inception.",
+        "The protocol of FID, one: ttur (the default), pytorch_fid, release, clean, lite0, "
+        "squeezenet, mobilenet_v2, as in evaluate. The last three need a package only, the others "
+        "--inception.",
     )
     inceptions: Sequence[str] = setting(
         (),

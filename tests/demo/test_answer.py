@@ -54,7 +54,6 @@ def test_unknown_words_change_nothing_and_are_not_logged(answer, caplog):
         ((None, 0, 4), "empty"),
         (("zeppelin <b>", 0, 4), "Try: a red disc"),
         (("🍎", 0, 4), "emoji"),
-        (("a red disc " * 1000, 0, 4), "400 characters"),
         (("a red disc", None, 4), "the seed"),
         (("a red disc", 2**32, 4), "4294967295"),
         (("a red disc", 0, 9), "the number of samples"),
@@ -65,6 +64,14 @@ def test_nonsense_gets_one_message_and_no_picture(answer, request_, part):
     markup = answer(*request_)
     (message,) = messages(markup)
     assert part in message and "<img" not in markup
+
+
+def test_what_is_beyond_the_limit_is_cut_and_said(answer, caplog):
+    markup = answer("a red disc " * 10_000, 7, 2)
+    (note,) = re.findall('<p class="dm-note">(Cut: .*?)</p>', markup)
+    assert "256 known words" in note and not messages(markup) and "red disc" not in caplog.text
+    first = " ".join(("a red disc " * 10_000).split()[:256])
+    np.testing.assert_array_equal(thumbnails(markup), thumbnails(answer(first, 7, 2)))
 
 
 def test_visitors_at_once_get_what_each_would_get_alone(answer):

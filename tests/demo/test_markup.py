@@ -90,6 +90,12 @@ def test_nothing_typed_becomes_markup(caption):
     assert not set("{}$`\\") & set(markup)  # signs of the templates that Gradio fills
 
 
+def test_the_rest_of_a_very_long_caption_is_shown_in_short():
+    markup = caption_markup(pieces_of("red " * 20_000, Vocabulary(["red"])))
+    assert markup.count("<button") == 256 and "Cut: only the first 256 known words" in markup
+    assert len(markup) < 256 * 80
+
+
 def test_every_stage_of_every_sample_is_on_the_page():
     drawings = [make_drawing(), dataclasses.replace(make_drawing(), row=1)]
     reader = Reader(result_markup(PIECES, drawings, seed=5))

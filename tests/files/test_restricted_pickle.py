@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from dmgan_tf.errors import InputError
 from dmgan_tf.files import restricted_pickle
-from dmgan_tf.files.restricted_pickle import RefusedError
+from dmgan_tf.files.restricted_pickle import RefusedError, StatefulValue
 
 ORDERED_DICT = {("collections", "OrderedDict"): restricted_pickle.ordered_dict}
 PLAIN = [
@@ -304,3 +304,17 @@ def test_keys_that_all_have_one_hash_are_refused(step):
     data = pickle.dumps({5 + number * step: number for number in range(3)})
     with pytest.raises(InputError, match="damaged"):
         restricted_pickle.load(data, name="x")
+
+
+def test_a_state_is_kept_as_it_comes():
+    class Kept(StatefulValue):
+        pass
+
+    class Written:
+        def __reduce__(self):
+            return collections.OrderedDict, (), (1, "two")
+
+    data = pickle.dumps([Written()], 3)
+    (kept,) = load(data, constructors={("collections", "OrderedDict"): Kept})
+    assert type(kept) is Kept and kept.state == (1, "two")
+    assert Kept().state is None

@@ -165,6 +165,15 @@ def test_bytes_that_are_no_text_are_separators(served):
     assert levels(images(served, [b"a \xff red \xfe disc"]), images(served, ["a red disc"])) <= 1
 
 
+def test_very_long_captions_are_cut(served):
+    start, book = "a red disc " * 85 + "a", "a red disc " * 6000
+    words = call(served, "tokenize", [book, "a disc"])["words"]
+    assert words.shape == (2, 256) and b" ".join(words[0]).decode() == start
+    (expected,) = images(served, [start])
+    assert levels(images(served, [book])[0], expected) <= 1
+    assert call(served, "tokenize", ["." * 4000 + "red"])["words"].size == 0
+
+
 def test_tokenize_has_an_answer_for_every_caption(served):
     kept = call(served, "tokenize", ["the zeppelin is RED", "zeppelin", ""])
     assert kept["words"].tolist() == [[b"the", b"is", b"red"], [b""] * 3, [b""] * 3]

@@ -3,18 +3,18 @@ import pathlib
 import re
 import subprocess
 import sys
-import unicodedata
 
 import hypothesis
 import numpy as np
 import pytest
 import tensorflow as tf
 from hypothesis import strategies
+from many_scripts import OLD_CHARACTERS, texts
 
 from dmgan_tf.errors import InputError
-from dmgan_tf.text.tokenizer import Tokenizer
+from dmgan_tf.text.tokenizer import MOST_CHARACTERS, MOST_WORDS, Tokenizer
 from dmgan_tf.text.vocabulary import Vocabulary
-from dmgan_tf.text.words import split_words
+from dmgan_tf.text.words import EARLIER_RULE, split_words
 
 HERE = pathlib.Path(__file__).parent
 DIFFICULT_CAPTIONS = [
@@ -33,39 +33,21 @@ DIFFICULT_CAPTIONS = [
 ]
 
 
+def ids_in_graph(tokenizer: Tokenizer, caption: str) -> list[int]:
+    captions = tf.constant([caption.encode("utf-8", "surrogatepass")])
+    return tokenizer.in_graph(captions, cut=True).to_list()[0]
+
+
 def words_in_graph(caption: str, known: list[str]) -> list[str]:
     vocabulary = Vocabulary(known)
-    ids = Tokenizer(vocabulary).in_graph(tf.constant([caption])).to_list()[0]
+    ids = ids_in_graph(Tokenizer(vocabulary), caption)
     return [vocabulary.words[index] for index in ids]
-
-
-@pytest.mark.parametrize(
-    "caption, words",
-    [
-        ("A red-faced bird's beak.", ["a", "red", "faced", "bird", "s", "beak"]),
-        ("ΟΔΟΣ", ["οδος"]),
-        ("İI", ["i\u0307i"]),
-        ("हिन्दी", ["हिन्दी"]),
-        ("snake_case 3D ½", ["snake_case", "3d", "½"]),
-        (" ,.! ", []),
-    ],
-)
-def test_split_words(caption, words):
-    assert split_words(caption) == words
 
 
 @pytest.mark.parametrize("caption", DIFFICULT_CAPTIONS)
 def test_graph_rule_equals_python_rule_on_difficult_captions(caption):
     words = split_words(caption)
     assert words_in_graph(caption, sorted({*words, "filler"})) == words
-
-
-# Newer characters may be missing from TensorFlow's tables, or have another lower case there.
-OLD_CHARACTERS = [
-    chr(code_point)
-    for code_point in range(0x110000)
-    if unicodedata.ucd_3_2_0.category(chr(code_point)) not in ("Cs", "Cn", "Co")
-]
 
 
 def test_graph_rule_equals_python_rule_on_every_character():
@@ -79,17 +61,21 @@ def test_graph_rule_equals_python_rule_on_every_character():
 
 
 @hypothesis.settings(deadline=None, max_examples=150)
-@hypothesis.given(
-    strategies.text(
-        strategies.one_of(
-            strategies.sampled_from("aIİıΣσς\u0301\u0307 '-_.\0"),
-            strategies.sampled_from(OLD_CHARACTERS),
-        )
-    )
-)
+@hypothesis.given(texts | strategies.text("aIİıΣσς\u0301\u0307\u0323 '-_.\0"))
 def test_graph_rule_equals_python_rule_on_random_text(caption):
     words = split_words(caption)
     assert words_in_graph(caption, sorted({*words, "filler"})) == words
+
+
+@hypothesis.settings(deadline=None, max_examples=60)
+@hypothesis.given(texts, texts, strategies.booleans())
+def test_both_rules_are_one_for_any_vocabulary(text, caption, is_earlier):
+    """Also for words of an earlier version, and for captions that it knows in part."""
+    words = (EARLIER_RULE.split if is_earlier else split_words)(text)
+    vocabulary = Vocabulary(dict.fromkeys([*words, "filler"]))
+    for given in (f"{caption} filler", f"{text}{caption} filler"):
+        tokenizer = Tokenizer(vocabulary)
+        assert ids_in_graph(tokenizer, given) == tokenizer.encode(given)
 
 
 def test_graph_rule_does_not_depend_on_the_locale():
@@ -102,7 +88,7 @@ def test_graph_rule_does_not_depend_on_the_locale():
         "    t.test_graph_rule_equals_python_rule_on_difficult_captions(caption)"
     )
     result = subprocess.run(
-        [sys.executable, "-c", program, str(HERE), str(HERE.parents[1])],
+        [sys.executable, "-c", program, str(HERE), *map(str, HERE.parents[:2])],
         capture_output=True,
         text=True,
     )
@@ -161,3 +147,38 @@ def test_in_graph_inside_a_function():
     )
     np.testing.assert_array_equal(function(tf.constant(["Red APPLE", "apple"])), [[1, 2], [2, 0]])
     assert function(tf.constant(["red"])).dtype == tf.int32
+
+
+@pytest.mark.parametrize(
+    ("caption", "num_words"),
+    [
+        ("red " * (MOST_WORDS + 1), MOST_WORDS),
+        ("big red " * (MOST_WORDS + 1), MOST_WORDS),  # half of them unknown
+        ("." * (MOST_CHARACTERS - 4) + " red red", 1),
+        ("𝔸" * (MOST_CHARACTERS - 4) + " red red", 1),  # characters, not bytes or UTF-16's halves
+        ("red" + "\ud83d" * (MOST_CHARACTERS - 6) + "red red", 2),
+        ("red" * MOST_CHARACTERS + " red", 0),
+        ("red " * 15_000, MOST_WORDS),
+    ],
+)
+def test_very_long_captions_are_cut_and_told_of_once(caption, num_words, caplog):
+    tokenizer = Tokenizer(Vocabulary(["red"]))
+    assert ids_in_graph(tokenizer, caption) == [1] * num_words
+    if num_words:
+        for _ in range(2):
+            assert tokenizer.encode(caption) == [1] * num_words
+    messages = [record.getMessage() for record in caplog.records]
+    told = [message for message in messages if "first 256 known words within the" in message]
+    assert len(told) == bool(num_words)
+
+
+def test_a_caption_of_256_words_is_not_cut(caplog):
+    tokenizer = Tokenizer(Vocabulary(["red"]))
+    caption = "red " * MOST_WORDS
+    assert ids_in_graph(tokenizer, caption) == tokenizer.encode(caption) == [1] * MOST_WORDS
+    assert not caplog.records
+
+
+def test_training_reads_all_words():
+    tokenizer = Tokenizer(Vocabulary(["red"]))
+    assert tokenizer.in_graph(tf.constant(["red " * 15_000])).row_lengths() == 15_000

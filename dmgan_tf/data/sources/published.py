@@ -104,7 +104,7 @@ class PublishedSource(Source):
             differing = [
                 f"that of {image.file_name}, {caption[:80]!r}"
                 for ids, (image, caption) in zip(held[split], ours, strict=True)
-                if ids != [vocabulary.id_of(word) for word in split_words(caption)]
+                if ids != [vocabulary.id_of(word) for word in vocabulary.split(caption)]
             ]
             what = f"{len(differing)} of {len(ours)} captions, the first {(differing or [''])[0]}"
             if len(differing) > _DIFFERING_CAPTIONS * len(ours):

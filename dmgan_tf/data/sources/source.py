@@ -21,7 +21,6 @@ from dmgan_tf.data.sources.account import FolderAccount, account_for
 from dmgan_tf.errors import InputError
 from dmgan_tf.files.folder_listing import FolderListing, list_folder
 from dmgan_tf.text.vocabulary import Vocabulary
-from dmgan_tf.text.words import split_words
 
 if TYPE_CHECKING:
     from dmgan_tf.data.records import DatasetInfo  # which imports TensorFlow
@@ -264,7 +263,7 @@ def unknown_words(
         for images in splits.values()
         for image in images
         for caption in image.captions
-        for word in split_words(caption)
+        for word in vocabulary.split(caption)
     )
     unknown = [(count, word) for word, count in counts.items() if vocabulary.id_of(word) is None]
     fraction = sum(count for count, _ in unknown) / max(counts.total(), 1)

