@@ -14,9 +14,14 @@ from collections.abc import Iterator
 
 import numpy as np
 import tensorflow as tf
-from PIL import Image
 
 from dmgan_tf.data import stored
+from dmgan_tf.data.picture_file import (
+    has_more_than_8_bits,
+    open_picture,
+    upright_rgb,
+    upright_size,
+)
 from dmgan_tf.data.readable import reading
 from dmgan_tf.data.records import load_dataset_info
 from dmgan_tf.data.sources.image_folder import (
@@ -34,8 +39,6 @@ from dmgan_tf.models.text_to_image import DMGANTextToImage, noise_rows, padded_t
 
 _DECODING_THREADS = 8
 _MOST_PIXELS = 2**24  # of a picture; 32 of them take 1.6 GB
-# Others that Pillow knows run a program on the file (EPS), or are no pictures.
-_FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
 
 
 class ImageSource(abc.ABC):
@@ -186,7 +189,7 @@ class FolderImages(ImageSource):
 
             def submit(first):
                 return [
-                    pool.submit(self._read, entry.path)
+                    pool.submit(self._read, entry)
                     for entry in self._entries[first : first + batch_size]
                 ]
 
@@ -236,17 +239,21 @@ class FolderImages(ImageSource):
             sizes = list(pool.map(self._size_of, (entry.path for entry in self._entries)))
         for entry, size in zip(self._entries, sizes, strict=True):
             if size != sizes[0]:
-                raise InputError(
-                    f"Expected images of one size in {self.directory}. Received: "
-                    f"{self._entries[0].file_name} of {sizes[0][1]}x{sizes[0][0]} and "
-                    f"{entry.file_name} of {size[1]}x{size[0]} pixels. Resize them, or move those "
-                    "of another size out of the folder."
-                )
+                self.size = sizes[0]
+                raise self._other_size(entry, size)
         return sizes[0]
+
+    def _other_size(self, entry, size):
+        return InputError(
+            f"Expected images of one size in {self.directory}. Received: "
+            f"{self._entries[0].file_name} of {self.size[1]}x{self.size[0]} and "
+            f"{entry.file_name} of {size[1]}x{size[0]} pixels. Resize them, or move those of "
+            "another size out of the folder."
+        )
 
     def _size_of(self, path):
         with self._opened(path) as image:
-            if image.mode.startswith(("I", "F")):  # which 8 bits would cut off at 255
+            if has_more_than_8_bits(image):
                 raise InputError(
                     f"Expected images of 8 bits a channel in {self.directory}. Received: {path} "
                     f"with more (mode {image.mode}). Convert it, or move it out of the folder."
@@ -256,20 +263,23 @@ class FolderImages(ImageSource):
                     f"Expected images of at most {_MOST_PIXELS} pixels in {self.directory}. "
                     f"Received: {path} of {image.width}x{image.height}. Move it out of the folder."
                 )
-            return image.height, image.width
+            return upright_size(image)[::-1]
 
-    def _read(self, path):
-        with self._opened(path) as image:
+    def _read(self, entry):
+        with self._opened(entry.path) as image:
             try:
-                return np.asarray(image.convert("RGB"))
+                pixels = np.asarray(upright_rgb(image))
             except Exception as error:  # decoders raise many kinds
-                raise self._unreadable(path, error) from error
+                raise self._unreadable(entry.path, error) from error
+        if pixels.shape[:2] != self.size:
+            raise self._other_size(entry, pixels.shape[:2])
+        return pixels
 
     def _opened(self, path):
         try:
             if not path.is_file():
                 raise FileNotFoundError("no file there")  # and of a pipe, one would wait for ever
-            return Image.open(path, formats=_FORMATS)
+            return open_picture(path)
         except Exception as error:  # decoders raise many kinds
             raise self._unreadable(path, error) from error
 
