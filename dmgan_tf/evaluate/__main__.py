@@ -157,7 +157,7 @@ def main() -> None:
         show_progress=True,
     )
     details = {
-        "images": {**images.description(), "num_images": images.num_images},
+        "images": images.counted(),
         "captions": images.plan and images.plan.source,
         "reference": reference,
         "networks": {

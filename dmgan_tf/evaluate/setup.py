@@ -13,7 +13,8 @@ from dmgan_tf.data.stored import list_captions
 from dmgan_tf.errors import InputError
 from dmgan_tf.evaluate.captions import choose_captions, first_captions, match_captions
 from dmgan_tf.evaluate.features import FeatureNetwork
-from dmgan_tf.evaluate.images import FolderImages, GeneratedImages, ImageSource, StoredImages
+from dmgan_tf.evaluate.folder_images import FolderImages
+from dmgan_tf.evaluate.images import GeneratedImages, ImageSource, StoredImages
 from dmgan_tf.evaluate.judges import Judge, clip_judge, damsm_judge
 from dmgan_tf.evaluate.scoring import Reference, Settings, check_counts, measure_reference
 from dmgan_tf.evaluate.statistics_file import load_statistics, save_statistics
@@ -228,7 +229,7 @@ def find_reference(
         moments = references[network.name].moments
         notes = {"protocol": network.name, "weights_sha256": network.sha256}
         save_statistics(statistics, moments, **notes)
-    return {**source.description(), "num_images": source.num_images}, references
+    return source.counted(), references
 
 
 def _stored_statistics(place, network, metrics):
