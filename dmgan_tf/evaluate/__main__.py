@@ -22,6 +22,9 @@ Real images against one another, as a yardstick:
   python -m dmgan_tf.evaluate --images=data/emoji --images_split=train --data=data/emoji \
       --metrics=fid,r_precision --protocol=lite0 --damsm=runs/damsm
 
+Of a folder, pictures are listed and decoded as prepare_data does it, links followed; "left_out" in
+the JSON counts and names its other files. A metadata.jsonl in it says which pictures count.
+
 A number means something beside another one of the same protocol only, so each score is named with
 its protocol. An interrupted evaluation goes on when the same command is given again.
 """
