@@ -50,8 +50,9 @@ from absl import flags
 
 from dmgan_tf import command
 from dmgan_tf.convert import caption_pickle
+from dmgan_tf.data.sources.metadata_file import CAPTION_FIELD
 from dmgan_tf.data.sources.source import SMALL_IMAGE_CHOICES, Source
-from dmgan_tf.data.splits import MAX_FRACTION, hold_out_validation
+from dmgan_tf.data.splits import MAX_FRACTION, check_training_classes, hold_out_validation
 from dmgan_tf.errors import InputError
 from dmgan_tf.registry.catalogue import DATA_SOURCES
 from dmgan_tf.registry.lookup import Choice, allow_choice
@@ -67,6 +68,11 @@ def define_flags() -> None:
     )
     flags.DEFINE_string(
         "source", None, "The folder of captioned images, or `emoji` for the embedded data set."
+    )
+    flags.DEFINE_string(
+        "caption_field",
+        CAPTION_FIELD,
+        "The field of a metadata.jsonl that holds the captions.",
     )
     flags.DEFINE_string("output", None, "The directory to write to.")
     flags.DEFINE_integer(
@@ -132,6 +138,10 @@ def main() -> None:
         splits = source.fit_vocabulary(splits, vocabulary_file, vocabulary)
     origin = options.source or source.name
     divided = hold_out_validation(splits, options.validation_fraction, origin)
+    check_training_classes(divided["train"], origin)
+    account = source.account(divided)
+    if account is not None:
+        account.warn()
 
     from dmgan_tf.data import preparation  # slow to import: what is wrong comes first
 
@@ -149,6 +159,7 @@ def main() -> None:
         max_skipped_fraction=source.max_skipped_fraction if given is None else given,
         num_shards=options.shards,
         num_workers=options.workers,
+        account=account,
         show_progress=True,
     )
     print(_describe(info))
@@ -162,8 +173,18 @@ def _create_source() -> Source:
     options = flags.FLAGS
     choice = Choice.parse(options.dataset)
     allow_choice(choice)
-    given = {"directory": options.source, "test_fraction": options.test_fraction, **choice.options}
+    given = {
+        "directory": options.source,
+        "test_fraction": options.test_fraction,
+        "caption_field": options.caption_field,
+        **choice.options,
+    }
     taken = inspect.signature(DATA_SOURCES.find(choice.name)).parameters
+    if options["caption_field"].present and "caption_field" not in taken:
+        raise InputError(
+            f"Expected no --caption_field with --dataset={choice.name}, whose captions lie in no "
+            "metadata.jsonl. Leave the flag out."
+        )
     if "directory" in taken and not given["directory"]:
         raise InputError("Expected --source=DIR. Received: none. See --help.")
     arguments = {name: value for name, value in given.items() if name in taken}
@@ -179,6 +200,13 @@ def _describe(info) -> str:
         )
     skipped = ", ".join(f"{count} {reason}" for reason, count in info.skipped.items())
     lines.append(f"  skipped: {skipped or 'nothing'}")
+    if info.files is not None:
+        lines.append(f"  the source has {info.files}")
+        elsewhere = sum(split.num_images for split in info.splits.values()) - info.files.images
+        if elsewhere:
+            lines.append(
+                f"  images that lie outside of it, or are reached by two names: {elsewhere}"
+            )
     return "\n".join(lines)
 
 

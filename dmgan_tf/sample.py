@@ -24,6 +24,7 @@ from tqdm import tqdm
 from dmgan_tf import command
 from dmgan_tf.errors import InputError
 from dmgan_tf.figures.contact_sheet import contact_sheet, save_png
+from dmgan_tf.files.text_lines import read_lines
 from dmgan_tf.models.precision import PRECISIONS
 from dmgan_tf.text.tokenizer import shortened
 
@@ -108,7 +109,7 @@ def gather_captions(captions: list[str], captions_file: str | None = None) -> li
     if not path.is_file():
         raise InputError(f"No captions file at {path}; expected a text file, one caption a line.")
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = read_lines(path)
     except UnicodeDecodeError as error:
         raise InputError(
             f"Expected UTF-8 text in {path}. Received byte {error.object[error.start]:#04x} at "

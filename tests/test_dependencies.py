@@ -1,7 +1,8 @@
 """Dependencies run one way; an arrow that runs back up fails here.
 
 Commands -> training, serving, evaluate, convert, data -> models -> layers; evaluate -> metrics,
-convert and data; training also -> evaluate, losses, data and figures; data and models also -> text.
+convert, data and figures; training also -> evaluate, losses, data and figures; data and models also
+-> text.
 """
 
 import pathlib
@@ -34,7 +35,7 @@ MAY_IMPORT = {
     "demo": {"figures", "models", "text"},
     "metrics": set(),
     "convert": {"models", "layers", "text"},
-    "evaluate": {"metrics", "convert", "models", "layers", "data", "text"},
+    "evaluate": {"metrics", "convert", "models", "layers", "data", "text", "figures"},
     "serving": {"models", "layers", "text"},
     "training": {"models", "layers", "losses", "data", "text", "figures", "metrics", "evaluate"},
     "__init__": {"models"},

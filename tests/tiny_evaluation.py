@@ -3,6 +3,8 @@
 import numpy as np
 from keras import ops
 
+from dmgan_tf.evaluate.images import ImageSource
+
 
 class MeanColour:
     """Features: the mean of each colour and its square mean; logits: the means times ten."""
@@ -21,7 +23,7 @@ class MeanColour:
         return {"features": ops.concatenate([means, squares], axis=-1), "logits": 10 * means}
 
 
-class ArrayImages:
+class ArrayImages(ImageSource):
     """Images that are simply there."""
 
     def __init__(self, images, plan=None):

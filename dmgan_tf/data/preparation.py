@@ -11,7 +11,6 @@ import json
 import logging
 import os
 import pathlib
-import re
 import shutil
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,7 +19,19 @@ import tensorflow as tf
 import tqdm
 from PIL import Image
 
-from dmgan_tf.data import records
+from dmgan_tf.data import records, source_versions
+from dmgan_tf.data.claimed_output import PROGRESS_DIRECTORY, open_output
+from dmgan_tf.data.skipped import (
+    CAPTION_REASONS,
+    EMPTY_CAPTION,
+    NO_CAPTION,
+    SKIPPED_FILE,
+    UNKNOWN_CAPTION,
+    lost_images,
+    report_skipped,
+    with_files_of_today,
+)
+from dmgan_tf.data.sources.account import FolderAccount
 from dmgan_tf.data.sources.source import SMALL_IMAGE_CHOICES, SPLITS, CaptionedImage, Unusable
 from dmgan_tf.data.stored_image import encode_image
 from dmgan_tf.errors import InputError
@@ -28,19 +39,8 @@ from dmgan_tf.files import atomic
 from dmgan_tf.text.vocabulary import Vocabulary
 from dmgan_tf.text.words import split_words
 
-SKIPPED_FILE = "skipped.txt"
-
 _logger = logging.getLogger(__name__)
-_PROGRESS_DIRECTORY = ".preparing"
 _IMAGES_PER_SHARD = 1024
-_SKIPPED_SHOWN = 20
-_SHOWN = 200  # characters of a name or a caption
-_EMPTY_CAPTION = "empty caption"
-_UNKNOWN_CAPTION = "caption without a known word"
-_NO_CAPTION = "no caption"
-_CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-# What depends on the captions and the vocabulary alone, and so stays while the fingerprint does.
-_CAPTION_REASONS = frozenset({_EMPTY_CAPTION, _UNKNOWN_CAPTION, _NO_CAPTION})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,6 +56,7 @@ class _ShardResult:
     num_captions: int
     class_ids: list[int]
     skipped: list[list[str]]  # [file name, reason, detail] each
+    versions: dict[str, list | None] = dataclasses.field(default_factory=dict)  # by file name
 
 
 def prepare(
@@ -70,13 +71,14 @@ def prepare(
     max_skipped_fraction: float = 0.1,
     num_shards: int | None = None,
     num_workers: int | None = None,
+    account: FolderAccount | None = None,
     show_progress: bool = False,
 ) -> records.DatasetInfo:
     """Writes a prepared data set.
 
     The bytes written depend on the source and the settings alone, not on the number of workers.
-    An interrupted preparation goes on from the shards that it finished. `dataset.json` is
-    written last: a directory that has it is whole.
+    An interrupted preparation goes on from the shards that it finished, but for those of which an
+    image has changed since. `dataset.json` is written last: a directory that has it is whole.
 
     Args:
         splits: The images of `train`, `test` and, where there is one, `validation`, as
@@ -92,6 +94,7 @@ def prepare(
             missing ones are one before anything is written.
         num_shards: Files of the training split; None for one for every 1,024 images.
         num_workers: Threads that read and encode images; None for one a processor.
+        account: What stands in the source's folder, to be counted and named with what is skipped.
         show_progress: Whether to draw a progress bar on the terminal.
 
     Returns:
@@ -110,16 +113,21 @@ def prepare(
     versions = {image: image.version() for images in splits.values() for image in images}
     _check_present(versions, max_skipped_fraction)
     fingerprint = _fingerprint(plans, versions, vocabulary, settings)
-    finished = _open_output(output, fingerprint)
+    in_no_file = {image: version for image, version in versions.items() if image.path is None}
+    identity = _fingerprint(plans, in_no_file, vocabulary, settings)
+    finished = open_output(output, fingerprint, identity, versions)
     if finished is not None:
         _logger.info("%s already holds this data set, whole: nothing to do.", output)
-        return finished
+        return with_files_of_today(finished, account)
     vocabulary.save(output / records.VOCABULARY_FILE)
     results = _write_shards(
         plans, output, vocabulary, image_size, small_images, num_workers, show_progress
     )
     skipped = [entry for result in results for entry in result.skipped]
-    _check_skipped(skipped, sum(len(plan.images) for plan in plans), max_skipped_fraction, output)
+    others = account.skipped if account else ()
+    total = sum(len(plan.images) for plan in plans)
+    report_skipped(skipped, others, total, max_skipped_fraction, output)
+    reasons = [*(reason for _, reason, _ in skipped), *(reason for _, reason in others)]
     info = records.DatasetInfo(
         directory=output,
         name=name,
@@ -128,23 +136,29 @@ def prepare(
         vocabulary_sha256=vocabulary.sha256,
         vocabulary_size=len(vocabulary),
         splits={split: _summary(split, plans, results) for split in splits},
-        skipped=dict(sorted(collections.Counter(reason for _, reason, _ in skipped).items())),
+        skipped=dict(sorted(collections.Counter(reasons).items())),
         fingerprint=fingerprint,
+        files=account.counts({n: reason for n, reason, _ in lost_images(skipped)})
+        if account
+        else None,
     )
+    described = {name: row for result in results for name, row in result.versions.items()}
+    source_versions.SourceVersions(identity, described).save(output)
     atomic.write_text(output / records.INFO_FILE, info.to_json())
-    shutil.rmtree(output / _PROGRESS_DIRECTORY)
+    shutil.rmtree(output / PROGRESS_DIRECTORY)
     return info
 
 
 def remove_dataset(output: str | os.PathLike) -> None:
     """Removes a prepared, or half prepared, data set from a directory, and nothing else in it."""
     output = pathlib.Path(output)
-    for name in (records.INFO_FILE, records.VOCABULARY_FILE, SKIPPED_FILE):
+    names = (records.INFO_FILE, records.VOCABULARY_FILE, SKIPPED_FILE)
+    for name in (*names, source_versions.VERSIONS_FILE):
         (output / name).unlink(missing_ok=True)
     for split in SPLITS:
         for path in output.glob(f"{split}-*-of-*.tfrecord"):
             path.unlink()
-    shutil.rmtree(output / _PROGRESS_DIRECTORY, ignore_errors=True)
+    shutil.rmtree(output / PROGRESS_DIRECTORY, ignore_errors=True)
 
 
 def _check_settings(image_size, small_images, max_skipped_fraction, num_shards, num_workers):
@@ -196,10 +210,10 @@ def _check_present(versions: Mapping[CaptionedImage, object], max_fraction: floa
 
 
 def _fingerprint(plans: Sequence[_ShardPlan], versions, vocabulary, settings: Mapping) -> str:
-    """Hashes what the output depends on; a source's images go in by their versions."""
+    """Hashes what the output depends on; an image's version does so if it is given."""
 
     def entry_of(image):
-        entry = [image.file_name, versions[image], image.captions, image.class_id]
+        entry = [image.file_name, versions.get(image), image.captions, image.class_id]
         return entry if image.box is None else [*entry, image.box]
 
     content = {
@@ -211,41 +225,6 @@ def _fingerprint(plans: Sequence[_ShardPlan], versions, vocabulary, settings: Ma
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def _open_output(output: pathlib.Path, fingerprint: str) -> records.DatasetInfo | None:
-    """Claims the directory for this data set; returns the description if it is whole already."""
-    claim = output / _PROGRESS_DIRECTORY / "fingerprint.txt"
-    finished = None
-    if (output / records.INFO_FILE).exists():
-        finished = records.load_dataset_info(output)
-        held = finished.fingerprint
-    else:
-        held = claim.read_text(encoding="utf-8") if claim.exists() else fingerprint
-    if held != fingerprint:
-        if finished is None:
-            what = (
-                "an unfinished one, of a source or settings that have changed since. Give "
-                "--overwrite to begin anew, or choose another --output."
-            )
-        else:
-            what = (
-                "one that holds a data set of another source or other settings. Choose another "
-                "--output, or replace it with --overwrite."
-            )
-        raise InputError(
-            f"Expected an empty directory, or one that holds this very data set, at {output}. "
-            f"Received: {what}"
-        )
-    if finished is not None:
-        shards = [shard for split in finished.splits.values() for shard in split.shards]
-        if all((output / shard.file).exists() for shard in shards):
-            return finished
-        (output / records.INFO_FILE).unlink()
-    atomic.write_text(claim, fingerprint)
-    for leftover in output.glob(".*.tmp.tfrecord"):
-        leftover.unlink()  # of a process that was killed
-    return None
-
-
 def _write_shards(
     plans, output, vocabulary, image_size, small_images, num_workers, show_progress
 ) -> list[_ShardResult]:
@@ -255,10 +234,11 @@ def _write_shards(
     progress = tqdm.tqdm(total=total, unit=" images", disable=not show_progress)
 
     def encode(image):
+        version = source_versions.describe(image)
         try:
-            return encode_image(image, image_size, small_images)
+            return encode_image(image, image_size, small_images), version
         except Unusable as error:  # whose traceback would keep the picture in memory
-            return Unusable(error.reason, error.detail)
+            return Unusable(error.reason, error.detail), version
 
     results = []
     try:
@@ -266,8 +246,8 @@ def _write_shards(
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # refused, not warned
             for plan in plans:
                 path = output / plan.file
-                report = output / _PROGRESS_DIRECTORY / f"{plan.file}.json"
-                result = _finished_shard(report) if path.exists() else None
+                report = output / PROGRESS_DIRECTORY / f"{plan.file}.json"
+                result = _finished_shard(report, plan.images) if path.exists() else None
                 if result is not None:
                     progress.update(len(plan.images))
                 else:
@@ -280,17 +260,18 @@ def _write_shards(
     return results
 
 
-def _finished_shard(report: pathlib.Path) -> _ShardResult | None:
+def _finished_shard(report: pathlib.Path, images: Sequence[CaptionedImage]) -> _ShardResult | None:
     """Returns what an earlier run reported of a shard; None if it has to be made (again).
 
-    An image that was skipped may have been mended without a change of its size, which is all that
-    the fingerprint knows of it.
+    So it has if an image has changed since, or was skipped: it may be readable by now.
     """
     if not report.exists():
         return None
     result = _ShardResult(**json.loads(report.read_text(encoding="utf-8")))
     reasons = {reason for _, reason, _ in result.skipped}
-    return result if reasons <= _CAPTION_REASONS else None
+    if not reasons <= CAPTION_REASONS or source_versions.changed_images(images, result.versions):
+        return None
+    return result
 
 
 def _in_order(pool, function, items: Iterable, window: int) -> Iterator:
@@ -304,23 +285,24 @@ def _in_order(pool, function, items: Iterable, window: int) -> Iterator:
 
 
 def _write_shard(plan, encoded, path, vocabulary, progress) -> _ShardResult:
-    num_images, num_captions, class_ids, skipped = 0, 0, set(), []
+    num_images, num_captions, class_ids, skipped, versions = 0, 0, set(), [], {}
     with atomic.replacing(path) as temporary, _record_writer(temporary) as writer:
-        for image, jpeg in zip(plan.images, encoded, strict=True):
+        for image, (jpeg, version) in zip(plan.images, encoded, strict=True):
             progress.update()
+            versions[image.file_name] = version
             captions, dropped = _usable_captions(image, vocabulary)
             if isinstance(jpeg, Unusable):
                 skipped.append([image.file_name, jpeg.reason, jpeg.detail])
                 continue
             skipped.extend(dropped)
             if not captions:
-                skipped.append([image.file_name, _NO_CAPTION, "no usable caption is left"])
+                skipped.append([image.file_name, NO_CAPTION, "no usable caption is left"])
                 continue
             writer.write(records.serialize_example(jpeg, captions, image.class_id, image.file_name))
             num_images += 1
             num_captions += len(captions)
             class_ids.add(image.class_id)
-    return _ShardResult(num_images, num_captions, sorted(class_ids), skipped)
+    return _ShardResult(num_images, num_captions, sorted(class_ids), skipped, versions)
 
 
 @contextlib.contextmanager
@@ -344,36 +326,9 @@ def _usable_captions(
         if any(vocabulary.id_of(word) is not None for word in split_words(caption)):
             usable.append(caption)
         else:
-            reason = _UNKNOWN_CAPTION if caption else _EMPTY_CAPTION
+            reason = UNKNOWN_CAPTION if caption else EMPTY_CAPTION
             dropped.append([image.file_name, reason, repr(caption)])
     return usable, dropped
-
-
-def _check_skipped(skipped, total, max_fraction, output) -> None:
-    """Reports what was skipped, and refuses a data set that has lost too much."""
-    skipped = [[_in_one_line(part) for part in entry] for entry in skipped]
-    lines = ["\t".join(entry) for entry in skipped]
-    path = output / SKIPPED_FILE
-    if lines:
-        atomic.write_text(path, "".join(f"{line}\n" for line in lines))
-    else:
-        path.unlink(missing_ok=True)  # of a run before the source was mended
-    for entry in skipped[:_SKIPPED_SHOWN]:
-        _logger.warning("Skipped %s: %s (%s)", *(part[:_SHOWN] for part in entry))
-    if len(skipped) > _SKIPPED_SHOWN:
-        _logger.warning("... and %d more; all in %s", len(skipped) - _SKIPPED_SHOWN, path)
-    lost = [entry for entry in skipped if entry[1] not in (_EMPTY_CAPTION, _UNKNOWN_CAPTION)]
-    if len(lost) == total or len(lost) > max_fraction * total:
-        raise InputError(
-            f"Expected at most {max_fraction:.1%} of the images to be unusable. Received: "
-            f"{len(lost)} of {total}, the first {lost[0][0]} ({lost[0][1]}); all are in {path}. "
-            "Mend the source and begin anew with --overwrite, or raise --max_skipped_fraction."
-        )
-
-
-def _in_one_line(text: str) -> str:
-    """Replaces what would end a line or steer a terminal."""
-    return _CONTROL_CHARACTER.sub(lambda match: repr(match[0])[1:-1], " ".join(text.split()))
 
 
 def _summary(split, plans, results) -> records.Split:

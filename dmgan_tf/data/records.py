@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from dmgan_tf.data import record_file
+from dmgan_tf.data.sources.account import FolderCounts
 from dmgan_tf.errors import InputError
 from dmgan_tf.text.vocabulary import Vocabulary
 
@@ -104,6 +105,7 @@ class DatasetInfo:
         splits: By name: `train`, `test` and, if images were held out for it, `validation`.
         skipped: How many images and captions were left out, by reason.
         fingerprint: The hash of the source's listing and of every setting.
+        files: What became of everything in the source's folder; None if that is not known.
     """
 
     directory: pathlib.Path
@@ -115,6 +117,7 @@ class DatasetInfo:
     splits: dict[str, Split]
     skipped: dict[str, int]
     fingerprint: str
+    files: FolderCounts | None = None
 
     def split(self, name: str) -> Split:
         """Returns a split that has images.
@@ -166,6 +169,8 @@ class DatasetInfo:
         """Returns the text of `dataset.json`."""
         content = {"format_version": FORMAT_VERSION, **dataclasses.asdict(self)}
         del content["directory"]
+        if self.files is None:
+            del content["files"]
         return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
 
 
@@ -204,6 +209,8 @@ def load_dataset_info(directory: str | os.PathLike) -> DatasetInfo:
             name: Split(**{**split, "shards": tuple(Shard(**shard) for shard in split["shards"])})
             for name, split in content["splits"].items()
         }
+        if "files" in content:
+            content["files"] = FolderCounts(**content["files"])
         info = DatasetInfo(directory=directory, **content)
     except (KeyError, TypeError, AttributeError) as error:
         raise _no_description(path, str(error)) from error

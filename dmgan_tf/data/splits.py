@@ -75,6 +75,28 @@ def hold_out_validation(
     return result
 
 
+def check_training_classes(images: Sequence[CaptionedImage], source: str | os.PathLike) -> None:
+    """Refuses images to train on that are all of one class.
+
+    Images of one class match one another's captions: every matching loss would be 0 for ever.
+
+    Args:
+        images: Those of the training split, every one with a class.
+        source: Where they come from, for the message.
+
+    Raises:
+        InputError: If there are several images, all of one class.
+    """
+    classes = {image.class_id for image in images}
+    if len(images) > 1 and len(classes) == 1:
+        raise InputError(
+            f"Expected training images of 2 or more classes in {source}. Received: {len(images)} "
+            f"of class_id {min(classes)} alone. Images of one class match one another's captions, "
+            "so nothing could be learned. Leave class_id out, and every image is a class of its "
+            "own; or hold fewer classes out, with --test_fraction=0 and --validation_fraction=0."
+        )
+
+
 def held_out_split(info: "DatasetInfo", min_images: int = 1) -> str | None:
     """Returns the split to watch training by: `validation` where there is one, else `test`.
 

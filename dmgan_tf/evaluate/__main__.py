@@ -1,4 +1,4 @@
-r"""Scores a model, or a folder of images: FID, Inception Score, KID, R-precision, CLIP score.
+r"""Scores a model, or a folder of images, by metrics with names and protocols.
 
 The paper's numbers, for a model trained on birds (30,000 images; see the README for the weights):
 
@@ -22,6 +22,12 @@ Real images against one another, as a yardstick:
   python -m dmgan_tf.evaluate --images=data/emoji --images_split=train --data=data/emoji \
       --metrics=fid,r_precision --protocol=lite0 --damsm=runs/damsm
 
+How near the pictures lie to those of training (with a sheet, scores.memorisation_lite0.png), and
+how far those of one caption lie from one another:
+
+  python -m dmgan_tf.evaluate --model=runs/emoji --data=data/emoji --protocol=lite0 \
+      --metrics=memorisation,diversity --num_images=1000 --output=scores.json
+
 Of a folder, pictures are listed and decoded as prepare_data does it, links followed; "left_out" in
 the JSON counts and names its other files. A metadata.jsonl in it says which pictures count.
 
@@ -37,9 +43,9 @@ from absl import flags
 
 from dmgan_tf import command
 from dmgan_tf.errors import InputError
+from dmgan_tf.evaluate.score import METRICS, Settings
 from dmgan_tf.models.precision import PRECISIONS
 
-METRICS = ("fid", "is", "kid", "r_precision", "clip")
 _MOST = 10**7  # images or draws; more are a slip of the keyboard, and end in want of memory
 _FLAGS = (
     *("model", "images", "images_split", "data", "split", "reference", "metrics", "protocol"),
@@ -83,7 +89,12 @@ def define_flags() -> None:
     )
     flags.DEFINE_string("clip", "clip_vit_base_patch32", "Preset of keras-hub, or its directory.")
     flags.DEFINE_integer(
-        "num_images", None, "Images to score; default: 30000 of a model, all of a folder.", 1, _MOST
+        "num_images",
+        None,
+        "Images to score; default: 30000 of a model, all of a folder. For diversity a model draws "
+        "eight of each of up to 250 captions besides, no more than these in all.",
+        1,
+        _MOST,
     )
     flags.DEFINE_integer("seed", 0, "Of captions, noise and wrong captions.", 0, 2**32 - 1)
     flags.DEFINE_integer("num_splits", 10, "Parts of the Inception Score.", 1)
@@ -114,14 +125,12 @@ def main() -> None:
     _check_flags(options)
     started = time.monotonic()
 
-    from dmgan_tf.evaluate import report, scoring, setup  # slow to import; flags come first
+    from dmgan_tf.evaluate import reference, report, setup  # slow to import; flags come first
     from dmgan_tf.evaluate.networks import choose_networks
     from dmgan_tf.evaluate.saving import ImageSaver
     from dmgan_tf.training.distribution.replicas import get_strategy
 
     output = pathlib.Path(options.output)
-    endings = (".reference.partial.npz", ".partial.npz")
-    of_reference, of_images = (output.with_suffix(ending) for ending in endings)
     strategy = get_strategy(options.strategy)
     networks = choose_networks(
         options.metrics, options.protocol, options.inception, options.features
@@ -129,54 +138,101 @@ def main() -> None:
     images = _images_of(options, strategy)
     saver = ImageSaver(options.save_images, images) if options.save_images else None
     report.check_output(output)  # before the long work
-    settings = scoring.Settings(
+    settings = Settings(
         num_splits=options.num_splits,
         num_subsets=options.kid_subsets,
         subset_size=options.kid_subset_size,
         batch_size=options.batch_size,
     )
+    where = _values(options, "data", "split", "reference", "crop")
     judges = setup.choose_judges(
-        options.metrics, images, **_values(options, "model", "damsm", "clip", "seed")
+        *(options.metrics, images),
+        **_values(options, "model", "damsm", "clip", "seed"),
+        **where,
+        networks=networks,
     )
+    partials = _PartialPaths(output)
     common = {"settings": settings, "strategy": strategy}
-    reference, references = setup.find_reference(
-        networks,
-        options.metrics,
-        images,
-        **_values(options, "reference", "data", "split", "crop"),
+    compared_with, references = reference.find_reference(
+        *(networks, options.metrics, images),
+        **where,
         **common,
-        partial_path=of_reference,
+        partial_path=partials.path("reference."),
         statistics=options.save_statistics,
     )
-    scores = scoring.score_images(
-        images,
-        networks,
-        options.metrics,
-        references=references,
-        judges=judges,
-        **common,
-        partial_path=of_images,
-        on_images=saver,
-        show_progress=True,
-    )
+    common["show_progress"] = True
+    for number, judge in enumerate(judges):
+        judge.prepare(references, **common, partial_path=partials.path(f"judge{number}."))
+    scores = _scores(images, networks, references, judges, saver, partials, common)
     details = {
         "images": images.counted(),
         "captions": images.plan and images.plan.source,
-        "reference": reference,
+        "reference": compared_with,
         "networks": {
             network.name: {"description": network.description, "weights_sha256": network.sha256}
             for network in networks
         },
         "judges": {judge.name: judge.description for judge in judges},
+        "sheets": _save_sheets(judges, output),
         "settings": dataclasses.asdict(settings),
         "flags": command.flags_text(_FLAGS).splitlines(),
         "seconds": round(time.monotonic() - started, 1),
     }
     report.write_report(output, scores, details)
-    for path in (of_images, of_reference):
-        path.unlink(missing_ok=True)
-    print(report.table(scores))
-    print(output)
+    partials.remove()
+    print("\n".join([report.table(scores), *details["sheets"], str(output)]))
+
+
+class _PartialPaths:
+    """The files beside the report that an interrupted evaluation goes on from."""
+
+    def __init__(self, output):
+        self._output = output
+        self._given = []
+
+    def path(self, of):
+        self._given.append(self._output.with_suffix(f".{of}partial.npz"))
+        return self._given[-1]
+
+    def remove(self):
+        for path in self._given:
+            path.unlink(missing_ok=True)
+
+
+def _scores(images, networks, references, judges, saver, partials, common):
+    """Those of the images, then those of judges that want others, in a pass for each source."""
+    from dmgan_tf.evaluate.scoring import score_images
+
+    of_source = {id(images): (images, [])}
+    for judge in judges:
+        source = judge.images or images
+        of_source.setdefault(id(source), (source, []))[1].append(judge)
+    (_, with_images), *others = of_source.values()
+    scores = score_images(
+        *(images, networks, flags.FLAGS.metrics),
+        references=references,
+        judges=with_images,
+        partial_path=partials.path(""),
+        on_images=saver,
+        **common,
+    )
+    for number, (source, with_source) in enumerate(others):
+        path = partials.path(f"others{number}.")
+        scores += score_images(source, [], (), judges=with_source, partial_path=path, **common)
+    return scores
+
+
+def _save_sheets(judges, output):
+    """Writes the judges' pictures beside the report, and returns their paths."""
+    from dmgan_tf.figures.contact_sheet import save_png
+
+    paths = []
+    for judge in judges:
+        sheet = judge.sheet()
+        if sheet is not None:
+            paths.append(str(output.with_suffix(f".{judge.name}.png")))
+            save_png(paths[-1], sheet)
+    return paths
 
 
 def _values(options, *names):

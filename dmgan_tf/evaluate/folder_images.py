@@ -18,20 +18,15 @@ from dmgan_tf.data.picture_file import (
     upright_rgb,
     upright_size,
 )
-from dmgan_tf.data.sources.image_folder import (
-    IMAGE_SUFFIXES,
-    METADATA_FILE,
-    CaptionedImage,
-    read_metadata,
-)
+from dmgan_tf.data.sources.account import IMAGE_SUFFIXES, reason_by_name
+from dmgan_tf.data.sources.metadata_file import METADATA_FILE, read_metadata
+from dmgan_tf.data.sources.source import CaptionedImage
 from dmgan_tf.errors import InputError, first_line
 from dmgan_tf.evaluate.images import ImageSource
 from dmgan_tf.files.folder_listing import FolderListing, list_folder
 
-NOT_LISTED = f"picture that {METADATA_FILE} does not list"
-NOT_ASKED_FOR = "picture beyond --num_images"
-NO_PICTURE = "no picture by its name"
-THE_LIST = "list of the pictures"
+NOT_ASKED_FOR = "image beyond --num_images"
+THE_LIST = "list of the images"
 
 _logger = logging.getLogger(__name__)
 _DECODING_THREADS = 8
@@ -217,8 +212,7 @@ def _left_out(
         elif path in listing.not_looked_at:
             reason = listing.not_looked_at[path]
         else:
-            is_picture = path.suffix.lower() in IMAGE_SUFFIXES
-            reason = NOT_LISTED if is_picture else NO_PICTURE
+            reason = reason_by_name(path)
         by_reason[reason].append(path.relative_to(listing.root).as_posix())
     return dict(sorted(by_reason.items()))
 

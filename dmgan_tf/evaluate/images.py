@@ -4,6 +4,7 @@ Every source gives uint8 images in a fixed order and can begin at any of them.
 """
 
 import abc
+import copy
 import os
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -39,6 +40,10 @@ class ImageSource(abc.ABC):
     @abc.abstractmethod
     def batches(self, start: int, batch_size: int) -> Iterator[np.ndarray]:
         """Yields uint8 `(up to batch_size, height, width, 3)`, from image `start` to the end."""
+
+    def at(self, places: Sequence[int]) -> list[np.ndarray]:
+        """Returns single images, uint8 `(height, width, 3)`, by their numbers."""
+        return [next(self.batches(int(place), 1))[0] for place in places]
 
     @abc.abstractmethod
     def description(self) -> dict:
@@ -103,6 +108,12 @@ class GeneratedImages(ImageSource):
         """
         self.model = model
         self._details |= details
+
+    def of_plan(self, plan: CaptionPlan) -> "GeneratedImages":
+        """Returns images that the same model draws by another plan of the same captions."""
+        others = copy.copy(self)  # with the traced graphs
+        others.plan, others.num_images = plan, len(plan.rows)
+        return others
 
     def batches(self, start: int, batch_size: int) -> Iterator[np.ndarray]:
         if batch_size not in self._traced:  # kept for another pass, with other weights
@@ -182,6 +193,15 @@ class StoredImages(ImageSource):
                     return
                 yield batch[:left]
                 left -= len(batch)
+
+    def at(self, places: Sequence[int]) -> list[np.ndarray]:
+        wanted = np.unique(places)
+        images = stored.stored_images(
+            self._info.directory, **self._options, batch_size=len(wanted), places=wanted
+        )
+        with reading(self._info, split=self._options["split"]):
+            (found,) = images.as_numpy_iterator()
+        return list(found[np.searchsorted(wanted, places)])
 
     def description(self) -> dict:
         return {

@@ -10,8 +10,11 @@ from dmgan_tf.errors import InputError
 from dmgan_tf.evaluate.captions import CaptionPlan
 from dmgan_tf.evaluate.clip import ClipScorer
 from dmgan_tf.evaluate.features import FeatureNetwork, weights_sha256
+from dmgan_tf.evaluate.images import ImageSource
+from dmgan_tf.evaluate.judge import Judge
+from dmgan_tf.evaluate.score import SHUFFLE_SEED, Score, Settings
 from dmgan_tf.metrics.clip import clip_score
-from dmgan_tf.metrics.r_precision import CaptionRetrieval
+from dmgan_tf.metrics.r_precision import CaptionRetrieval, r_precision
 from dmgan_tf.models.model_directory import ModelComponents, load_model_directory
 from dmgan_tf.models.text_to_image import DMGANTextToImage, padded_token_ids
 from dmgan_tf.text.tokenizer import Tokenizer
@@ -25,7 +28,7 @@ _OWN_DAMSM = (
 
 
 @dataclasses.dataclass(frozen=True)
-class Judge:
+class CaptionJudge(Judge):
     """A comparison of pictures with captions.
 
     Args:
@@ -44,6 +47,28 @@ class Judge:
     description: dict
     warnings: tuple[str, ...] = ()
 
+    def begin(self, images: ImageSource) -> "Verdicts":
+        return Verdicts(self, images.plan.rows)
+
+    def scores(self, gathered: "Verdicts", settings: Settings) -> list[Score]:
+        num_images = len(gathered.hits)
+        mean, deviation = r_precision(
+            gathered.hits, min(settings.num_folds, num_images), SHUFFLE_SEED
+        )
+        score = Score(
+            "r_precision" if self.text_codes is None else "clip_r_precision",
+            protocol=self.name,
+            value=100 * mean,
+            deviation=100 * deviation,
+            num_images=num_images,
+            chance=100 * self.retrieval.chance,
+            warnings=self.warnings,
+        )
+        if self.text_codes is None:
+            return [score]
+        similarity = float(np.mean(gathered.similarities))
+        return [Score("clip_score", self.name, similarity, num_images=num_images), score]
+
 
 def damsm_judge(
     directory: str | os.PathLike,
@@ -52,7 +77,7 @@ def damsm_judge(
     vocabulary: Vocabulary | None = None,
     seed: int = 0,
     drawn_by: DMGANTextToImage | None = None,
-) -> Judge:
+) -> CaptionJudge:
     """Loads a DAMSM as the judge of images.
 
     Args:
@@ -65,7 +90,7 @@ def damsm_judge(
             one it was trained against, known by its text encoder.
 
     Returns:
-        A `Judge`.
+        A `CaptionJudge`.
 
     Raises:
         InputError: If there is no DAMSM, or it has another vocabulary, or it knows no word of a
@@ -96,7 +121,7 @@ def judge_by_encoders(
     is_own: bool = False,
     path: str | os.PathLike | None = None,
     tokenizer: Tokenizer | None = None,
-) -> Judge:
+) -> CaptionJudge:
     """Makes a DAMSM that is loaded already the judge of images.
 
     Args:
@@ -108,7 +133,7 @@ def judge_by_encoders(
         tokenizer: The vocabulary's `Tokenizer`, if there is one that has warned already.
 
     Returns:
-        A `Judge`.
+        A `CaptionJudge`.
 
     Raises:
         InputError: If the DAMSM knows no word of a caption.
@@ -126,7 +151,7 @@ def judge_by_encoders(
         pixels = ops.cast(images, "float32") * (1 / 127.5) - 1
         return {"features": encoder(pixels)["image_code"]}
 
-    return Judge(
+    return CaptionJudge(
         name="damsm",
         network=FeatureNetwork("damsm", image_codes, weights_sha256(encoder)),
         retrieval=CaptionRetrieval(np.concatenate(codes), plan.class_ids, seed=seed),
@@ -143,7 +168,7 @@ def judge_by_encoders(
     )
 
 
-def clip_judge(preset: str, plan: CaptionPlan, *, seed: int = 0) -> Judge:
+def clip_judge(preset: str, plan: CaptionPlan, *, seed: int = 0) -> CaptionJudge:
     """Loads CLIP as the judge of images.
 
     Args:
@@ -152,7 +177,7 @@ def clip_judge(preset: str, plan: CaptionPlan, *, seed: int = 0) -> Judge:
         seed: Of the draw of wrong captions.
 
     Returns:
-        A `Judge`, whose similarities are CLIP scores.
+        A `CaptionJudge`, whose similarities are CLIP scores.
 
     Raises:
         InputError: If keras-hub or the preset cannot be had.
@@ -160,7 +185,7 @@ def clip_judge(preset: str, plan: CaptionPlan, *, seed: int = 0) -> Judge:
     scorer = ClipScorer.from_preset(preset)
     codes = scorer.encode_texts(plan.captions)
     sha256 = weights_sha256(scorer.backbone)
-    return Judge(
+    return CaptionJudge(
         name="clip",
         network=FeatureNetwork(
             "clip",
@@ -178,7 +203,7 @@ class Verdicts:
     """How a judge found images, gathered in order.
 
     Args:
-        judge: The `Judge`.
+        judge: The `CaptionJudge`.
         rows: int `(images,)`: the caption of each image.
 
     Attributes:
@@ -187,7 +212,7 @@ class Verdicts:
             none.
     """
 
-    def __init__(self, judge: Judge, rows: np.ndarray):
+    def __init__(self, judge: CaptionJudge, rows: np.ndarray):
         self._judge = judge
         self._rows = rows
         self.hits = np.zeros(0, bool)

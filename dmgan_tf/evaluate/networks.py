@@ -11,8 +11,9 @@ from dmgan_tf.errors import InputError
 from dmgan_tf.evaluate.features import FeatureNetwork, weights_sha256
 from dmgan_tf.evaluate.own_features import load_features
 from dmgan_tf.evaluate.protocols import PROTOCOLS, Protocol
+from dmgan_tf.evaluate.score import METRICS
 
-FEATURE_METRICS = ("fid", "is", "kid")
+DEFINED_METRICS = ("fid", "is", "kid")  # by a protocol; others take the features of any
 _WHERE_TO_GET = {
     "fid_2015": "pt_inception-2015-12-05-6726825d.pth of pytorch-fid",
     "keras_applications": "the directory of StackGAN's checkpoint, birds_valid299",
@@ -81,13 +82,16 @@ def choose_networks(
         InputError: If a protocol is unknown, if none defines a metric that is asked for, or if
             weights are missing.
     """
-    wanted = {metric for metric in metrics if metric in FEATURE_METRICS}
-    if not wanted:
+    wanted = {metric for metric in metrics if metric in DEFINED_METRICS}
+    on_any = {metric for metric in metrics if METRICS[metric].on_features} - wanted
+    if not wanted | on_any:
         return []
     if protocols is None:
         protocols = [] if features else ["ttur"]
     _check_protocols(protocols, wanted, features)
-    used = [name for name in dict.fromkeys(protocols) if wanted & set(PROTOCOLS[name].metrics)]
+    used = [
+        name for name in dict.fromkeys(protocols) if on_any or wanted & set(PROTOCOLS[name].metrics)
+    ]
     found = [(source, load_inception(source)) for source in inceptions]
     networks = [_network_of(PROTOCOLS[name], found) for name in used]
     if features is not None:

@@ -10,19 +10,12 @@ import sys
 import tempfile
 
 from dmgan_tf.errors import InputError
-from dmgan_tf.evaluate.scoring import Score
+from dmgan_tf.evaluate.score import METRICS, Score
 from dmgan_tf.files.atomic import write_text
 
 FORMAT_VERSION = 1
-METRIC_NAMES = {
-    "fid": "FID",
-    "is": "Inception Score",
-    "kid": "KID",
-    "r_precision": "R-precision",
-    "clip_score": "CLIP score",
-    "clip_r_precision": "CLIP R-precision",
-}
-_PERCENT = {"r_precision", "clip_r_precision"}
+_SHOWN = {name: shown for metric in METRICS.values() for name, shown in metric.scores.items()}
+METRIC_NAMES = {name: shown.title for name, shown in _SHOWN.items()}
 _PACKAGES = ("dmgan_tf", "keras", "tensorflow", "numpy", "keras-hub", "pillow")
 
 
@@ -57,13 +50,10 @@ def table(scores: list[Score]) -> str:
 
 def value_text(score: Score) -> str:
     """Returns a score's value with its deviation and unit, such as `76.58 % ± 0.53`."""
-    digits = 5 if score.metric == "kid" else 2
-    text = f"{score.value:.{digits}f}"
-    if score.metric in _PERCENT:
-        text += " %"
-    if score.deviation is not None:
-        text += f" ± {score.deviation:.{digits}f}"
-    return text
+    shown = _SHOWN[score.metric]
+    text = f"{score.value:.{shown.digits}f}{shown.unit}"
+    spread = score.standard_error if score.deviation is None else score.deviation
+    return text if spread is None else f"{text} ± {spread:.{shown.digits}f}"
 
 
 def check_output(path: str | os.PathLike) -> None:
@@ -131,6 +121,9 @@ def versions() -> dict[str, str]:
 def _against(score: Score) -> str:
     if score.metric in ("fid", "kid"):
         return "statistics" if score.num_reference is None else f"{score.num_reference:,} real"
+    beside = _SHOWN[score.metric].beside
     if score.chance is not None:
-        return f"chance {score.chance:.2f} %"
+        return f"{beside} {score.chance:.2f} %"
+    if score.num_groups is not None:
+        return f"{score.num_groups:,} {beside}"
     return ""

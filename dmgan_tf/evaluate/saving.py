@@ -7,7 +7,8 @@ import pathlib
 import numpy as np
 from PIL import Image
 
-from dmgan_tf.data.sources.image_folder import IMAGE_SUFFIXES, METADATA_FILE
+from dmgan_tf.data.sources.account import IMAGE_SUFFIXES
+from dmgan_tf.data.sources.metadata_file import METADATA_FILE
 from dmgan_tf.errors import InputError
 from dmgan_tf.evaluate.images import ImageSource
 from dmgan_tf.files.atomic import replacing, write_text

@@ -11,62 +11,15 @@ import tqdm
 from dmgan_tf.errors import InputError
 from dmgan_tf.evaluate.features import FeatureNetwork
 from dmgan_tf.evaluate.images import ImageSource
-from dmgan_tf.evaluate.judges import Judge, Verdicts
+from dmgan_tf.evaluate.judge import Judge
 from dmgan_tf.evaluate.partial import PartialResult
 from dmgan_tf.evaluate.replicas import OverReplicas
+from dmgan_tf.evaluate.score import METRICS, SHUFFLE_SEED, Score, Settings
 from dmgan_tf.metrics.frechet import FeatureStatistics, Moments, frechet_distance
 from dmgan_tf.metrics.inception_score import InceptionScore
 from dmgan_tf.metrics.kernel import FeatureStore, kernel_distance
-from dmgan_tf.metrics.r_precision import r_precision
 
-# Splits and folds are of shuffled images, because those of a data set may stand in the order of
-# their classes. It is torch-fidelity's seed.
-_SHUFFLE_SEED = 2020
 FEW_IMAGES = 10_000  # below, FID's bias is larger than most differences between models
-
-
-@dataclasses.dataclass(frozen=True)
-class Settings:
-    """How scores are computed, apart from which images and networks.
-
-    Args:
-        num_splits: Parts of the Inception Score.
-        num_folds: Parts of R-precision.
-        num_subsets: Draws of the kernel distance.
-        subset_size: Images of such a draw.
-        batch_size: Images at once, over all replicas; changes speed and memory only.
-    """
-
-    num_splits: int = 10
-    num_folds: int = 10
-    num_subsets: int = 100
-    subset_size: int = 1000
-    batch_size: int = 32
-
-
-@dataclasses.dataclass(frozen=True)
-class Score:
-    """One number and what it was made of.
-
-    Args:
-        metric: `fid`, `is`, `kid`, `r_precision`, `clip_score` or `clip_r_precision`.
-        protocol: The protocol, or the network that judged.
-        value: The number; R-precisions in percent.
-        deviation: Its standard deviation over splits, subsets or folds, where it has them.
-        num_images: Images scored.
-        num_reference: Real images compared with; None if there were none, or it is not known.
-        chance: What guessing scores, in the unit of `value`, where that means something.
-        warnings: Why it may not be what it seems.
-    """
-
-    metric: str
-    protocol: str
-    value: float
-    deviation: float | None = None
-    num_images: int = 0
-    num_reference: int | None = None
-    chance: float | None = None
-    warnings: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,11 +28,13 @@ class Reference:
 
     Args:
         moments: Their mean and covariance.
-        features: float32 `(images, dim)`, where the kernel distance needs them.
+        features: float32 `(images, dim)`, where a metric needs them.
+        class_ids: int `(images,)`: what each of them shows, where that is known and wanted.
     """
 
     moments: Moments
     features: np.ndarray | None = None
+    class_ids: np.ndarray | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,37 +51,47 @@ def measure_reference(
     networks: Sequence[FeatureNetwork],
     metrics: Sequence[str],
     *,
-    settings: Settings = Settings(),
+    settings: Settings = Settings(),  # noqa: B008  frozen
     strategy: tf.distribute.Strategy | None = None,
     partial_path: str | os.PathLike | None = None,
     show_progress: bool = False,
+    title: str = "real images",
 ) -> dict[str, Reference]:
     """Passes real images through the networks.
 
     Args:
         images: The real images.
-        networks: The networks that FID or KID is asked of.
-        metrics: The metrics that are asked for; `kid` keeps the features themselves.
+        networks: The networks whose features are wanted.
+        metrics: The metrics that are asked for, some of which need the features themselves.
         settings: See `Settings`.
         strategy: Over whose replicas the work is spread; the current one if None.
         partial_path: Where to keep what an interrupted run goes on from; None for nowhere.
         show_progress: Whether to draw a progress bar on the terminal.
+        title: What that bar says.
 
     Returns:
         A `Reference` by each network's name.
     """
+    kept = ["fid"]
+    if keeps_features(metrics):
+        kept.append("kid")
     gatherings = {}
     for network in networks:
-        gatherings |= _feature_gatherings(network, metrics, images.num_images)
-    title = "real images" if show_progress else None
+        gatherings |= _feature_gatherings(network, kept, images.num_images)
+    title = title if show_progress else None
     _gather(images, gatherings, settings, strategy, partial_path, title=title)
     return {
         network.name: Reference(
             gatherings[f"{network.name}/fid"].target.moments(),
-            gatherings[f"{network.name}/kid"].target.features if "kid" in metrics else None,
+            gatherings[f"{network.name}/kid"].target.features if "kid" in kept else None,
         )
         for network in networks
     }
+
+
+def keeps_features(metrics: Sequence[str]) -> bool:
+    """Returns whether a metric compares with the features of real images themselves."""
+    return any(METRICS[metric].compares == "features" for metric in metrics)
 
 
 def score_images(
@@ -136,7 +101,7 @@ def score_images(
     *,
     references: dict[str, Reference] | None = None,
     judges: Sequence[Judge] = (),
-    settings: Settings = Settings(),
+    settings: Settings = Settings(),  # noqa: B008  frozen
     strategy: tf.distribute.Strategy | None = None,
     partial_path: str | os.PathLike | None = None,
     on_images: Callable[[int, np.ndarray], None] | None = None,
@@ -145,11 +110,11 @@ def score_images(
     """Scores images by every metric in one pass.
 
     Args:
-        images: The images to score; with a plan, if there are judges.
+        images: The images to score; with a plan, if a judge needs it.
         networks: The networks of the metrics on features.
         metrics: `fid`, `is` and `kid`, each computed by every network whose protocol defines it.
         references: What `measure_reference` returned; for `fid` and `kid`.
-        judges: Who finds captions; R-precision is computed by each.
+        judges: What else is found out in the same pass, each with a network of its own.
         settings: See `Settings`.
         strategy: Over whose replicas the work is spread; the current one if None.
         partial_path: Where to keep what an interrupted run goes on from; None for nowhere.
@@ -171,11 +136,10 @@ def score_images(
         wanted = [metric for metric in metrics if metric in network.metrics]
         gatherings |= _feature_gatherings(network, wanted, num_images)
         if "is" in wanted:
-            target = InceptionScore(num_images, settings.num_splits, _SHUFFLE_SEED)
+            target = InceptionScore(num_images, settings.num_splits, SHUFFLE_SEED)
             gatherings[f"{network.name}/is"] = _Gathering(network, "logits", target)
     for judge in judges:
-        target = Verdicts(judge, images.plan.rows)
-        gatherings[judge.name] = _Gathering(judge.network, "features", target)
+        gatherings[judge.name] = _Gathering(judge.network, "features", judge.begin(images))
     title = "scored images" if show_progress else None
     _gather(images, gatherings, settings, strategy, partial_path, judges, on_images, title)
     scores = []
@@ -190,7 +154,7 @@ def score_images(
                     )
                 )
     for judge in judges:
-        scores += _judge_scores(judge, gatherings[judge.name].target, settings)
+        scores += judge.scores(gatherings[judge.name].target, settings)
     return scores
 
 
@@ -217,6 +181,11 @@ def check_counts(counts: Sequence[int], metrics: Sequence[str], settings: Settin
             f"Expected at least {settings.num_splits} images for as many splits of the Inception "
             f"Score. Received: {counts[0]}."
         )
+    for metric in metrics:
+        if METRICS[metric].compares == "features" and min(counts) < 2:
+            raise InputError(
+                f"Expected at least 2 images on either side for {metric}. Received: {min(counts)}."
+            )
 
 
 def _feature_gatherings(network, metrics, num_images):
@@ -242,6 +211,8 @@ def _gather(
     title=None,
 ):
     """Feeds every accumulator with the outputs of its network, image by image."""
+    if not gatherings and on_images is None:
+        return  # all that is wanted is of other images
     strategy = strategy or tf.distribute.get_strategy()
     networks = {id(item.network): item.network for item in gatherings.values()}
     runners = {
@@ -329,21 +300,3 @@ def _fid_warnings(num_images, num_reference, dim):
             "is exact, but of poor estimates"
         )
     return tuple(warnings)
-
-
-def _judge_scores(judge, verdicts, settings):
-    num_images = len(verdicts.hits)
-    mean, deviation = r_precision(verdicts.hits, min(settings.num_folds, num_images), _SHUFFLE_SEED)
-    score = Score(
-        "r_precision" if judge.text_codes is None else "clip_r_precision",
-        protocol=judge.name,
-        value=100 * mean,
-        deviation=100 * deviation,
-        num_images=num_images,
-        chance=100 * judge.retrieval.chance,
-        warnings=judge.warnings,
-    )
-    if judge.text_codes is None:
-        return [score]
-    similarity = float(np.mean(verdicts.similarities))
-    return [Score("clip_score", judge.name, similarity, num_images=num_images), score]

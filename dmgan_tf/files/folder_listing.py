@@ -25,6 +25,7 @@ _LEFTOVERS = frozenset(
     }
 )
 BROKEN_LINK = "broken link"
+CIRCLE = "link back to a folder above it"
 KNOWN_FOLDER = "link to a folder that is listed already"
 UNREADABLE_FOLDER = "folder that cannot be read"
 NO_FILE = "neither a file nor a folder"
@@ -39,6 +40,7 @@ class FolderListing:
     Args:
         root: The folder, as it was given; every path begins with it.
         files: The files, sorted by path.
+        folders: The folders that were entered, sorted by path; they are no entries.
         refused: What cannot be looked at, each with the reason, a few words to count by: a link
             that leads nowhere or to a folder that is listed already, say.
         not_looked_at: Hidden files and what systems and programs leave behind, each with its kind,
@@ -47,6 +49,7 @@ class FolderListing:
 
     root: pathlib.Path
     files: tuple[pathlib.Path, ...]
+    folders: tuple[pathlib.Path, ...]
     refused: Mapping[pathlib.Path, str]
     not_looked_at: Mapping[pathlib.Path, str]
 
@@ -95,7 +98,7 @@ def list_folder(root: str | os.PathLike) -> FolderListing:
         OSError: If the root itself cannot be read.
     """
     root = pathlib.Path(root)
-    files, refused, not_looked_at = [], {}, {}
+    files, listed, refused, not_looked_at = [], [], {}, {}
     # A link upwards would list the root again, and all that stands beside it.
     entered = {_identity(parent) for parent in root.resolve().parents}
     folders, links = collections.deque([root]), collections.deque()
@@ -109,9 +112,11 @@ def list_folder(root: str | os.PathLike) -> FolderListing:
             refused[folder] = UNREADABLE_FOLDER
             continue
         if identity in entered:
-            refused[folder] = KNOWN_FOLDER
+            is_circle = folder.parent.resolve().is_relative_to(folder.resolve())
+            refused[folder] = CIRCLE if is_circle else KNOWN_FOLDER
             continue
         entered.add(identity)
+        listed.append(folder)
         for entry in entries:
             path, kind = folder / entry.name, leftover_kind(entry.name)
             if kind is not None:
@@ -122,7 +127,7 @@ def list_folder(root: str | os.PathLike) -> FolderListing:
                 files.append(path)
             else:
                 refused[path] = BROKEN_LINK if entry.is_symlink() else NO_FILE
-    return FolderListing(root, tuple(sorted(files)), refused, not_looked_at)
+    return FolderListing(root, tuple(sorted(files)), tuple(sorted(listed)), refused, not_looked_at)
 
 
 def leftover_kind(name: str) -> str | None:

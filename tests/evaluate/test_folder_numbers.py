@@ -14,7 +14,7 @@ from dmgan_tf.errors import InputError
 from dmgan_tf.evaluate.folder_images import FolderImages
 
 FOLDERS = ("", "a", "a/b", "c", "__MACOSX", "a/.ipynb_checkpoints", ".git/objects")
-NAMES = ("1.png", "2.JPG", "3.tiff", "4.gif", "x.txt", "noext", "._1.png", ".x.png", "Thumbs.db")
+NAMES = ("1.png", "2.JPG", "3.jfif", "4.gif", "x.txt", "noext", "._1.png", ".x.png", "Thumbs.db")
 LINKS = {  # where to, by what stands for the root and for a folder beside it
     "to a picture": "{store}/1.png",
     "to nowhere": "{root}/nowhere.png",
@@ -23,7 +23,7 @@ LINKS = {  # where to, by what stands for the root and for a folder beside it
     "to a folder below": "{root}/a",
 }
 STORE = ("1.png", "2.txt", "deep/3.png")
-PICTURES = (".png", ".jpg", ".gif", ".tiff")
+PICTURES = (".png", ".jpg", ".gif", ".jfif")
 
 
 @st.composite

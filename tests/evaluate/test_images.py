@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from dmgan_tf.data.stored import list_captions
 from dmgan_tf.errors import InputError
 from dmgan_tf.evaluate.captions import choose_captions
+from dmgan_tf.evaluate.folder_images import FolderImages
 from dmgan_tf.evaluate.images import GeneratedImages, StoredImages
 from dmgan_tf.models.text_to_image import DMGANTextToImage
 
@@ -67,6 +69,19 @@ def test_a_data_sets_images_begin_anywhere(prepared_data):
     np.testing.assert_array_equal(np.concatenate(list(images.batches(3, 2))), whole[3:])
     few = StoredImages(prepared_data, "test", size=16, crop=True, num_images=5)
     np.testing.assert_array_equal(np.concatenate(list(few.batches(2, 2))), whole[2:5])
+
+
+def test_single_images_of_every_source(model, plan, expected, tmp_path, prepared_data):
+    for level in (0, 80, 160):
+        Image.new("L", (8, 6), level).save(tmp_path / f"{level:03d}.png")
+    drawn = GeneratedImages(model, plan, seed=5).at([7, 2, 7])
+    close_to(np.stack(drawn), expected[[7, 2, 7]])
+    for source in (
+        FolderImages(tmp_path),
+        StoredImages(prepared_data, "train", size=24, crop=True),
+    ):
+        everything = np.concatenate(list(source.batches(0, 8)))
+        np.testing.assert_array_equal(source.at([1, 0, 1]), everything[[1, 0, 1]])
 
 
 def test_more_images_than_a_split_has(prepared_data):

@@ -38,6 +38,18 @@ def test_values_have_their_units_and_digits():
     ]
 
 
+def test_standard_errors_and_what_they_stand_beside():
+    scores = [
+        Score("memorisation", "lite0", 5.118, num_images=48, chance=50.0, standard_error=1.0083),
+        Score("diversity", "lite0", 0.21633, num_images=48, standard_error=0.0338, num_groups=6),
+        Score("real_diversity", "lite0", 0.5, num_images=2),
+    ]
+    *_, memorisation, diversity, real = table(scores).splitlines()
+    assert "5.12 % ± 1.01" in memorisation and memorisation.endswith("real 50.00 %")
+    assert "0.2163 ± 0.0338" in diversity and diversity.endswith("6 captions")
+    assert real.split() == ["distance", "between", "real", "images", "lite0", "0.5000", "2"]
+
+
 def test_the_report_holds_all_digits_and_the_recipe(tmp_path):
     path = tmp_path / "birds.json"
     write_report(path, SCORES, {"flags": ["--seed=0"], "images": {"seed": 0}})

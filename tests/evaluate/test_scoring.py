@@ -10,7 +10,7 @@ from tiny_evaluation import ArrayImages, MeanColour, random_images
 from dmgan_tf.errors import InputError
 from dmgan_tf.evaluate import scoring
 from dmgan_tf.evaluate.captions import CaptionPlan
-from dmgan_tf.evaluate.judges import Judge
+from dmgan_tf.evaluate.judges import CaptionJudge
 from dmgan_tf.evaluate.saving import ImageSaver
 from dmgan_tf.evaluate.scoring import Settings, measure_reference, score_images
 from dmgan_tf.metrics.frechet import FeatureStatistics, frechet_distance
@@ -131,7 +131,7 @@ def judge_of(codes, class_ids, text_codes=None):
             means = tf.reduce_mean(tf.cast(images, tf.float32), axis=(1, 2))
             return {"features": means - tf.reduce_mean(means, axis=1, keepdims=True)}
 
-    return Judge(
+    return CaptionJudge(
         name="judge",
         network=Codes(),
         retrieval=CaptionRetrieval(codes, class_ids, num_candidates=3),

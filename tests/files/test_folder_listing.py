@@ -75,9 +75,10 @@ def test_a_circle_ends_and_each_folder_has_its_own_name(tmp_path):
     (tmp_path / "store/round").symlink_to("../root")
     listing = list_folder(root)
     assert names(listing, listing.files) == ["b/1.jpg", "c/2.jpg", "d/3.jpg"]
-    assert by_name(listing, listing.refused) == dict.fromkeys(
-        ["a", "b/c", "c/b", "c/up", "d/round", "e"], folder_listing.KNOWN_FOLDER
-    )
+    assert by_name(listing, listing.refused) == {
+        **dict.fromkeys(["a", "b/c", "c/b", "d/round", "e"], folder_listing.KNOWN_FOLDER),
+        "c/up": folder_listing.CIRCLE,
+    }
 
 
 def test_what_is_no_file_is_refused_by_reason(tmp_path):

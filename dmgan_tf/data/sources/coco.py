@@ -7,8 +7,9 @@ import pathlib
 import re
 
 from dmgan_tf.data.sources import release_metadata
+from dmgan_tf.data.sources.account import IMAGE_SUFFIXES
 from dmgan_tf.data.sources.published import CAPTIONS_PICKLE, PublishedSource
-from dmgan_tf.data.sources.source import IMAGE_SUFFIXES, CaptionedImage
+from dmgan_tf.data.sources.source import CaptionedImage
 from dmgan_tf.errors import InputError, first_line
 
 CAPTIONS_PER_IMAGE = 5
@@ -53,9 +54,10 @@ class COCO(PublishedSource):
             InputError: If a part is missing, or two do not fit together.
         """
         if self.in_release_order:
-            listed = _read_lists(self.lists, self.directory)
+            listed = _read_lists(self.lists, self.directory, self.files_read)
         else:
             listed = {split: _read_json(path) for split, path in self.lists.items()}
+        self.files_read.update(self.lists.values())
         splits, first_class = {}, 0
         for split, images in listed.items():
             folders = _image_folders(self.directory, _PART_OF[split])
@@ -92,8 +94,8 @@ def _path_of(file_name: str, folders: dict[pathlib.Path, frozenset[str]]) -> pat
     return next(holding, next(iter(folders))) / file_name
 
 
-def _read_lists(lists, source) -> dict[str, list[tuple[str, tuple[str, ...]]]]:
-    """Returns the name and the captions of each image of each split."""
+def _read_lists(lists, source, files_read) -> dict[str, list[tuple[str, tuple[str, ...]]]]:
+    """Returns the name and the captions of each image of each split; adds the files read."""
     names_of = {split: _read_list(path) for split, path in lists.items()}
     text = source / "text"
     folders = {part: _names_in((text, text / part, source / part)) for part in _PART_OF.values()}
@@ -108,6 +110,7 @@ def _read_lists(lists, source) -> dict[str, list[tuple[str, tuple[str, ...]]]]:
                 f"metadata archive for COCO in {source}."
             )
         path = _path_of(file_name, folders[part])
+        files_read.add(path)
         return release_metadata.read_caption_file(path, CAPTIONS_PER_IMAGE)
 
     return {

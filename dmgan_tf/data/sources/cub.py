@@ -7,6 +7,7 @@ from dmgan_tf.data.sources import release_metadata
 from dmgan_tf.data.sources.published import CAPTIONS_PICKLE, PublishedSource
 from dmgan_tf.data.sources.source import CaptionedImage
 from dmgan_tf.errors import InputError
+from dmgan_tf.files.text_lines import read_lines
 
 CAPTIONS_PER_IMAGE = 10
 
@@ -53,11 +54,18 @@ class CUB(PublishedSource):
         Raises:
             InputError: If a part is missing, or two do not fit together.
         """
-        boxes = _read_boxes(self._images / "images.txt", self._images / "bounding_boxes.txt")
-        return {
+        tables = (self._images / "images.txt", self._images / "bounding_boxes.txt")
+        boxes = _read_boxes(*tables)
+        splits = {
             split: _read_split(path, self._text, self._images, boxes)
             for split, path in self.lists.items()
         }
+        classes = [path.with_name(release_metadata.CLASS_IDS) for path in self.lists.values()]
+        self.files_read.update(tables, self.lists.values(), filter(pathlib.Path.exists, classes))
+        for image in (image for images in splits.values() for image in images):
+            name = image.file_name.removesuffix(".jpg")
+            self.files_read.add(self._text / f"{name}.txt")
+        return splits
 
 
 def _find(places: list[pathlib.Path], name: str, what: str) -> pathlib.Path:
@@ -133,7 +141,7 @@ def _read_boxes(
 
 def _read_table(path: pathlib.Path, columns: int, form: str) -> list[list[str]]:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = read_lines(path)
     except FileNotFoundError:
         raise InputError(
             f"Expected {path}. Received: no such file. It is part of the archive of CUB-200-2011 "

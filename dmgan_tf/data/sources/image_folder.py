@@ -1,39 +1,80 @@
 """Captioned images in a folder, in the layouts that people keep them in."""
 
 import dataclasses
-import json
+import logging
 import os
 import pathlib
-from collections.abc import Iterable
+from collections.abc import Sequence
 
+from dmgan_tf.data.sources.metadata_file import (
+    CAPTION_FIELD,
+    METADATA_FILE,
+    cleaned,
+    is_text,
+    read_metadata,
+)
+from dmgan_tf.data.sources.sidecars import match_sidecars, read_sidecar
 from dmgan_tf.data.sources.source import IMAGE_SUFFIXES, SPLITS, CaptionedImage, Source
+from dmgan_tf.data.sources.split_folders import (
+    Parts,
+    folder_of_splits,
+    split_of_folder,
+    unused_folders,
+)
 from dmgan_tf.errors import InputError
 
-METADATA_FILE = "metadata.jsonl"
+BESIDE_SPLITS = "beside the folders of the splits"
+BELOW_ANOTHER = f"{METADATA_FILE} below another"
 
 _EMBEDDED = "emoji"  # the name of the embedded data set, in place of a folder
-_MOST_CLASSES = 2**31  # in training they are 32-bit numbers
 _LAYOUTS = (
     f"a {METADATA_FILE} (one JSON object a line: file_name, text, optional class_id), in the "
     "folder or in its train/, test/ and validation/, or a NAME.txt of captions beside each NAME.jpg"
 )
+_NAMES_SHOWN = 3
+_logger = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Found:
+    """An image and where it stands.
+
+    Args:
+        image: The image; without its captions if they lie in a file of its own.
+        folder: The folder that tells its split.
+        captions: The file that has its captions.
+        list_folder: The folder of that file if it lists images; None if it is of this one alone.
+    """
+
+    image: CaptionedImage
+    folder: Parts
+    captions: pathlib.Path
+    list_folder: Parts | None = None
 
 
 class ImageFolder(Source):
     """A folder of images with a `metadata.jsonl`, or with a text file of captions beside each.
 
-    A folder with both `train/` and `test/` keeps its split, and a `validation/` beside `train/`
-    too. Without `test/`, test images are held out by class, or by image.
+    Images in `train/`, `test/` and `validation/` keep that split, whether the captions lie in these
+    folders or above them; the names may be spelled otherwise, such as `val` or `Test`. Without a
+    test folder, test images are held out by class, or by image.
 
     Args:
         directory: The folder, in one of the layouts of `prepare_data --help`; `"emoji"` for the
             data set that ships with the package.
         test_fraction: As for `Source`.
+        caption_field: The field of a `metadata.jsonl` that has the captions.
     """
 
-    def __init__(self, directory: str | os.PathLike, test_fraction: float = 0.1):
+    def __init__(
+        self,
+        directory: str | os.PathLike,
+        test_fraction: float = 0.1,
+        caption_field: str = CAPTION_FIELD,
+    ):
         embedded = str(directory) == _EMBEDDED
         super().__init__(embedded_dataset_path() if embedded else directory, test_fraction)
+        self.caption_field = caption_field
 
     def list_images(self) -> dict[str, list[CaptionedImage]]:
         """Returns the images of the splits that the folder has.
@@ -41,14 +82,111 @@ class ImageFolder(Source):
         Raises:
             InputError: If there are no captions in it, or a line cannot be read.
         """
-        parts = {name: self.directory / name for name in SPLITS if (self.directory / name).is_dir()}
-        if (self.directory / METADATA_FILE).is_file() or "train" not in parts:
-            parts = {"train": self.directory}
-        splits = {name: _read_part(folder, self.directory) for name, folder in parts.items()}
-        for name, images in splits.items():
-            if not images and name != "test":
-                raise InputError(f"Expected {_LAYOUTS}. Received: no captions in {parts[name]}.")
+        found = [*self._in_lists(), *self._with_sidecars()]
+        if not found:
+            raise InputError(f"Expected {_LAYOUTS}. Received: no captions in {self._contents()}.")
+        above = folder_of_splits([one.folder for one in found])
+        splits = self._divided(found, above)
+        if not splits["train"]:
+            raise InputError(
+                f"Expected images to train on in {self.directory}. Received: captions of "
+                f"{' and '.join(name for name in splits if splits[name])} images alone. To train "
+                "on them, give their own folder as --source."
+            )
+        return {name: [self._complete(one) for one in images] for name, images in splits.items()}
+
+    def _in_lists(self) -> list[_Found]:
+        """The images of every `metadata.jsonl` that lies below no other."""
+        lists = [path for path in self.listing.files if path.name.casefold() == METADATA_FILE]
+        folders = {path.parent for path in lists}
+        found = []
+        for path in lists:
+            if not folders.isdisjoint(path.parent.parents):
+                self.reasons[path] = BELOW_ANOTHER
+                continue
+            self.files_read.add(path)
+            above = self._parts(path.parent)
+            for image in read_metadata(path, self.caption_field, captions_needed=True):
+                folder = self._parts(image.path.parent)
+                if folder[: len(above)] != above or ".." in folder:
+                    folder = above  # the image lies elsewhere: the list tells
+                found.append(_Found(image, folder, path, above))
+        return found
+
+    def _with_sidecars(self) -> list[_Found]:
+        """The images with captions beside them, where no list says which images count."""
+        listed = {path.parent for path in self.files_read}
+        free = [path for path in self.listing.files if listed.isdisjoint(path.parents)]
+        pairs, reasons = match_sidecars(free)
+        self.reasons |= reasons
+        return [
+            _Found(CaptionedImage(path, path.name, (), None), self._parts(path.parent), captions)
+            for path, captions in pairs
+        ]
+
+    def _divided(self, found: Sequence[_Found], above: Parts) -> dict[str, list[_Found]]:
+        """The images by split: by its folder, or training images where a folder does not say.
+
+        Where one folder holds the training images, others beside it are of no split; unless a list
+        above them all names their images.
+        """
+        named = [split_of_folder(one.folder, above) for one in found]
+        splits = {name: [] for name in SPLITS if name in {"train", *named}}
+        for one, name in zip(found, named, strict=True):
+            if name is None and "train" in named and not _is_listed_above(one, above):
+                self.reasons |= {one.image.path: BESIDE_SPLITS, one.captions: BESIDE_SPLITS}
+                self.files_read.discard(one.captions)
+            else:
+                splits[name or "train"].append(one)
+        folders = map(self._parts, self.listing.folders)
+        unused = unused_folders(folders, [one.folder for one in found], above)
+        if not any(_is_listed_above(one, above) for one in found):
+            for folder, name in unused.items():
+                if name in ("train", "validation"):
+                    where = self.directory.joinpath(*folder)
+                    raise InputError(f"Expected {_LAYOUTS}. Received: no captions in {where}.")
+            if "test" in unused.values():
+                splits.setdefault("test", [])
+        if unused:
+            self._warn_of(["/".join(folder) for folder in unused])
         return splits
+
+    def _warn_of(self, folders: Sequence[str]) -> None:
+        shown = ", ".join(f"{name}/" for name in folders[:_NAMES_SHOWN])
+        others = len(folders) - _NAMES_SHOWN
+        _logger.warning(
+            "In %s, %s%s by name a split, but not used as one. Those of a split stand side by "
+            "side, as train/, validation/ and test/, and have captions.",
+            *(self.directory, shown, f" and {others} more are" if others > 0 else " is"),
+        )
+
+    def _complete(self, one: _Found) -> CaptionedImage:
+        """An image with its captions and its name in the whole source."""
+        captions = one.image.captions
+        if one.list_folder is None:
+            self.files_read.add(one.captions)
+            captions = cleaned(read_sidecar(one.captions))
+        name = os.path.relpath(one.image.path, self.directory).replace("\\", "/")
+        if not is_text(name):
+            raise InputError(
+                f"Expected names in UTF-8 in {self.directory}. Received: {str(one.image.path)!r}. "
+                "Rename it."
+            )
+        path = self.listing.find(one.image.path) or one.image.path
+        return dataclasses.replace(one.image, path=path, file_name=name, captions=captions)
+
+    def _parts(self, folder: pathlib.Path) -> Parts:
+        return pathlib.PurePath(os.path.relpath(folder, self.directory)).parts
+
+    def _contents(self) -> str:
+        """What there is instead of captions."""
+        files = self.listing.files
+        images = sum(path.suffix.lower() in IMAGE_SUFFIXES for path in files)
+        others = [path.name for path in files if path.suffix.lower() not in IMAGE_SUFFIXES]
+        shown = ", ".join(map(repr, others[:_NAMES_SHOWN])) + (
+            ", ..." * (len(others) > _NAMES_SHOWN)
+        )
+        return f"{self.directory}, which has {images} images" + (f" and {shown}" if others else "")
 
 
 def embedded_dataset_path() -> pathlib.Path:
@@ -63,86 +201,6 @@ def read_image_folder(
     return ImageFolder(source, test_fraction).read()
 
 
-def _read_part(folder: pathlib.Path, source: pathlib.Path) -> list[CaptionedImage]:
-    listing = folder / METADATA_FILE
-    images = read_metadata(listing) if listing.is_file() else _read_sidecars(folder)
-    return [
-        dataclasses.replace(image, file_name=os.path.relpath(image.path, source).replace("\\", "/"))
-        for image in images
-    ]
-
-
-def read_metadata(listing: pathlib.Path) -> list[CaptionedImage]:
-    """Reads a `metadata.jsonl`.
-
-    Args:
-        listing: The file.
-
-    Returns:
-        Its images in order. Their names are relative to the folder of the file, and a class is None
-        where it gives none.
-
-    Raises:
-        InputError: If it is not UTF-8, or a line cannot be read.
-    """
-    try:
-        lines = listing.read_text(encoding="utf-8-sig").split("\n")
-    except UnicodeDecodeError as error:
-        raise InputError(f"Expected UTF-8 in {listing}: {error}.") from error
-    return [
-        _parse_line(line, listing, number)
-        for number, line in enumerate(lines, start=1)
-        if line.strip()
-    ]
-
-
-def _parse_line(line: str, listing: pathlib.Path, number: int) -> CaptionedImage:
-    where = f"{listing}:{number}"
-    try:
-        entry = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{where}: expected one JSON object a line: {error}.") from error
-    name = entry.get("file_name") if isinstance(entry, dict) else None
-    if not isinstance(name, str) or not name or "\0" in name or not _is_text(name):
-        raise InputError(
-            f'{where}: expected an object with a "file_name". Received: {line.strip()[:80]}'
-        )
-    text = entry.get("text", [])
-    captions = [text] if isinstance(text, str) else text
-    if not isinstance(captions, list) or not all(isinstance(item, str) for item in captions):
-        raise InputError(
-            f'{where}: expected "text" to be a caption or a list of captions. Received: {text!r}.'
-        )
-    class_id = entry.get("class_id")
-    if class_id is not None and (type(class_id) is not int or not 0 <= class_id < _MOST_CLASSES):
-        raise InputError(
-            f'{where}: expected "class_id" to be an integer from 0. Received: {class_id!r}.'
-        )
-    return CaptionedImage(listing.parent / name, name, _cleaned(captions), class_id)
-
-
-def _read_sidecars(folder: pathlib.Path) -> list[CaptionedImage]:
-    images = []
-    for path in sorted(folder.rglob("*")):
-        sidecar = path.with_suffix(".txt")
-        if path.suffix.lower() in IMAGE_SUFFIXES and sidecar.is_file():
-            if not _is_text(str(path.relative_to(folder))):
-                raise InputError(
-                    f"Expected names in UTF-8 in {folder}. Received: {str(path)!r}. Rename it."
-                )
-            try:
-                captions = sidecar.read_text(encoding="utf-8-sig").splitlines()
-            except UnicodeDecodeError as error:
-                raise InputError(f"Expected UTF-8 in {sidecar}: {error}.") from error
-            images.append(CaptionedImage(path, path.name, _cleaned(captions), None))
-    return images
-
-
-def _is_text(name: str) -> bool:
-    """Whether UTF-8 has the name: not half a surrogate pair, nor one read from other bytes."""
-    return not any("\ud800" <= character <= "\udfff" for character in name)
-
-
-def _cleaned(captions: Iterable[str]) -> tuple[str, ...]:
-    # JSON may hold halves of surrogate pairs, which no UTF-8 can.
-    return tuple(caption.encode("utf-8", "replace").decode("utf-8").strip() for caption in captions)
+def _is_listed_above(one: _Found, above: Parts) -> bool:
+    """Whether a list names the image that lies in the folder of the splits, or above it."""
+    return one.list_folder is not None and len(one.list_folder) <= len(above)

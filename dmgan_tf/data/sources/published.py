@@ -13,6 +13,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from dmgan_tf.data.sources.account import FolderAccount
 from dmgan_tf.data.sources.release_metadata import UNREADABLE_BYTES, kind_of, load_pickle
 from dmgan_tf.data.sources.source import CaptionedImage, Source, unknown_words
 from dmgan_tf.errors import InputError
@@ -48,6 +49,16 @@ class PublishedSource(Source):
     published_counts: Mapping[str, tuple[int, int | None]] = {}
     lists: Mapping[str, pathlib.Path] = {}
     in_release_order = True
+
+    def account(self, splits: Mapping[str, Sequence[CaptionedImage]]) -> FolderAccount | None:
+        """Returns what becomes of everything in the folder.
+
+        Args:
+            splits: The images of each split, as `read` gave them.
+        """
+        if self.vocabulary_file is not None:
+            self.files_read.add(self.vocabulary_file)
+        return super().account(splits)
 
     def fit_vocabulary(
         self,

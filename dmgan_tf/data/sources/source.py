@@ -7,6 +7,7 @@ that a command says at once what is wrong with its flags.
 import abc
 import collections
 import dataclasses
+import functools
 import hashlib
 import logging
 import os
@@ -15,7 +16,10 @@ import stat
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from dmgan_tf.data.sources.account import IMAGE_SUFFIXES as IMAGE_SUFFIXES
+from dmgan_tf.data.sources.account import FolderAccount, account_for
 from dmgan_tf.errors import InputError
+from dmgan_tf.files.folder_listing import FolderListing, list_folder
 from dmgan_tf.text.vocabulary import Vocabulary
 from dmgan_tf.text.words import split_words
 
@@ -24,7 +28,6 @@ if TYPE_CHECKING:
 
 SPLITS = ("train", "validation", "test")
 SMALL_IMAGE_CHOICES = ("error", "skip", "upscale")  # what becomes of one smaller than asked for
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
 
 _MOST_CLASSES = 2**31  # in training they are 32-bit numbers
 _MOST_BYTES = 2**29  # of a file; as many pixels as are taken, uncompressed, have less
@@ -71,7 +74,7 @@ class CaptionedImage:
         return str(self.path or self.file_name)
 
     def read(self) -> bytes:
-        """Returns the bytes of an image file: BMP, GIF, JPEG, PNG, TIFF or WEBP.
+        """Returns the bytes of an image file, of one of `picture_file.FORMATS`.
 
         Raises:
             Unusable: If there are none.
@@ -131,6 +134,21 @@ class Source(abc.ABC):
         if not 0 <= test_fraction < 1:
             raise InputError(f"Expected a test fraction in [0, 1). Received: {test_fraction}.")
 
+    @functools.cached_property
+    def files_read(self) -> set[pathlib.Path]:
+        """The files of captions and lists that were read; `list_images` adds its own."""
+        return set()
+
+    @functools.cached_property
+    def reasons(self) -> dict[pathlib.Path, str]:
+        """Why a file is not used, where its name alone does not tell; filled by `list_images`."""
+        return {}
+
+    @functools.cached_property
+    def listing(self) -> FolderListing:
+        """What stands in the folder, looked at once."""
+        return list_folder(self.directory)
+
     @property
     def name(self) -> str:
         """What to call the data set."""
@@ -169,6 +187,22 @@ class Source(abc.ABC):
         if "test" not in splits:
             splits |= _divide(splits["train"], self.test_fraction)
         return _with_classes({name: splits[name] for name in SPLITS if name in splits})
+
+    def account(self, splits: Mapping[str, Sequence[CaptionedImage]]) -> FolderAccount | None:
+        """Returns what becomes of everything in the folder; None for a source without one.
+
+        Args:
+            splits: The images of each split, as `read` gave them.
+        """
+        if getattr(self, "directory", None) is None:
+            return None
+        located = [
+            (image.file_name, image.path)
+            for images in splits.values()
+            for image in images
+            if image.path is not None
+        ]
+        return account_for(self.listing, located, self.files_read, self.reasons)
 
     def fit_vocabulary(
         self,
