@@ -15,6 +15,7 @@ Exit status of a command:
 import collections.abc
 import contextlib
 import dataclasses
+import io
 import signal
 import sys
 import typing
@@ -24,6 +25,9 @@ from absl import app, flags, logging
 
 from dmgan_tf.errors import InputError, Interrupted, TrainingDiverged, WorkerLost, first_line
 from dmgan_tf.files.atomic import is_disk_full
+from dmgan_tf.files.flag_file import with_flag_files
+from dmgan_tf.files.paths import local_path
+from dmgan_tf.process.quiet_import import LEVEL, hides_messages, importing_quietly
 from dmgan_tf.registry.lookup import allow_module
 
 flags.disclaim_key_flags()  # those declared here are the command's, whose --help shows them
@@ -33,6 +37,8 @@ _DEFINE = {
     float: flags.DEFINE_float,
     str: flags.DEFINE_string,
 }
+_AS_TEXT = flags.ArgumentSerializer()
+_HUBS = ("hf", "kaggle")  # protocols of the addresses that models have
 
 
 def run(main: Callable[[], None], sigterm_status: int = 143) -> None:
@@ -59,7 +65,7 @@ def run(main: Callable[[], None], sigterm_status: int = 143) -> None:
                 )
             for name in flags.FLAGS.allow_module:
                 allow_module(name)
-            with _ending_at_sigterm(sigterm_status):
+            with _ending_at_sigterm(sigterm_status), importing_quietly():
                 main()
         except (InputError, TrainingDiverged, WorkerLost, OSError) as error:
             _fail(error)
@@ -69,6 +75,10 @@ def run(main: Callable[[], None], sigterm_status: int = 143) -> None:
         except KeyboardInterrupt:
             _say("stopped by Ctrl-C")
             sys.exit(130)
+        except Exception as error:
+            if hides_messages():
+                error.add_note(f"TensorFlow's own messages were hidden; {LEVEL}=0 shows them.")
+            raise
 
     if "allow_module" not in flags.FLAGS:  # of an earlier command of this process
         flags.DEFINE_multi_string(
@@ -77,6 +87,8 @@ def run(main: Callable[[], None], sigterm_status: int = 143) -> None:
             "A Python module whose code a model may run; repeatable. A model directory that names "
             "a class from outside of this package is refused without it: read the module first.",
         )
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="replace")  # of names that it cannot write
     logging.set_verbosity(logging.INFO)
     app.run(guarded, flags_parser=_parse_flags)
 
@@ -95,9 +107,11 @@ def _ending_at_sigterm(status):
 
 def _parse_flags(arguments):
     try:
-        return flags.FLAGS(arguments)
+        return flags.FLAGS(with_flag_files(arguments))
+    except InputError as error:
+        _fail(error)
     except (flags.Error, UnicodeError) as error:
-        _fail(InputError(f"{first_line(error)}. See --help."))
+        _fail(InputError(f"{first_line(error).rstrip('.')}. See --help."))
 
 
 def _fail(error):
@@ -119,13 +133,56 @@ def _say(line):
         print(line, file=sys.stderr, flush=True)
 
 
+class _PathParser(flags.ArgumentParser):
+    """A path: `~` is expanded, and an address of another protocol than those named is refused."""
+
+    def __init__(self, protocols: tuple[str, ...] = ()):
+        self.protocols = protocols
+
+    def parse(self, argument):
+        return local_path(super().parse(argument), self.protocols)
+
+
+class _PathListParser(flags.ListParser):
+    """Paths with commas between them."""
+
+    def parse(self, argument):
+        return [local_path(path) for path in super().parse(argument)]
+
+
+def define_path(name: str, default: str | None, explanation: str) -> None:
+    """Declares a flag that names a file or a directory; `--help` gives the explanation."""
+    flags.DEFINE(_PathParser(), name, default, explanation, serializer=_AS_TEXT)
+
+
+def define_model(
+    name: str = "model",
+    default: str | None = None,
+    explanation: str = "Shipped model name, model directory or run directory.",
+) -> None:
+    """Declares a flag that names a model, which may also be an address of one of the hubs."""
+    flags.DEFINE(_PathParser(_HUBS), name, default, explanation, serializer=_AS_TEXT)
+
+
+def define_multi_path(name: str, default: list[str], explanation: str) -> None:
+    """Declares a flag that names a file or a directory and may be given several times."""
+    flags.DEFINE_multi(_PathParser(), _AS_TEXT, name, default, explanation)
+
+
+def define_path_list(name: str, default: list[str], explanation: str) -> None:
+    """Declares a flag that names files or directories with commas between them."""
+    flags.DEFINE(
+        _PathListParser(), name, default, explanation, serializer=flags.CsvListSerializer(",")
+    )
+
+
 def define_run_flags(kept: str) -> None:
     """Declares the flags of a run's place, which both trainings have.
 
     Args:
         kept: What the run directory holds, for the help.
     """
-    flags.DEFINE_string("run", None, f"Run directory: {kept}.")
+    define_path("run", None, f"Run directory: {kept}.")
     flags.DEFINE_bool(
         "resume", False, "Continue the run that stands in --run; start where none stands."
     )
@@ -156,7 +213,11 @@ def define_settings(settings: type) -> None:
             continue
         if setting.expected:
             explanation += f" Must be {setting.expected}."
-        if typing.get_origin(hint) is collections.abc.Sequence:
+        repeatable = typing.get_origin(hint) is collections.abc.Sequence
+        if setting.path:
+            define = define_multi_path if repeatable else define_path
+            define(name, list(field.default) if repeatable else field.default, explanation)
+        elif repeatable:
             flags.DEFINE_multi_string(name, list(field.default), explanation)
         else:
             kind, *_ = typing.get_args(hint) or [hint]  # of `int | None`
@@ -189,7 +250,36 @@ def _settings(settings):
     ]
 
 
+def flag_lines(names: Iterable[str]) -> list[str]:
+    """Returns those of the named flags that have a value, as `--name=value`."""
+    lines = []
+    for flag in (flags.FLAGS[name] for name in names):
+        if isinstance(flag, flags.MultiFlag):
+            serialize = flag.serializer.serialize
+            lines += [f"--{flag.name}={serialize(value)}" for value in flag.value or ()]
+        elif flag.value not in (None, []):
+            lines.append(flag.serialize())
+    return lines
+
+
 def flags_text(names: Iterable[str]) -> str:
-    """Returns the named flags that have a value, one a line, as `--flagfile` reads them."""
-    given = (flags.FLAGS[name] for name in names)
-    return "".join(f"{flag.serialize()}\n" for flag in given if flag.value not in (None, []))
+    """Returns the named flags that have a value, one a line, as `--flagfile` reads them.
+
+    Raises:
+        InputError: If a value cannot stand in a line of such a file.
+    """
+    names = list(names)
+    for name in names:
+        value = flags.FLAGS[name].value
+        for text in value if isinstance(value, list) else [value]:
+            if isinstance(text, str) and not _is_line(text):
+                raise InputError(
+                    f"Expected --{name} in one line of text, as flags.txt of the run is to keep "
+                    f"it. Received: {text[:80]!r}."
+                )
+    return "".join(f"{line}\n" for line in flag_lines(names))
+
+
+def _is_line(text):
+    """Whether a text can be written in UTF-8 as a line; a name on a disk may be of other bytes."""
+    return not set(text) & {"\n", "\r"} and text.encode("utf-8", "ignore").decode() == text

@@ -14,12 +14,13 @@ from absl import flags, logging
 
 from dmgan_tf import command
 from dmgan_tf.errors import InputError
+from dmgan_tf.process.keras_backend import check_tensorflow
 
 
 def define_flags() -> None:
     """Declares the flags of this command."""
-    flags.DEFINE_string("model", None, "Shipped model name, model directory or run directory.")
-    flags.DEFINE_string("output", None, "Directory of the model's versions, made if missing.")
+    command.define_model()
+    command.define_path("output", None, "Directory of the model's versions, made if missing.")
     flags.DEFINE_integer("version", None, "Number of this version; the next free one if not given.")
     flags.DEFINE_enum("precision", "float32", ["float32", "bfloat16"], "Of the arithmetic.")
     flags.DEFINE_bool("fast", False, "Rewrite the networks for speed; the images stay the same.")
@@ -43,6 +44,7 @@ def main() -> None:
             f"{','.join(options.batch_sizes)}."
         ) from error
 
+    check_tensorflow("an export")
     from dmgan_tf.serving.version_directory import new_version_directory
 
     new_version_directory(options.output, options.version)  # before TensorFlow is imported

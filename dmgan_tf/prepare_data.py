@@ -66,7 +66,7 @@ def define_flags() -> None:
         f"How the source is laid out: {', '.join(DATA_SOURCES.names)}, or module:Class, with "
         "arguments of its own as in 'module:Class(argument=value)'.",
     )
-    flags.DEFINE_string(
+    command.define_path(
         "source", None, "The folder of captioned images, or `emoji` for the embedded data set."
     )
     flags.DEFINE_string(
@@ -74,7 +74,7 @@ def define_flags() -> None:
         CAPTION_FIELD,
         "The field of a metadata.jsonl that holds the captions.",
     )
-    flags.DEFINE_string("output", None, "The directory to write to.")
+    command.define_path("output", None, "The directory to write to.")
     flags.DEFINE_integer(
         "image_size", 256, "The largest size in pixels that training will ask for.", lower_bound=16
     )
@@ -99,7 +99,7 @@ def define_flags() -> None:
         lower_bound=0.0,
         upper_bound=MAX_FRACTION,
     )
-    flags.DEFINE_string(
+    command.define_path(
         "vocabulary",
         None,
         "A vocabulary.txt, an encoder's, or a captions.pickle to use as it is; by default that of "

@@ -9,12 +9,13 @@ Example:
 from absl import flags
 
 from dmgan_tf import command
+from dmgan_tf.process.keras_backend import check_tensorflow
 from dmgan_tf.training.config import PretrainingConfig, RunSettings
 
 
 def define_flags() -> None:
     """Declares the flags of this command."""
-    flags.DEFINE_string("data", None, "Data directory that prepare_data made.")
+    command.define_path("data", None, "Data directory that prepare_data made.")
     command.define_run_flags("checkpoints, logs and model/, always current")
     command.define_settings(RunSettings)
     command.define_settings(PretrainingConfig)
@@ -26,6 +27,7 @@ def main() -> None:
     command.check_given("data", "run")
     config, settings = command.read_settings(PretrainingConfig), command.read_settings(RunSettings)
     kept = [*command.names_of_flags(RunSettings), *command.names_of_flags(PretrainingConfig)]
+    check_tensorflow("training")
     from dmgan_tf.training.damsm_run import pretrain_damsm  # slow to import; flags first
 
     result = pretrain_damsm(

@@ -19,13 +19,14 @@ from typing import Any
 
 from absl import flags
 from PIL import Image
-from tqdm import tqdm
 
 from dmgan_tf import command
 from dmgan_tf.errors import InputError
 from dmgan_tf.figures.contact_sheet import contact_sheet, save_png
 from dmgan_tf.files.text_lines import read_lines
 from dmgan_tf.models.precision import PRECISIONS
+from dmgan_tf.process.keras_backend import check_tensorflow
+from dmgan_tf.process.progress import progress_bar
 from dmgan_tf.text.tokenizer import shortened
 
 _LARGEST_SHEET = 400  # samples; a sheet of more is slow to open and nobody looks at it whole
@@ -37,10 +38,10 @@ _WORDS_AT_ONCE = 64  # beyond which fewer pictures are drawn at once: every pixe
 
 def define_flags() -> None:
     """Declares the flags of this command."""
-    flags.DEFINE_string("model", None, "Shipped model name, model directory or run directory.")
+    command.define_model()
     flags.DEFINE_multi_string("caption", [], "What to draw; may be given several times.")
-    flags.DEFINE_string("captions_file", None, "UTF-8 text file, one caption a line.")
-    flags.DEFINE_string("output", "samples", "Directory for the pictures; made if missing.")
+    command.define_path("captions_file", None, "UTF-8 text file, one caption a line.")
+    command.define_path("output", "samples", "Directory for the pictures; made if missing.")
     flags.DEFINE_integer("num_samples", 4, "Pictures a caption, at least 1.")
     flags.DEFINE_integer("seed", 0, "From 0 to 4294967295; another seed draws other pictures.")
     flags.DEFINE_bool("stages", False, "Also write and show the smaller stages.")
@@ -62,6 +63,8 @@ def main() -> None:
         if options[name].value < 1:
             raise InputError(f"Expected --{name} of at least 1. Received: {options[name].value}.")
     captions = gather_captions(options.caption, options.captions_file)
+    if options.fast:
+        check_tensorflow("--fast")
 
     from dmgan_tf.models.text_to_image import DMGANTextToImage  # slow to import; flags come first
 
@@ -160,7 +163,7 @@ def write_samples(
     repeated = [caption for caption in captions for _ in range(num_samples)]
     shown = max(1, min(len(captions), _LARGEST_SHEET // num_samples))
     on_sheet = []  # only these stay in memory: a captions file may ask for tens of thousands
-    with tqdm(total=len(repeated), desc="drawing", unit="image", disable=None) as progress:
+    with progress_bar(len(repeated), "image", "drawing") as progress:
         for start in range(0, len(repeated), batch_size):
             drawn = model.generate(
                 repeated[start : start + batch_size],

@@ -41,15 +41,16 @@ from absl import flags
 
 from dmgan_tf import command
 from dmgan_tf.errors import InputError
+from dmgan_tf.process.keras_backend import check_tensorflow
 from dmgan_tf.training.config import DMGANConfig, EvaluationSettings, RunSettings
 
 
 def define_flags() -> None:
     """Declares the flags of this command."""
-    flags.DEFINE_string("data", None, "Data directory that prepare_data made.")
-    flags.DEFINE_string("damsm", None, "Run or model directory of pretrain_damsm.")
+    command.define_path("data", None, "Data directory that prepare_data made.")
+    command.define_model("damsm", None, "Run or model directory of pretrain_damsm.")
     command.define_run_flags("checkpoints, logs, samples and model/, always current")
-    flags.DEFINE_string(
+    command.define_model(
         "init", None, "Run or model directory whose generator and discriminators to start from."
     )
     flags.DEFINE_multi_string(
@@ -84,6 +85,7 @@ def main() -> None:
         evaluation = command.read_settings(EvaluationSettings)
         kept += ["during_training", *command.names_of_flags(EvaluationSettings)]
     kept += [*command.names_of_flags(RunSettings), *command.names_of_flags(DMGANConfig)]
+    check_tensorflow("training")
     from dmgan_tf.training.dmgan_run import train_dmgan  # slow to import; flags first
 
     result = train_dmgan(

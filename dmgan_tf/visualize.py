@@ -49,12 +49,12 @@ FIGURES = ("stages", "diversity", "attention", "memory", "interpolation", "archi
 
 def define_flags() -> None:
     """Declares the flags of this command."""
-    flags.DEFINE_string("model", None, "Shipped model name, model directory or run directory.")
+    command.define_model()
     flags.DEFINE_multi_string("caption", [], "What to draw; may be given several times.")
     flags.DEFINE_multi_enum(
         "figure", [], FIGURES, "What to look at; may be given several times. All if not given."
     )
-    flags.DEFINE_string("output", "figures", "Directory for the files; made if missing.")
+    command.define_path("output", "figures", "Directory for the files; made if missing.")
     for name, default, lowest, highest, text in (
         ("seed", 0, 0, 2**32 - 1, "Another seed draws other pictures."),
         ("first_row", 0, 0, 4_000_000_000, "Place of the first caption's noise."),
@@ -65,7 +65,7 @@ def define_flags() -> None:
     ):
         flags.DEFINE_integer(name, default, text, lowest, highest)
     flags.DEFINE_string("to_caption", None, "Where the walks between captions end.")
-    flags.DEFINE_string("compare_with", None, "Another model, to stand below in memory.")
+    command.define_model("compare_with", None, "Another model, to stand below in memory.")
     flags.DEFINE_enum(
         "rank_by",
         "mean",

@@ -1,5 +1,6 @@
 """What every command does around its `main`: its exit status, and the one line it ends with."""
 
+import io
 import os
 import re
 import signal
@@ -61,6 +62,24 @@ def test_a_bug_keeps_its_traceback(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["command"])
     with pytest.raises(ZeroDivisionError):
         command.run(lambda: 1 / 0)
+    flags.FLAGS.unparse_flags()
+
+
+def test_a_name_that_a_terminal_cannot_write(end_of, monkeypatch):
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="cp1252"))
+    assert end_of(lambda: print("é 红 \udcff", flush=True)) == (0, "")
+    assert written.getvalue() == b"\xe9 ? ?\n"
+
+
+def test_a_bug_says_that_messages_were_hidden(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["command"])
+    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "3")
+    with pytest.raises(ZeroDivisionError) as raised:
+        command.run(lambda: 1 / 0)
+    assert raised.value.__notes__ == [
+        "TensorFlow's own messages were hidden; TF_CPP_MIN_LOG_LEVEL=0 shows them."
+    ]
     flags.FLAGS.unparse_flags()
 
 

@@ -20,10 +20,11 @@ from source_imports import (
 )
 
 # What each part may import of ours, beside itself and the leaves. A new part gets a row.
-LEAVES = {"errors", "files", "registry"}
+LEAVES = {"errors", "files", "process", "registry"}
 MAY_IMPORT = {
     "errors": set(),
     "files": set(),
+    "process": set(),
     "registry": set(),
     "command": set(),
     "layers": set(),

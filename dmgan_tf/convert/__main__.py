@@ -32,14 +32,16 @@ _GAMMAS = ("gamma1", "gamma2", "gamma3")
 
 def define_flags() -> None:
     """Declares the flags of this command."""
-    flags.DEFINE_string("text_encoder", None, "PyTorch file of the release's text encoder.")
-    flags.DEFINE_string("image_encoder", None, "PyTorch file of the release's DAMSM image encoder.")
-    flags.DEFINE_string("generator", None, "PyTorch file of the release's generator.")
-    flags.DEFINE_list("discriminators", [], "PyTorch files of its discriminators: A.pth,B.pth,...")
-    flags.DEFINE_string(
+    command.define_path("text_encoder", None, "PyTorch file of the release's text encoder.")
+    command.define_path("image_encoder", None, "PyTorch file of the release's DAMSM image encoder.")
+    command.define_path("generator", None, "PyTorch file of the release's generator.")
+    command.define_path_list(
+        "discriminators", [], "PyTorch files of its discriminators: A.pth,B.pth,..."
+    )
+    command.define_path(
         "vocabulary", None, "captions.pickle of the text encoder's data set, or a vocabulary.txt."
     )
-    flags.DEFINE_string(
+    command.define_path(
         "inception",
         None,
         "Inception-v3: a PyTorch file (torchvision's or the 2015 network of FID), a TensorFlow 1 "
@@ -51,8 +53,8 @@ def define_flags() -> None:
         ["torchvision", "fid_2015"],
         "Of a PyTorch Inception-v3 whose number of classes, 1000 or 1008, does not tell.",
     )
-    flags.DEFINE_string("model", None, "A model of ours, to be written in the release's format.")
-    flags.DEFINE_string(
+    command.define_model("model", None, "A model of ours, to be written in the release's format.")
+    command.define_path(
         "output", None, "Directory to write; a model that stands there is replaced."
     )
     flags.DEFINE_float("gamma1", 4.0, "Of the DAMSM's training: attention over regions.")

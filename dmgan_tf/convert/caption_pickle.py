@@ -8,6 +8,7 @@ which pads captions there as `<pad>` does here.
 import os
 import pathlib
 import pickle
+import re
 
 from dmgan_tf.errors import InputError
 from dmgan_tf.files import atomic, restricted_pickle
@@ -16,6 +17,7 @@ from dmgan_tf.text.vocabulary import PADDING_WORD, Vocabulary
 
 _END_WORD = "<end>"
 _PICKLE_PROTOCOL = 2  # the highest that Python 2.7 reads, on which the release runs
+_OUR_FIRST_LINE = re.compile(rb"(\xef\xbb\xbf)?%b\r?\n" % PADDING_WORD.encode())
 _WHAT = "a captions.pickle of AttnGAN or DM-GAN, or a vocabulary.txt,"
 
 
@@ -45,7 +47,7 @@ def read_vocabulary(path: str | os.PathLike) -> Vocabulary:
     problem = failed_download(data[:512])
     if problem is not None:
         raise _unexpected(path, problem)
-    if data.startswith(f"{PADDING_WORD}\n".encode()):
+    if _OUR_FIRST_LINE.match(data):
         return Vocabulary.load(path)
     try:
         content, _ = restricted_pickle.load(data, name=str(path))

@@ -16,7 +16,6 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import tensorflow as tf
-import tqdm
 from PIL import Image
 
 from dmgan_tf.data import records, source_versions
@@ -36,6 +35,7 @@ from dmgan_tf.data.sources.source import SMALL_IMAGE_CHOICES, SPLITS, CaptionedI
 from dmgan_tf.data.stored_image import encode_image
 from dmgan_tf.errors import InputError
 from dmgan_tf.files import atomic
+from dmgan_tf.process.progress import progress_bar
 from dmgan_tf.text.vocabulary import Vocabulary
 from dmgan_tf.text.words import split_words
 
@@ -231,7 +231,7 @@ def _write_shards(
     num_workers = num_workers or os.cpu_count() or 1
     pool = concurrent.futures.ThreadPoolExecutor(num_workers)  # Pillow works outside the GIL
     total = sum(len(plan.images) for plan in plans)
-    progress = tqdm.tqdm(total=total, unit=" images", disable=not show_progress)
+    progress = progress_bar(total, "image", "preparing", shown=show_progress)
 
     def encode(image):
         version = source_versions.describe(image)

@@ -14,11 +14,11 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping
 
 import tensorflow as tf
-import tqdm
 
 from dmgan_tf.data import records
 from dmgan_tf.data.examination import Examiner, ReadableShard, RecordFacts
 from dmgan_tf.errors import InputError
+from dmgan_tf.process.progress import progress_bar
 
 _logger = logging.getLogger(__name__)
 _FILES_SHOWN = 4
@@ -110,13 +110,8 @@ def scan_split(
         )
     listed = info.split(split)
     examiner = Examiner(info)
-    bar = tqdm.tqdm(
-        total=listed.num_images,
-        desc=f"Checking {split}",
-        unit=" records",
-        delay=_QUIET_SECONDS,
-        leave=False,
-        disable=None,  # where nobody watches a terminal
+    bar = progress_bar(
+        listed.num_images, "record", f"checking {split}", delay=_QUIET_SECONDS, leave=False
     )
     with bar:
         results = [examiner.examine(shard, bar.update) for shard in listed.shards]

@@ -23,9 +23,7 @@ from dmgan_tf.errors import InputError
 
 def define_flags() -> None:
     """Declares the flags of this command."""
-    flags.DEFINE_string(
-        "model", "emoji_128", "Shipped model name, model directory or run directory."
-    )
+    command.define_model(default="emoji_128")
     flags.DEFINE_integer("port", 7860, "Where the page is, from 1 to 65535; 0 takes any free one.")
     flags.DEFINE_string("host", "127.0.0.1", "Address of this machine to be reached at.")
 

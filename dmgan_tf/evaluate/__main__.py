@@ -45,6 +45,7 @@ from dmgan_tf import command
 from dmgan_tf.errors import InputError
 from dmgan_tf.evaluate.score import METRICS, Settings
 from dmgan_tf.models.precision import PRECISIONS
+from dmgan_tf.process.keras_backend import check_tensorflow
 
 _MOST = 10**7  # images or draws; more are a slip of the keyboard, and end in want of memory
 _FLAGS = (
@@ -57,14 +58,14 @@ _FLAGS = (
 
 def define_flags() -> None:
     """Declares the flags of this command."""
-    flags.DEFINE_string("model", None, "Shipped model name, model directory or run directory.")
-    flags.DEFINE_string(
+    command.define_model()
+    command.define_path(
         "images", None, "A folder of images, or a prepared data set, to score instead of a model."
     )
     flags.DEFINE_string("images_split", "test", "The split to score of a prepared data set.")
-    flags.DEFINE_string("data", None, "Data directory of prepare_data: captions and real images.")
+    command.define_path("data", None, "Data directory of prepare_data: captions and real images.")
     flags.DEFINE_string("split", "test", "The split of --data.")
-    flags.DEFINE_string(
+    command.define_path(
         "reference",
         None,
         "Real images to compare with instead of the split: a folder, a prepared data set, or "
@@ -78,16 +79,16 @@ def define_flags() -> None:
         None,
         "Comma-separated: ttur (the default), pytorch_fid, release, clean, stackgan_birds, lite0.",
     )
-    flags.DEFINE_multi_string(
+    command.define_multi_path(
         "inception", [], "Weights of Inception-v3, as convert --inception takes them; repeatable."
     )
-    flags.DEFINE_string(
+    command.define_path(
         "features", None, "A .keras model or a .py file with features(images), as a protocol."
     )
-    flags.DEFINE_string(
+    command.define_model(
         "damsm", None, "Run or model directory of the DAMSM for R-precision; default: the model's."
     )
-    flags.DEFINE_string("clip", "clip_vit_base_patch32", "Preset of keras-hub, or its directory.")
+    command.define_model("clip", "clip_vit_base_patch32", "Preset of keras-hub, or its directory.")
     flags.DEFINE_integer(
         "num_images",
         None,
@@ -112,17 +113,19 @@ def define_flags() -> None:
     )
     flags.DEFINE_enum("strategy", "default", ["default", "mirrored"], "One device or all GPUs.")
     flags.DEFINE_integer("batch_size", 32, "Images at once; changes speed and memory only.", 1)
-    flags.DEFINE_string("save_images", None, "A folder to keep the images in, with their captions.")
-    flags.DEFINE_string(
+    command.define_path("save_images", None, "A folder to keep the images in, with their captions.")
+    command.define_path(
         "save_statistics", None, "A .npz to keep the real images' mean and covariance in."
     )
-    flags.DEFINE_string("output", "evaluation.json", "Where the numbers go, with their recipe.")
+    command.define_path("output", "evaluation.json", "Where the numbers go, with their recipe.")
 
 
 def main() -> None:
     """Reads the flags, scores, prints the table and writes the JSON."""
     options = flags.FLAGS
     _check_flags(options)
+    if options.fast:
+        check_tensorflow("--fast")
     started = time.monotonic()
 
     from dmgan_tf.evaluate import reference, report, setup  # slow to import; flags come first
@@ -175,7 +178,7 @@ def main() -> None:
         "judges": {judge.name: judge.description for judge in judges},
         "sheets": _save_sheets(judges, output),
         "settings": dataclasses.asdict(settings),
-        "flags": command.flags_text(_FLAGS).splitlines(),
+        "flags": command.flag_lines(_FLAGS),
         "seconds": round(time.monotonic() - started, 1),
     }
     report.write_report(output, scores, details)

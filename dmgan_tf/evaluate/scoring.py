@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
-import tqdm
 
 from dmgan_tf.errors import InputError
 from dmgan_tf.evaluate.features import FeatureNetwork
@@ -18,6 +17,7 @@ from dmgan_tf.evaluate.score import METRICS, SHUFFLE_SEED, Score, Settings
 from dmgan_tf.metrics.frechet import FeatureStatistics, Moments, frechet_distance
 from dmgan_tf.metrics.inception_score import InceptionScore
 from dmgan_tf.metrics.kernel import FeatureStore, kernel_distance
+from dmgan_tf.process.progress import progress_bar
 
 FEW_IMAGES = 10_000  # below, FID's bias is larger than most differences between models
 
@@ -226,13 +226,8 @@ def _gather(
         identity["kept_in"] = str(getattr(on_images, "directory", None))
         partial = PartialResult(partial_path, identity)
         done = partial.restore(targets)
-    with tqdm.tqdm(
-        total=images.num_images,
-        initial=done,
-        desc=title,
-        unit="image",
-        disable=title is None or None,
-        dynamic_ncols=True,
+    with progress_bar(
+        images.num_images, "image", title or "", initial=done, shown=title is not None
     ) as progress:
         for batch in images.batches(done, settings.batch_size):
             if on_images is not None:

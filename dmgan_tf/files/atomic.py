@@ -9,6 +9,8 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 
+from dmgan_tf.files.paths import check_local
+
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _HDF5_ERROR_NUMBER = re.compile(r"\berrno = (\d+)")  # its only trace in what h5py raises
 
@@ -26,7 +28,11 @@ def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
 
     Yields:
         The path to write to.
+
+    Raises:
+        InputError: If it is an address, such as `gs://BUCKET/FILE`.
     """
+    check_local(path)
     path = pathlib.Path(path)
     if not path.name:  # "", "." and "/", beside which no file could be named
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
@@ -76,7 +82,11 @@ def replacing_directory(directory: str | os.PathLike) -> Iterator[pathlib.Path]:
 
     Yields:
         The directory to write into.
+
+    Raises:
+        InputError: If it is an address, such as `gs://BUCKET/DIRECTORY`.
     """
+    check_local(directory)
     directory = pathlib.Path(directory).resolve()  # behind a link, so that the link stays one
     temporary = directory.with_name(f".{directory.name}.{os.getpid()}.tmp")
     retired = temporary.with_suffix(".old")

@@ -38,6 +38,7 @@ def convolution_3x3(filters: int, dtype: Any, name: str) -> layers.Conv2D:
         filters,
         3,
         padding="same",
+        data_format="channels_last",
         use_bias=False,
         kernel_initializer=Orthogonal(),
         dtype=dtype,
@@ -85,9 +86,16 @@ class UpsampleConv2D(layers.Layer):
         _, height, width, channels = inputs.shape
         if height and width and height * width < channels:
             large = ops.repeat(ops.repeat(inputs, 2, axis=1), 2, axis=2)
-            return ops.conv(large, ops.cast(self.kernel, self.compute_dtype), padding="same")
+            return ops.conv(
+                large,
+                ops.cast(self.kernel, self.compute_dtype),
+                padding="same",
+                data_format="channels_last",
+            )
         kernel = ops.cast(doubling_kernel(self.kernel), self.compute_dtype)
-        return ops.conv_transpose(inputs, kernel, strides=2, padding="same")
+        return ops.conv_transpose(
+            inputs, kernel, strides=2, padding="same", data_format="channels_last"
+        )
 
     def compute_output_shape(self, input_shape):
         batch, height, width, _ = input_shape
@@ -201,7 +209,7 @@ class ResidualBlock(layers.Layer):
             x = self.first_convolution(inputs)
         else:
             first, second = ops.split(ops.convert_to_tensor(self.first_convolution.kernel), 2, 2)
-            x = ops.conv(half, first + second, padding="same")
+            x = ops.conv(half, first + second, padding="same", data_format="channels_last")
         x = self.first_normalization(x, training=training)
         x = self.second_convolution(self.activation(x))
         return inputs + self.second_normalization(x, training=training)

@@ -92,7 +92,9 @@ class SpectralConv2D(layers.Layer):
         if training:
             self.singular_vector.assign(singular_vector)
         kernel = ops.cast(self.kernel / singular_value, self.compute_dtype)
-        outputs = ops.conv(inputs, kernel, strides=self.strides, padding="same")
+        outputs = ops.conv(
+            inputs, kernel, strides=self.strides, padding="same", data_format="channels_last"
+        )
         return outputs + self.bias
 
     def compute_output_shape(self, input_shape):

@@ -76,9 +76,13 @@ class SmallCNN(ImageBackbone):
         self.down_3 = self._unit(4 * channels, 4, 2, "down_3")
         self.residual_1 = self._unit(4 * channels, 3, 1, "residual_1")
         self.residual_2 = self._unit(4 * channels, 3, 1, "residual_2", activation=None)
-        self.halve = keras.layers.AveragePooling2D(2, dtype=self.dtype_policy, name="halve")
+        self.halve = keras.layers.AveragePooling2D(
+            2, data_format="channels_last", dtype=self.dtype_policy, name="halve"
+        )
         self.top = self._unit(8 * channels, 3, 1, "top")
-        self.pool = keras.layers.GlobalAveragePooling2D(dtype=self.dtype_policy, name="pool")
+        self.pool = keras.layers.GlobalAveragePooling2D(
+            data_format="channels_last", dtype=self.dtype_policy, name="pool"
+        )
         # === Config ===
         self.channels = channels
 
@@ -91,6 +95,7 @@ class SmallCNN(ImageBackbone):
                     kernel_size,
                     strides,
                     padding="same",
+                    data_format="channels_last",
                     use_bias=False,
                     kernel_initializer="he_normal",
                     dtype=self.dtype_policy,

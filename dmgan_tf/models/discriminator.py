@@ -187,5 +187,11 @@ def _logit_head(name):
     # Float32 under every precision: losses need it, and TensorFlow 2.21's half-precision kernels
     # for processors with AMX give wrong sums for a 4x4 map of 16 or 24 channels.
     return layers.Conv2D(
-        1, 4, strides=4, kernel_initializer=Orthogonal(), dtype="float32", name=name
+        1,
+        4,
+        strides=4,
+        data_format="channels_last",
+        kernel_initializer=Orthogonal(),
+        dtype="float32",
+        name=name,
     )

@@ -56,7 +56,13 @@ class _InvertedBottleneck(layers.Layer):
         if stage.expansion != 1:
             self.expand = _unit(expanded, dtype=policy, name="expand")
         depthwise = layers.DepthwiseConv2D(
-            stage.kernel, strides, padding="same", use_bias=False, dtype=policy, name="conv"
+            stage.kernel,
+            strides,
+            padding="same",
+            data_format="channels_last",
+            use_bias=False,
+            dtype=policy,
+            name="conv",
         )
         self.depthwise = _ConvolutionUnit(depthwise, dtype=policy, name="depthwise")
         self.project = _unit(stage.filters, is_linear=True, dtype=policy, name="project")
@@ -81,7 +87,14 @@ class _InvertedBottleneck(layers.Layer):
 def _unit(filters, kernel=1, strides=1, is_linear=False, *, dtype, name):
     """A unit with a full convolution; its padding is TensorFlow's, more of it at the far edge."""
     convolution = layers.Conv2D(
-        filters, kernel, strides, padding="same", use_bias=False, dtype=dtype, name="conv"
+        filters,
+        kernel,
+        strides,
+        padding="same",
+        data_format="channels_last",
+        use_bias=False,
+        dtype=dtype,
+        name="conv",
     )
     return _ConvolutionUnit(convolution, is_linear, dtype=dtype, name=name)
 

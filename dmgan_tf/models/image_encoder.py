@@ -75,7 +75,12 @@ class ImageEncoder(keras.Model):
             freeze_backbone = self.backbone.is_frozen
         self.backbone.trainable = not freeze_backbone
         self.region_projection = keras.layers.Conv2D(
-            embedding_dim, 1, use_bias=False, dtype=self.dtype_policy, name="region_projection"
+            embedding_dim,
+            1,
+            data_format="channels_last",
+            use_bias=False,
+            dtype=self.dtype_policy,
+            name="region_projection",
         )
         self.code_projection = keras.layers.Dense(
             embedding_dim, dtype=self.dtype_policy, name="code_projection"

@@ -144,6 +144,7 @@ class _ConvolutionUnit(keras.layers.Layer):
             unit.kernel,
             unit.strides,
             padding=unit.padding,
+            data_format="channels_last",
             use_bias=False,
             dtype=self.dtype_policy,
             name="conv",

@@ -15,6 +15,7 @@ from dmgan_tf.errors import InputError, first_line
 from dmgan_tf.files.atomic import is_disk_full, replacing_directory, write_text
 from dmgan_tf.models.presets import find_model_directory
 from dmgan_tf.models.text_to_image import DMGANTextToImage
+from dmgan_tf.process.keras_backend import check_tensorflow
 from dmgan_tf.serving import server_files, warm_up
 from dmgan_tf.serving.fast import fast_model
 from dmgan_tf.serving.signatures import Signatures
@@ -89,11 +90,7 @@ def export_model(
 
 
 def _check_settings(precision, batch_sizes):
-    if keras.backend.backend() != "tensorflow":
-        raise InputError(
-            "Expected Keras on TensorFlow for an export. Received: "
-            f"{keras.backend.backend()}. Set KERAS_BACKEND=tensorflow; it reads the same models."
-        )
+    check_tensorflow("an export")
     if precision not in PRECISIONS:
         raise InputError(
             f"Expected --precision, one of {', '.join(PRECISIONS)}. Received: {precision!r}."

@@ -7,7 +7,6 @@ convolutions. At the paper's size 21.7 instead of the release's 32.8 thousand mi
 multiplications an image are left.
 """
 
-import keras
 from keras import layers
 
 from dmgan_tf.errors import InputError
@@ -15,6 +14,7 @@ from dmgan_tf.layers.blocks import GLU
 from dmgan_tf.layers.initialization import without_initial_values
 from dmgan_tf.models.generator import Generator, InitialStage, RefinementStage
 from dmgan_tf.models.text_to_image import DMGANTextToImage
+from dmgan_tf.process.keras_backend import check_tensorflow
 from dmgan_tf.serving.fast_layers import FoldedResidual, FoldedToImage, FoldedUpsampling
 from dmgan_tf.serving.folding import fold_normalization
 
@@ -124,11 +124,7 @@ class FastGenerator(Generator):
     refinement_stage_class = FastRefinementStage
 
     def __init__(self, generator: Generator, dtype: str | None = None, compiled: bool = False):
-        if keras.backend.backend() != "tensorflow":
-            raise InputError(
-                "Expected Keras on TensorFlow for fast inference. Received: "
-                f"{keras.backend.backend()}. Set KERAS_BACKEND=tensorflow, or use the model as is."
-            )
+        check_tensorflow("fast inference")
         if isinstance(generator, FastGenerator):
             raise InputError(
                 "Expected a generator as it was trained. Received: a fast one. Make each fast "

@@ -105,7 +105,7 @@ class Vocabulary:
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "Vocabulary":
-        """Reads a file that `save` wrote.
+        """Reads a file that `save` wrote, also one that an editor gave its own ends of lines.
 
         Raises:
             InputError: If there is no such file, or it is not a vocabulary.
@@ -113,7 +113,7 @@ class Vocabulary:
         if not pathlib.Path(path).is_file():  # a pipe would be waited on for ever
             raise InputError(f"Expected a vocabulary file at {path}. Received: no file.")
         try:
-            text = pathlib.Path(path).read_text(encoding="utf-8")
+            text = pathlib.Path(path).read_text(encoding="utf-8-sig")  # "\r\n" becomes "\n"
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"Cannot read the vocabulary {path}: {error}.") from error
         words = text.removesuffix("\n").split("\n")

@@ -86,6 +86,7 @@ class PretrainingConfig(Settings):
         None,
         "Model directory with the weights of inception_v3, made by `convert --inception=SOURCE`, "
         "or with an image encoder on it, whose backbone is taken.",
+        path=True,
     )
     backbone_channels: int = setting(32, "Width of small_cnn's first convolution.", low=1)
     encoder_input_size: int | None = setting(
@@ -223,9 +224,10 @@ class EvaluationSettings(Checked):
         (),
         "Weights of Inception-v3, as convert --inception takes them; repeatable.",
         flag="inception",
+        path=True,
     )
     features: str | None = setting(
-        None, "A .keras model or a .py file with features(images), not a --protocol."
+        None, "A .keras model or a .py file with features(images), not a --protocol.", path=True
     )
     seed: int = 0  # of captions and noise; not the training's, so that runs compare
 

@@ -24,6 +24,7 @@ class Setting:
     Args:
         help: What `--help` says of it.
         flag: Name of its flag; `None` for that of the field.
+        path: Whether it names a file or a directory.
         choices: The texts that it can be; empty for any.
         registry: The classes that it can name, beside those that a user names as `module:Class`.
         expected: What it must be, in words, for numbers with a range.
@@ -32,6 +33,7 @@ class Setting:
 
     help: str
     flag: str | None = None
+    path: bool = False
     choices: Sequence[str] = ()
     registry: Registry | None = None
     expected: str = ""
@@ -64,6 +66,7 @@ def setting(
     registry: Registry | None = None,
     must: tuple[str, Callable[[Any], bool]] | None = None,
     flag: str | None = None,
+    path: bool = False,
 ) -> Any:
     """Returns a dataclass field that holds all there is to know of a setting.
 
@@ -78,12 +81,13 @@ def setting(
         registry: The classes that it can name; a user may also name one as `module:Class`.
         must: Another condition: what it must be, in words, and a function that says if it is.
         flag: Name of the flag; `None` for that of the field.
+        path: Whether it names a file or a directory, or several.
     """
     if choices:
         must = f"one of {tuple(choices)}", lambda value: value in choices
     elif any(bound is not None for bound in (low, high, above, below)):
         must = _range(low, high, above, below)
-    known = Setting(help, flag, choices, registry, *(must or ()))
+    known = Setting(help, flag, path, choices, registry, *(must or ()))
     return dataclasses.field(default=default, metadata={"setting": known})
 
 

@@ -6,6 +6,7 @@ import pathlib
 
 import pytest
 
+from dmgan_tf.errors import InputError
 from dmgan_tf.files.atomic import is_disk_full, remove_leftovers, replacing, replacing_directory
 
 
@@ -24,6 +25,14 @@ from dmgan_tf.files.atomic import is_disk_full, remove_leftovers, replacing, rep
 )
 def test_errors_of_a_full_disk(error, expected):
     assert is_disk_full(error) is expected
+
+
+@pytest.mark.parametrize("write", [replacing, replacing_directory])
+def test_an_address_is_no_place_to_write_to(write, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="an address of gs://"), write("gs://bucket/model"):
+        pass
+    assert not any(tmp_path.iterdir())
 
 
 def test_a_directory_appears_whole_or_not_at_all(tmp_path):

@@ -2,6 +2,7 @@ import hashlib
 
 import pytest
 
+from dmgan_tf.convert.caption_pickle import read_vocabulary
 from dmgan_tf.errors import InputError
 from dmgan_tf.text.vocabulary import Vocabulary, check_same_vocabulary
 
@@ -28,6 +29,17 @@ def test_file_round_trip_and_hash(tmp_path):
     assert path.read_text(encoding="utf-8") == "<pad>\ngröße\nनीला\n<end>\n"
     assert hashlib.sha256(path.read_bytes()).hexdigest() == vocabulary.sha256
     assert Vocabulary.load(path) == vocabulary
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize("line_end", [b"\n", b"\r\n"])
+def test_a_file_that_an_editor_saved(tmp_path, mark, line_end):
+    vocabulary = Vocabulary(["größe", "red"])
+    path = tmp_path / "vocabulary.txt"
+    lines = [word.encode() + line_end for word in vocabulary.words]
+    path.write_bytes(mark + b"".join(lines))
+    for read in (Vocabulary.load, read_vocabulary):
+        assert read(path).words == vocabulary.words and read(path).sha256 == vocabulary.sha256
 
 
 @pytest.mark.parametrize(

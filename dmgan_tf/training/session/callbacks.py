@@ -13,9 +13,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 import keras
 import tensorflow as tf
-import tqdm
 
 from dmgan_tf.errors import InputError
+from dmgan_tf.process.progress import progress_bar
 from dmgan_tf.training.one_class import ONE_CLASS_BATCHES
 from dmgan_tf.training.session.checkpoints import CheckpointStore
 from dmgan_tf.training.session.interruption import StopRequests
@@ -32,7 +32,7 @@ class Progress(keras.callbacks.Callback):
 
     The speed shown is that of the last steps; what is done at an epoch's end, such as validation
     and saving, does not count. Where stderr is no terminal (a log file, a build server) there is
-    no bar, only the lines.
+    no bar, but a line every ten seconds of a longer epoch.
 
     Args:
         epochs: Epochs of the whole run.
@@ -59,14 +59,8 @@ class Progress(keras.callbacks.Callback):
         self.epoch_metrics = epoch_metrics
         self._durations = collections.deque(maxlen=_SPEED_OVER)
         self._last_end = None
-        self._bar = tqdm.tqdm(
-            total=total_steps,
-            initial=initial_step,
-            unit="step",
-            file=sys.stderr,
-            dynamic_ncols=True,
-            disable=not sys.stderr.isatty(),
-            bar_format=_BAR,
+        self._bar = progress_bar(
+            total_steps, "step", "training", initial=initial_step, bar_format=_BAR
         )
 
     def on_train_batch_begin(self, batch, logs=None):

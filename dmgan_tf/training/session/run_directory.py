@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from dmgan_tf.errors import InputError
 from dmgan_tf.files.atomic import remove_leftovers, write_text
+from dmgan_tf.files.paths import check_local
 
 try:
     import fcntl
@@ -28,6 +29,7 @@ class RunDirectory:
     """
 
     def __init__(self, path: str | os.PathLike):
+        check_local(path)
         self.path = path = pathlib.Path(path)
         self.flags_file = path / "flags.txt"  # one a line, reloadable by --flagfile
         self.checkpoints = path / "checkpoints"
@@ -129,7 +131,7 @@ class RunDirectory:
             return
         before, now = (
             set(text.split("\n")) - {""}
-            for text in (self.flags_file.read_text(encoding="utf-8"), flags_text)
+            for text in (self.flags_file.read_text("utf-8-sig", errors="replace"), flags_text)
         )
         if before != now:
             logging.warning(

@@ -12,6 +12,7 @@ import tensorflow as tf
 from dmgan_tf.data.readable import ReadableRecords, reading, scan_split
 from dmgan_tf.data.records import DatasetInfo
 from dmgan_tf.errors import InputError
+from dmgan_tf.process.keras_backend import check_tensorflow
 from dmgan_tf.training.config import RunSettings, Settings
 from dmgan_tf.training.distribution.replicas import (
     check_batch_size,
@@ -77,6 +78,7 @@ class Session:
         self._stack = contextlib.ExitStack()
 
     def __enter__(self):
+        check_tensorflow("training")
         self.strategy = get_strategy(self.config.strategy)
         check_batch_size(self.config.batch_size, self.strategy)
         self.is_chief = is_chief(self.strategy)

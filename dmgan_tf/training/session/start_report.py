@@ -5,6 +5,7 @@ import os
 
 import tensorflow as tf
 
+from dmgan_tf.process.quiet_import import LEVEL
 from dmgan_tf.training.distribution.replicas import worker_of
 
 
@@ -51,7 +52,8 @@ def _long_captions(lengths, max_words):
 def _devices():
     gpus = tf.config.list_physical_devices("GPU")
     if not gpus:
-        return f"Device: CPU of {os.cpu_count()} cores, for TensorFlow finds no GPU"
+        found = f"TensorFlow finds no GPU ({LEVEL}=0 shows why)"
+        return f"Device: CPU of {os.cpu_count()} cores, for {found}"
     details = tf.config.experimental.get_device_details
     names = [details(gpu).get("device_name", gpu.name) for gpu in gpus]
     return f"Devices: {', '.join(names)}"
