@@ -6,14 +6,15 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from dmgan_tf.data.records import INFO_FILE, load_dataset_info
-from dmgan_tf.data.sources.image_folder import METADATA_FILE
+from dmgan_tf.data.sources.metadata_file import METADATA_FILE
 from dmgan_tf.data.stored import list_captions
 from dmgan_tf.errors import InputError
 from dmgan_tf.evaluate.attributes import AttributeJudge
 from dmgan_tf.evaluate.captions import choose_captions, first_captions, match_captions
 from dmgan_tf.evaluate.diversity import DiversityJudge, several_of_each
 from dmgan_tf.evaluate.features import FeatureNetwork
-from dmgan_tf.evaluate.images import FolderImages, GeneratedImages, ImageSource, StoredImages
+from dmgan_tf.evaluate.folder_images import FolderImages
+from dmgan_tf.evaluate.images import GeneratedImages, ImageSource, StoredImages
 from dmgan_tf.evaluate.judge import Judge
 from dmgan_tf.evaluate.judges import clip_judge, damsm_judge
 from dmgan_tf.evaluate.memorisation import MemorisationJudge

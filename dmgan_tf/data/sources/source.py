@@ -79,7 +79,7 @@ class CaptionedImage:
         return str(self.path or self.file_name)
 
     def read(self) -> bytes:
-        """Returns the bytes of an image file: BMP, GIF, JPEG, PNG, TIFF or WEBP.
+        """Returns the bytes of an image file, of one of `picture_file.FORMATS`.
 
         Raises:
             Unusable: If there are none.
