@@ -2,9 +2,9 @@ r"""Trains the four rows of the paper's Table 3 at small size, three times each,
 
 All rows have the data of `make quickstart`, the DAMSM and the settings of
 configs/ablation/small.flags in common, and differ in configs/ablation/ROW.flags alone. Each is
-judged on held-out captions: by the attribute reader, by a second DAMSM that no generator was trained against, and by
-KID of two networks that training does not use. Whatever is finished is not done again, so that the
-command may be stopped and given once more.
+judged on held-out captions: by the attribute reader, by a second DAMSM that no generator was
+trained against, and by KID of two networks that training does not use. Whatever is finished is not
+done again, so that the command may be stopped and given once more.
 
   python benchmarks/ablation.py --run=runs/ablation
   python benchmarks/ablation.py --run=runs/ablation --jobs=2   # two trainings at once, a core each
