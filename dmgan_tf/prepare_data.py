@@ -3,10 +3,11 @@ r"""Turns captioned images into sharded TFRecords and a vocabulary.
 The source is one of:
 
 image_folder: a metadata.jsonl, one JSON object a line with "file_name", "text" (a caption or a list
-of them) and, optionally, "class_id", in the folder itself or in each of its train/ and test/; or a
-NAME.txt beside each NAME.jpg, one caption a line. Without train/ and test/, a fixed part of the
-classes is held out for testing. A validation/ beside train/ is kept as it is. Class ids say which
-images show the same thing.
+of them; --caption_field names another field) and, optionally, "class_id"; or a file of captions
+beside each image, one caption a line: NAME.txt, NAME.jpg.txt or NAME.caption beside NAME.jpg.
+Images in train/, validation/ (or val/, dev/, ...) and test/ keep that split, whether the
+metadata.jsonl lies in each of these folders or above them. Without a test/, a fixed part of the
+classes is held out for testing. Class ids say which images show the same thing.
 
 cub: CUB-200-2011 with the captions and the split of AttnGAN and DM-GAN: their archive birds/, with
 text/, train/ and test/, and CUB_200_2011/, with images/, images.txt and bounding_boxes.txt, in it;
@@ -25,7 +26,12 @@ an encoder of the release means nothing with another one.
 To choose a model by its scores while it trains, hold out classes of the training split with
 --validation_fraction, never the test split; the paper and the release train on all of them.
 
-An interrupted preparation goes on where it stopped when the same command is given again.
+Links are followed. All that stands in the source is counted: what is used, what is skipped and why,
+and what is not looked at, such as hidden files; skipped.txt in the output has the names.
+
+An interrupted preparation goes on where it stopped when the same command is given again. If images
+were mended in place since, the same command prepares them again; a copy of the source counts as the
+same.
 
 Examples:
 

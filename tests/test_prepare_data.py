@@ -110,3 +110,40 @@ def test_validation_fraction_that_cannot_be_used(source, tmp_path, error_line, f
     )
     assert message.format(source=source) in line
     assert not (tmp_path / "out").exists()
+
+
+def test_one_class_for_all_is_refused(source, tmp_path, error_line):
+    listing = source / "metadata.jsonl"
+    lines = [json.loads(line) | {"class_id": 0} for line in listing.read_text().split("\n")]
+    listing.write_text("\n".join(map(json.dumps, lines)))
+    arguments = (f"--source={source}", f"--output={tmp_path / 'out'}", "--image_size=32")
+    line = error_line("prepare_data", *arguments)
+    assert "8 of class_id 0 alone" in line and "Leave class_id out" in line
+    halves = [line | {"class_id": number % 2} for number, line in enumerate(lines)]
+    listing.write_text("\n".join(map(json.dumps, halves)))  # one class is held out: one is left
+    assert "alone" in error_line("prepare_data", *arguments)
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_report_counts_every_file(source, tmp_path, run_command):
+    (source / "notes.md").write_text("mine")
+    (source / ".DS_Store").write_bytes(b"")
+    arguments = (f"--source={source}", f"--output={tmp_path / 'out'}", "--image_size=32")
+    for _ in range(2):  # also where there is nothing to do
+        status, stdout, stderr = run_command("prepare_data", *arguments)
+        assert status == 0, stderr
+        assert "skipped: 1 neither an image nor captions" in stdout
+        assert (
+            "the source has 11 files: 8 images and 1 files of captions used, 1 skipped, "
+            "1 not looked at (1 hidden)"
+        ) in stdout
+
+
+def test_the_field_of_captions_is_a_flag(source, tmp_path, run_command, error_line):
+    listing = source / "metadata.jsonl"
+    listing.write_text(listing.read_text().replace('"text"', '"caption"'))
+    arguments = (f"--source={source}", f"--output={tmp_path / 'out'}", "--image_size=32")
+    assert "--caption_field=caption" in error_line("prepare_data", *arguments)
+    assert run_command("prepare_data", *arguments, "--caption_field=caption")[0] == 0
+    line = error_line("prepare_data", *arguments, "--dataset=cub", "--caption_field=caption")
+    assert "no --caption_field with --dataset=cub" in line

@@ -32,6 +32,7 @@ class CSVSource(Source):
                     captions.setdefault(row["file"], []).append(row["caption"])
         except (OSError, UnicodeDecodeError, KeyError) as error:
             raise InputError(f"Expected columns file and caption in {path}: {error!r}.") from error
+        self.files_read.add(path)
         images = [
             CaptionedImage(self.directory / name, name, tuple(texts), class_id=None)
             for name, texts in captions.items()

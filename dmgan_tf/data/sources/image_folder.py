@@ -97,7 +97,7 @@ class ImageFolder(Source):
 
     def _in_lists(self) -> list[_Found]:
         """The images of every `metadata.jsonl` that lies below no other."""
-        lists = [path for path in self.listing.files if path.name.casefold() == METADATA_FILE]
+        lists = [path for path in self.listing.files if _is_list(path)]
         folders = {path.parent for path in lists}
         found = []
         for path in lists:
@@ -115,7 +115,7 @@ class ImageFolder(Source):
 
     def _with_sidecars(self) -> list[_Found]:
         """The images with captions beside them, where no list says which images count."""
-        listed = {path.parent for path in self.files_read}
+        listed = {path.parent for path in self.listing.files if _is_list(path)}
         free = [path for path in self.listing.files if listed.isdisjoint(path.parents)]
         pairs, reasons = match_sidecars(free)
         self.reasons |= reasons
@@ -155,9 +155,9 @@ class ImageFolder(Source):
         shown = ", ".join(f"{name}/" for name in folders[:_NAMES_SHOWN])
         others = len(folders) - _NAMES_SHOWN
         _logger.warning(
-            "In %s, %s%s by name a split, but not used as one. Those of a split stand side by "
-            "side, as train/, validation/ and test/, and have captions.",
-            *(self.directory, shown, f" and {others} more are" if others > 0 else " is"),
+            "In %s, %s%s look like splits, but are not used as such. The folders of splits stand "
+            "side by side, as train/, validation/ and test/, and their images have captions.",
+            *(self.directory, shown, f" and {others} more" if others > 0 else ""),
         )
 
     def _complete(self, one: _Found) -> CaptionedImage:
@@ -199,6 +199,10 @@ def read_image_folder(
 ) -> dict[str, list[CaptionedImage]]:
     """Returns the images by split of an `ImageFolder`, as its `read` does."""
     return ImageFolder(source, test_fraction).read()
+
+
+def _is_list(path: pathlib.Path) -> bool:
+    return path.name.casefold() == METADATA_FILE
 
 
 def _is_listed_above(one: _Found, above: Parts) -> bool:
