@@ -15,14 +15,12 @@ BUILDIFIER := $(VENV)/node/node_modules/.bin/buildifier
 BAZEL_FILES := BUILD MODULE.bazel
 SHIPPED_MODEL := emoji_128
 SHIPPED_CAPTIONS := \
-	--caption="a noto drawing of a princess" \
-	--caption="a glossy fluent drawing of a purple heart" \
-	--caption="a flat drawing of a pouting face"
-CAPTIONS := \
-	--caption="a flat drawing of a red apple" \
-	--caption="a flat drawing of a green apple" \
-	--caption="a glossy fluent drawing of a red apple" \
-	--caption="a flat drawing of a cat face"
+	--caption="a flat portrait of a person with long black hair and sunglasses, wearing a red shirt" \
+	--caption="a flat portrait of a person with long black hair and glasses, wearing a green shirt" \
+	--caption="a flat drawing of a person who has a pink afro and dark skin and wears a yellow checkered shirt" \
+	--caption="a flat drawing of a person who has a full white beard and wears an orange cap and a blue shirt" \
+	--caption="a flat drawing of a person with red pigtails and light skin, wearing something purple, smiling" \
+	--caption="a bald person in flat style with glasses and brown skin, wearing a turquoise wrap"
 
 .DEFAULT_GOAL := help
 .PHONY: help quickstart notebooks test test-slow test-browser faults mutations lint format build-file lock clean
@@ -30,22 +28,25 @@ CAPTIONS := \
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 22
 
-quickstart: $(VENV)/.installed  ## draw with the shipped model, then train a small one and draw with that
-	@echo "== 1/5 samples of the shipped model"
+quickstart: $(VENV)/.installed-avatars  ## draw with the shipped model, then train a small one and draw with that
+	@echo "== 1/6 samples of the shipped model"
 	$(IN_VENV) -m dmgan_tf.sample --model=$(SHIPPED_MODEL) $(SHIPPED_CAPTIONS) \
 		--num_samples=4 --seed=0 --output=$(QUICKSTART)/shipped
 	@echo "Look at $(QUICKSTART)/shipped/sheet.png; what follows trains a smaller model from nothing."
-	@echo "== 2/5 the embedded pictures, as TFRecords"
-	$(IN_VENV) -m dmgan_tf.prepare_data --source=emoji --image_size=64 --output=$(QUICKSTART)/data
-	@echo "== 3/5 the DAMSM: an image and a text encoder that know which caption fits which picture"
+	@echo "== 2/6 drawings of people, each with ten captions, as TFRecords"
+	$(IN_VENV) -m dmgan_tf.prepare_data --flagfile=configs/quickstart_data.flags --output=$(QUICKSTART)/data
+	@echo "== 3/6 the DAMSM: an image and a text encoder that know which caption fits which picture"
 	$(IN_VENV) -m dmgan_tf.pretrain_damsm --flagfile=configs/quickstart_damsm.flags \
 		--data=$(QUICKSTART)/data --run=$(QUICKSTART)/damsm --resume
-	@echo "== 4/5 the DM-GAN"
+	@echo "== 4/6 the DM-GAN"
 	$(IN_VENV) -m dmgan_tf.train --flagfile=configs/quickstart_dmgan.flags \
 		--data=$(QUICKSTART)/data --damsm=$(QUICKSTART)/damsm --run=$(QUICKSTART)/dmgan --resume
-	@echo "== 5/5 samples of it"
-	$(IN_VENV) -m dmgan_tf.sample --model=$(QUICKSTART)/dmgan/model $(CAPTIONS) \
+	@echo "== 5/6 samples of it"
+	$(IN_VENV) -m dmgan_tf.sample --model=$(QUICKSTART)/dmgan $(CAPTIONS) \
 		--num_samples=4 --seed=0 --output=$(QUICKSTART)/samples
+	@echo "== 6/6 how much of what captions name it draws, in pairs that it never saw together"
+	$(IN_VENV) -m dmgan_tf.evaluate --model=$(QUICKSTART)/dmgan --data=$(QUICKSTART)/data \
+		--metrics=attributes --num_images=800 --output=$(QUICKSTART)/scores.json
 	@echo "The sample sheet: $(QUICKSTART)/samples/sheet.png (the shipped model's: $(QUICKSTART)/shipped/sheet.png)"
 
 test: lint  ## lint, formatting, and the fast tests
@@ -105,6 +106,11 @@ $(VENV)/.installed: pyproject.toml | $(IN_VENV)
 	@echo "installing dmgan_tf and what it needs (TensorFlow is the large one) into $(VENV)"
 	$(IN_VENV) -m pip install --quiet --disable-pip-version-check --editable .
 	@touch $@
+
+$(VENV)/.installed-avatars: pyproject.toml | $(IN_VENV)
+	@echo "installing dmgan_tf, what it needs (TensorFlow is the large one), and what draws avatars into $(VENV)"
+	$(IN_VENV) -m pip install --quiet --disable-pip-version-check --editable ".[avatars]"
+	@touch $@ $(VENV)/.installed
 
 $(VENV)/.installed-test: pyproject.toml | $(IN_VENV)
 	@echo "installing dmgan_tf, what it needs, and the test tools into $(VENV)"

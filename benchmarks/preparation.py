@@ -16,7 +16,8 @@ from absl import flags
 from PIL import Image, ImageDraw
 
 from dmgan_tf import command
-from dmgan_tf.data import preparation, records, stored_image
+from dmgan_tf.data import preparation, stored_image
+from dmgan_tf.data.image_sizes import stored_size
 from dmgan_tf.data.sources.source import CaptionedImage
 
 FLAGS = flags.FLAGS
@@ -74,7 +75,7 @@ def _time_steps(images) -> None:
         picture = Image.open(io.BytesIO(content))
         picture.load()
         marks.append(time.process_time())
-        scale = records.stored_size(FLAGS.image_size) / min(picture.size)
+        scale = stored_size(FLAGS.image_size) / min(picture.size)
         size = tuple(round(side * scale) for side in picture.size)
         picture = picture.resize(size, Image.Resampling.BILINEAR)
         marks.append(time.process_time())

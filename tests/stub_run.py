@@ -56,9 +56,10 @@ def train(
     steps_per_epoch=STEPS_PER_EPOCH,
     frozen=1.0,
     epochs=CONFIG.epochs,
+    max_words=CONFIG.max_words,
 ):
     """Begins the run or goes on with it, as the runs of networks do, and gives its total."""
-    config = dataclasses.replace(CONFIG, epochs=epochs)
+    config = dataclasses.replace(CONFIG, epochs=epochs, max_words=max_words)
     with Session(run, config, settings, resume=True, flags_text="--a=flag") as session:
         session.scan(load_dataset_info(data))
         with session.building():

@@ -14,6 +14,7 @@ from source_imports import PACKAGE, ROOT, imports_of, is_command, module_file, p
 BUILD = ROOT / "BUILD"
 # The distributions whose name is not that of the module they install.
 DISTRIBUTIONS = {
+    "dicebear": "dicebear_core",
     "PIL": "pillow",
     "absl": "absl_py",
     "google": "protobuf",

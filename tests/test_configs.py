@@ -6,7 +6,7 @@ import pathlib
 import pytest
 from commands import defined_flags
 
-from dmgan_tf import pretrain_damsm, train
+from dmgan_tf import prepare_data, pretrain_damsm, train
 from dmgan_tf.command import read_settings
 from dmgan_tf.training.config import DMGANConfig, PretrainingConfig
 
@@ -55,7 +55,11 @@ def settings():
 
 @pytest.mark.parametrize("name", FILES)
 def test_the_command_takes_it_and_the_head_shows_how(name, settings):
-    settings(name)
+    if name.endswith("data.flags"):
+        with defined_flags(prepare_data) as flags:
+            flags(["command", f"--flagfile={CONFIGS / name}"])
+    else:
+        settings(name)
     text = (CONFIGS / name).read_text(encoding="utf-8")
     assert text.startswith("# ") and "python " in text
     assert f"configs/{name}" in text or "benchmarks/ablation.py" in text

@@ -14,7 +14,7 @@ from dmgan_tf import command
 NO_PATHS = {
     *("allow_module", "batch_sizes", "caption", "dataset", "discriminator", "host"),
     *("image_backbone", "images_split", "metrics", "objective", "sample_captions", "split"),
-    *("caption_field", "to_caption", "word_embedding"),
+    *("caption_field", "styles", "to_caption", "word_embedding"),
     "protocol",
 }
 

@@ -14,6 +14,7 @@ from packaging.utils import canonicalize_name
 from source_imports import PACKAGE, ROOT, imports_of, is_command, module_file, python_files
 
 DISTRIBUTIONS = {
+    "dicebear": "dicebear-core",
     "PIL": "pillow",
     "absl": "absl-py",
     "google": "protobuf",
@@ -29,7 +30,7 @@ ADDRESS = re.compile(
     re.IGNORECASE,
 )
 OUR_NAME = re.compile(r"dm[-_]?gan[-_]?tf", re.IGNORECASE)
-EXTRAS_OF_USERS = ("clip", "demo", "figures", "hub", "judges", "lite0")
+EXTRAS_OF_USERS = ("avatars", "clip", "demo", "figures", "hub", "judges", "lite0")
 COMMANDS = [path for path in python_files(PACKAGE) if is_command(path)]
 MADE_BY_TOOLS = {".git", ".venv", "runs", "build", "dist", "__pycache__", "node_modules"}
 MADE_BY_TOOLS |= {".hypothesis", ".ipynb_checkpoints", ".pytest_cache", ".ruff_cache"}

@@ -20,6 +20,7 @@ import tensorflow as tf
 from dmgan_tf.convert.release_layout import as_is, load
 from dmgan_tf.convert.state_dict import NetworkKind, StateDict
 from dmgan_tf.errors import InputError, first_line
+from dmgan_tf.files.folder_listing import leftover_kind
 from dmgan_tf.models.inception import InceptionV3
 
 _STEM = {
@@ -80,9 +81,10 @@ def find_checkpoint(source: str | os.PathLike) -> pathlib.Path | None:
 
 def _only_checkpoint(directory):
     """The checkpoint in a directory; its `checkpoint` file may name a path of another machine."""
-    prefixes = {path.with_suffix("") for path in directory.glob("*.index")}
+    files = [path for path in directory.iterdir() if leftover_kind(path.name) is None]
+    prefixes = {path.with_suffix("") for path in files if path.suffix == ".index"}
     if not prefixes:
-        prefixes = {path for path in directory.iterdir() if _is_one_file(path)}
+        prefixes = {path for path in files if _is_one_file(path)}
     if len(prefixes) > 1:
         names = ", ".join(sorted(path.name for path in prefixes))
         raise InputError(

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from dmgan_tf.data import records
+from dmgan_tf.data.image_sizes import CROP_MARGIN
 
 
 def decode_jpeg(jpeg: tf.Tensor) -> tf.Tensor:
@@ -54,7 +55,7 @@ def crop_and_resize(
     if where is None:
         where = tf.constant([0.5, 0.5])
     else:
-        square = square / records.CROP_MARGIN
+        square = square / CROP_MARGIN
     corner = tf.floor(where * (sides - square))
     return tuple(_resize_square(image, corner, square, size) for size in sizes)
 

@@ -50,11 +50,16 @@ class ReadableShard:
 
 @dataclasses.dataclass(frozen=True)
 class RecordFacts:
-    """What `dataset.json` counts of a record."""
+    """What `dataset.json`, and the report of a run, count of a record."""
 
-    num_captions: int
+    num_words: tuple[int, ...]  # known ones, of each caption
     class_id: int
     file_name: bytes
+
+    @property
+    def num_captions(self) -> int:
+        """How many captions it has."""
+        return len(self.num_words)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -155,12 +160,14 @@ class Examiner:
             captions = [caption.decode("utf-8") for caption in example["captions"]]
         except UnicodeDecodeError:
             return CAPTIONS
-        if not captions or not all(map(self._has_known_word, captions)):
+        num_words = tuple(map(self._num_known_words, captions))
+        if not num_words or not all(num_words):
             return CAPTIONS
-        return RecordFacts(len(captions), int(example["class_id"]), bytes(example["file_name"]))
+        return RecordFacts(num_words, int(example["class_id"]), bytes(example["file_name"]))
 
-    def _has_known_word(self, caption: str) -> bool:
-        return any(map(self._vocabulary.id_of, self._vocabulary.split(caption)))
+    def _num_known_words(self, caption: str) -> int:
+        ids = map(self._vocabulary.id_of, self._vocabulary.split(caption))
+        return sum(id_ is not None for id_ in ids)
 
 
 @functools.cache

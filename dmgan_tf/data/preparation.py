@@ -20,6 +20,7 @@ from PIL import Image
 
 from dmgan_tf.data import records, source_versions
 from dmgan_tf.data.claimed_output import PROGRESS_DIRECTORY, open_output
+from dmgan_tf.data.image_sizes import stored_size
 from dmgan_tf.data.skipped import (
     CAPTION_REASONS,
     EMPTY_CAPTION,
@@ -72,6 +73,7 @@ def prepare(
     num_workers: int | None = None,
     account: FolderAccount | None = None,
     show_progress: bool = False,
+    attribution: Sequence[str] = (),
 ) -> records.DatasetInfo:
     """Writes a prepared data set.
 
@@ -95,6 +97,7 @@ def prepare(
         num_workers: Threads that read and encode images; None for one a processor.
         account: What stands in the source's folder, to be counted and named with what is skipped.
         show_progress: Whether to draw a progress bar on the terminal.
+        attribution: Sentences by which the makers of the images are to be named.
 
     Returns:
         The description of what was written.
@@ -131,12 +134,13 @@ def prepare(
         directory=output,
         name=name,
         image_size=image_size,
-        stored_size=records.stored_size(image_size),
+        stored_size=stored_size(image_size),
         vocabulary_sha256=vocabulary.sha256,
         vocabulary_size=len(vocabulary),
         splits={split: _summary(split, plans, results) for split in splits},
         skipped=dict(sorted(collections.Counter(reasons).items())),
         fingerprint=fingerprint,
+        attribution=tuple(attribution),
         files=account.counts({n: reason for n, reason, _ in lost_images(skipped)})
         if account
         else None,
@@ -213,7 +217,8 @@ def _fingerprint(plans: Sequence[_ShardPlan], versions, vocabulary, settings: Ma
 
     def entry_of(image):
         entry = [image.file_name, versions.get(image), image.captions, image.class_id]
-        return entry if image.box is None else [*entry, image.box]
+        further = [value for value in (image.box, image.attributes, image.named) if value]
+        return entry + further
 
     content = {
         "format_version": records.FORMAT_VERSION,
@@ -288,8 +293,8 @@ def _write_shard(plan, encoded, path, vocabulary, progress) -> _ShardResult:
     with atomic.replacing(path) as temporary, _record_writer(temporary) as writer:
         for image, (jpeg, version) in zip(plan.images, encoded, strict=True):
             progress.update()
+            captions, named, dropped = _usable_captions(image, vocabulary)
             versions[image.file_name] = version
-            captions, dropped = _usable_captions(image, vocabulary)
             if isinstance(jpeg, Unusable):
                 skipped.append([image.file_name, jpeg.reason, jpeg.detail])
                 continue
@@ -297,7 +302,8 @@ def _write_shard(plan, encoded, path, vocabulary, progress) -> _ShardResult:
             if not captions:
                 skipped.append([image.file_name, NO_CAPTION, "no usable caption is left"])
                 continue
-            writer.write(records.serialize_example(jpeg, captions, image.class_id, image.file_name))
+            known = (image.class_id, image.file_name, image.attributes, named)
+            writer.write(records.serialize_example(jpeg, captions, *known))
             num_images += 1
             num_captions += len(captions)
             class_ids.add(image.class_id)
@@ -318,16 +324,17 @@ def _record_writer(path: pathlib.Path) -> Iterator[tf.io.TFRecordWriter]:
 
 def _usable_captions(
     image: CaptionedImage, vocabulary: Vocabulary
-) -> tuple[list[str], list[list[str]]]:
-    """Returns the captions that have a known word, and the others as entries of `skipped`."""
-    usable, dropped = [], []
-    for caption in image.captions:
+) -> tuple[list[str], list[Sequence[str]], list[list[str]]]:
+    """Returns the captions that have a known word, what each names, and entries of `skipped`."""
+    usable, named, dropped = [], [], []
+    for caption, names in itertools.zip_longest(image.captions, image.named, fillvalue=()):
         if any(map(vocabulary.id_of, vocabulary.split(caption))):
             usable.append(caption)
+            named.append(names)
         else:
             reason = UNKNOWN_CAPTION if caption else EMPTY_CAPTION
             dropped.append([image.file_name, reason, repr(caption)])
-    return usable, dropped
+    return usable, named, dropped
 
 
 def _summary(split, plans, results) -> records.Split:

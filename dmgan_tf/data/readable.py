@@ -5,12 +5,13 @@ that. So every record is read once: those that fail their checksum, or that trai
 are counted, named and left out. Nothing else changes: an epoch keeps its length.
 """
 
+import collections
 import contextlib
 import dataclasses
 import hashlib
 import json
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import tensorflow as tf
 
@@ -46,12 +47,14 @@ class ReadableRecords:
         num_listed: How many `dataset.json` lists.
         shards: Every shard, in stored order.
         unreadable: How many records of a file cannot be used, by file name and reason.
+        caption_lengths: How many captions there are, by their number of known words.
     """
 
     split: str
     num_listed: int
     shards: tuple[ReadableShard, ...]
     unreadable: dict[tuple[str, str], int]
+    caption_lengths: Mapping[int, int] = dataclasses.field(default_factory=dict)
 
     @property
     def num_records(self) -> int:
@@ -118,7 +121,9 @@ def scan_split(
         for reason, count in result.reasons.items()
     }
     shards = tuple(result.readable for result in results)
-    readable = ReadableRecords(split, listed.num_images, shards, unreadable)
+    facts = [one for result in results for one in result.facts]
+    lengths = collections.Counter(number for one in facts for number in one.num_words)
+    readable = ReadableRecords(split, listed.num_images, shards, unreadable, lengths)
     skipped = readable.num_skipped
     if skipped == listed.num_images or skipped > max_skipped_fraction * listed.num_images:
         raise InputError(
@@ -127,7 +132,6 @@ def scan_split(
             f"{_listed(readable.unreadable)}. Restore the files, or prepare the data set again "
             "with --overwrite; for a few in a training split, raise --max_skipped_fraction."
         )
-    facts = [one for result in results for one in result.facts]
     _check_described(info, split, facts, skipped)
     if skipped:
         _logger.warning("%s: %s", info.directory, readable.summary())

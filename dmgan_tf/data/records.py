@@ -20,15 +20,7 @@ VOCABULARY_FILE = "vocabulary.txt"
 
 _FILE_NAME = re.compile(r"[\w-][\w.-]*")  # neither a path nor one of the directories above
 
-# Images are stored larger than they are used, by the ratio that the authors' release crops from.
-CROP_MARGIN = 76 / 64
-
 MAX_PIXELS = 89_478_485  # of one image; where Pillow begins to warn of decompression bombs
-
-
-def stored_size(image_size: int) -> int:
-    """Returns the shorter side, in pixels, at which images for `image_size` are stored."""
-    return round(image_size * CROP_MARGIN)
 
 
 def shard_name(split: str, index: int, count: int) -> str:
@@ -36,18 +28,40 @@ def shard_name(split: str, index: int, count: int) -> str:
     return f"{split}-{index:05d}-of-{count:05d}.tfrecord"
 
 
-def serialize_example(jpeg: bytes, captions: Sequence[str], class_id: int, file_name: str) -> bytes:
-    """Returns one image with its captions as a serialized `tf.train.Example`."""
+def serialize_example(
+    jpeg: bytes,
+    captions: Sequence[str],
+    class_id: int,
+    file_name: str,
+    attributes: Sequence[tuple[str, str]] = (),
+    named: Sequence[Sequence[str]] = (),
+) -> bytes:
+    """Returns one image with its captions as a serialized `tf.train.Example`.
+
+    Args:
+        jpeg: The image.
+        captions: Its captions.
+        class_id: What it shows.
+        file_name: Its name in the source.
+        attributes: As in `CaptionedImage`; the record has no such feature if there are none.
+        named: The attributes that each caption names.
+    """
 
     def of_bytes(values):
         return tf.train.Feature(bytes_list=tf.train.BytesList(value=values))
 
+    def of_texts(texts):
+        return of_bytes([text.encode("utf-8") for text in texts])
+
     features = {
         "image": of_bytes([jpeg]),
-        "captions": of_bytes([caption.encode("utf-8") for caption in captions]),
+        "captions": of_texts(captions),
         "class_id": tf.train.Feature(int64_list=tf.train.Int64List(value=[class_id])),
-        "file_name": of_bytes([file_name.encode("utf-8")]),
+        "file_name": of_texts([file_name]),
     }
+    if attributes:
+        features["attributes"] = of_texts(f"{name}={value}" for name, value in attributes)
+        features["named"] = of_texts(" ".join(names) for names in named)
     example = tf.train.Example(features=tf.train.Features(feature=features))
     return example.SerializeToString(deterministic=True)
 
@@ -105,6 +119,7 @@ class DatasetInfo:
         splits: By name: `train`, `test` and, if images were held out for it, `validation`.
         skipped: How many images and captions were left out, by reason.
         fingerprint: The hash of the source's listing and of every setting.
+        attribution: Sentences by which the makers of the images are to be named.
         files: What became of everything in the source's folder; None if that is not known.
     """
 
@@ -118,6 +133,13 @@ class DatasetInfo:
     skipped: dict[str, int]
     fingerprint: str
     files: FolderCounts | None = None
+    attribution: tuple[str, ...] = ()
+
+    @property
+    def summary(self) -> str:
+        """What a model card says of the data, Markdown."""
+        text = f"{self.name}, {self.split('train').num_images} training images."
+        return "\n".join([text, *(f"- {sentence}" for sentence in self.attribution)])
 
     def split(self, name: str) -> Split:
         """Returns a split that has images.
@@ -209,6 +231,7 @@ def load_dataset_info(directory: str | os.PathLike) -> DatasetInfo:
             name: Split(**{**split, "shards": tuple(Shard(**shard) for shard in split["shards"])})
             for name, split in content["splits"].items()
         }
+        content["attribution"] = tuple(content.get("attribution", ()))
         if "files" in content:
             content["files"] = FolderCounts(**content["files"])
         info = DatasetInfo(directory=directory, **content)
@@ -233,7 +256,7 @@ def _check_description(info: DatasetInfo, path: pathlib.Path) -> None:
         *(count for split in info.splits.values() for count in dataclasses.astuple(split)[:3]),
         *(shard.num_images for shard in shards),
     ]
-    texts = (info.name, info.vocabulary_sha256, info.fingerprint)
+    texts = (info.name, info.vocabulary_sha256, info.fingerprint, *info.attribution)
     problems = [
         *(f"{n!r:.80} is no count" for n in counts if type(n) is not int or not 0 <= n < 2**31),
         *(f"{text!r:.80} is no text" for text in texts if type(text) is not str),

@@ -27,11 +27,31 @@ class CaptionList:
         captions: All captions of each image, one or more.
         class_ids: int64 (images,), what each image shows.
         file_names: The name of each image in the source.
+        attributes: The attributes of each image that can be seen, by name; empty where they are
+            not known.
+        named: The attributes that each caption of each image names; empty with `attributes`.
     """
 
     captions: list[list[str]]
     class_ids: np.ndarray
     file_names: list[str]
+    attributes: list[dict[str, str]] = dataclasses.field(default_factory=list)
+    named: list[list[list[str]]] = dataclasses.field(default_factory=list)
+
+    def named_values(self) -> list[dict[str, str]]:
+        """Returns the value of each attribute that a caption names, caption by caption.
+
+        The list is empty if no attributes are known.
+        """
+        if not any(self.attributes):
+            return []
+        values = []
+        for captions, attributes, named in zip(
+            self.captions, self.attributes, self.named, strict=True
+        ):
+            of_captions = named or [()] * len(captions)
+            values += [{name: attributes[name] for name in names} for names in of_captions]
+        return values
 
 
 def list_captions(directory: str | os.PathLike, split: str) -> CaptionList:
@@ -52,6 +72,8 @@ def list_captions(directory: str | os.PathLike, split: str) -> CaptionList:
         "captions": tf.io.RaggedFeature(tf.string),
         "class_id": tf.io.FixedLenFeature([], tf.int64),
         "file_name": tf.io.FixedLenFeature([], tf.string),
+        "attributes": tf.io.RaggedFeature(tf.string),
+        "named": tf.io.RaggedFeature(tf.string),
     }
     dataset = (
         records.open_records(info, split)
@@ -62,13 +84,17 @@ def list_captions(directory: str | os.PathLike, split: str) -> CaptionList:
             deterministic=True,
         )
     )
-    captions, class_ids, file_names = [], [], []
+    captions, class_ids, file_names, attributes, named = [], [], [], [], []
     with reading(info, split=split):
         for batch in dataset.prefetch(tf.data.AUTOTUNE):
             captions += [_decoded(texts, info) for texts in batch["captions"].to_list()]
             class_ids.append(batch["class_id"].numpy())
             file_names += _decoded(batch["file_name"].numpy(), info)
-    return CaptionList(captions, np.concatenate(class_ids), file_names)
+            for pairs in batch["attributes"].to_list():
+                attributes.append(dict(text.split("=", 1) for text in _decoded(pairs, info)))
+            for names in batch["named"].to_list():
+                named.append([text.split() for text in _decoded(names, info)])
+    return CaptionList(captions, np.concatenate(class_ids), file_names, attributes, named)
 
 
 def stored_images(

@@ -5,18 +5,22 @@ import io
 import threading
 
 import tensorflow as tf
-from PIL import Image, ImageOps
+from PIL import Image
 
 from dmgan_tf.data import records
+from dmgan_tf.data.image_sizes import stored_size
+from dmgan_tf.data.picture_file import (
+    UnsupportedFormatError,
+    has_more_than_8_bits,
+    is_upright,
+    open_picture,
+    upright_rgb,
+)
 from dmgan_tf.data.sources.source import CaptionedImage, Unusable
 from dmgan_tf.errors import InputError, first_line
 
 _JPEG_QUALITY = 95
-_UPRIGHT = 1
-_EXIF_ORIENTATION = 0x0112
 _CROP_MARGIN = 0.75  # half the side of a crop, by the longer side of its bounding box
-# Others that Pillow knows run a program on the file (EPS), or are no pictures.
-_FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
 _MANY_PIXELS = 2**24  # images of more, up to 2 GB while they are converted, are read one by one
 _LONGEST_SIDE = 65_500  # that JPEG can store
 _BOX_TOLERANCE = 0.05  # of the image's side: boxes drawn by hand stick out a little
@@ -46,7 +50,7 @@ def encode_image(image: CaptionedImage, image_size: int, small_images: str = "er
     """
     content = image.read()
     try:
-        picture = Image.open(io.BytesIO(content), formats=_FORMATS)
+        picture = open_picture(content)
         width, height = picture.size
         if width * height > records.MAX_PIXELS:
             raise Image.DecompressionBombError(f"{width}x{height} pixels")
@@ -65,21 +69,24 @@ def encode_image(image: CaptionedImage, image_size: int, small_images: str = "er
         raise Unusable("too many pixels", str(error)) from error
     except (InputError, Unusable):
         raise
+    except UnsupportedFormatError as error:
+        raise Unusable("unsupported format", str(error)) from error
     except Exception as error:  # Decoders raise anything, from zlib.error to struct.error.
-        detail = first_line(error).partition(" <_io.BytesIO object")[0]  # which has an address
-        raise Unusable("broken image", detail) from error
+        raise Unusable("broken image", first_line(error)) from error
 
 
 def _stored(image: Image.Image, content: bytes, crop, image_size: int) -> bytes:
     """Decodes an image and returns its JPEG."""
     size = (crop[2] - crop[0], crop[3] - crop[1])
     image.load()
-    fits = image_size <= min(size) <= records.stored_size(image_size)
+    fits = image_size <= min(size) <= stored_size(image_size)
     if fits and size == image.size and _is_plain_jpeg(image):
         # TensorFlow reads it in training, so it is TensorFlow that must be able to.
         tf.io.decode_jpeg(content, channels=3)
         return content
-    image = _resized(_upright_rgb(image if size == image.size else image.crop(crop)), image_size)
+    if has_more_than_8_bits(image):
+        raise Unusable("unsupported pixels", f"more than 8 bits a channel (mode {image.mode})")
+    image = _resized(upright_rgb(image if size == image.size else image.crop(crop)), image_size)
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=_JPEG_QUALITY, subsampling=0)
     return buffer.getvalue()
@@ -120,28 +127,12 @@ def _small_image(image, size, image_size, small_images) -> Exception:
 
 
 def _is_plain_jpeg(image: Image.Image) -> bool:
-    return image.format == "JPEG" and image.mode in ("RGB", "L") and _is_upright(image)
-
-
-def _is_upright(image: Image.Image) -> bool:
-    return image.getexif().get(_EXIF_ORIENTATION, _UPRIGHT) == _UPRIGHT
-
-
-def _upright_rgb(image: Image.Image) -> Image.Image:
-    if not _is_upright(image):
-        image = ImageOps.exif_transpose(image)  # which copies even those that are
-    if image.mode.startswith(("I", "F")):
-        raise Unusable("unsupported pixels", f"more than 8 bits a channel (mode {image.mode})")
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        ground = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(ground, image)
-    return image if image.mode == "RGB" else image.convert("RGB")
+    return image.format == "JPEG" and image.mode in ("RGB", "L") and is_upright(image)
 
 
 def _target(shorter: int, image_size: int) -> int:
     """Returns the shorter side of what is stored."""
-    return min(max(shorter, image_size), records.stored_size(image_size))
+    return min(max(shorter, image_size), stored_size(image_size))
 
 
 def _can_be_stored(size: tuple[int, int], image_size: int) -> bool:

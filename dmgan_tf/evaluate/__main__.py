@@ -28,6 +28,9 @@ how far those of one caption lie from one another:
   python -m dmgan_tf.evaluate --model=runs/emoji --data=data/emoji --protocol=lite0 \
       --metrics=memorisation,diversity --num_images=1000 --output=scores.json
 
+Of a folder, pictures are listed and decoded as prepare_data does it, links followed; "left_out" in
+the JSON counts and names its other files. A metadata.jsonl in it says which pictures count.
+
 A number means something beside another one of the same protocol only, so each score is named with
 its protocol. An interrupted evaluation goes on when the same command is given again.
 """
@@ -165,7 +168,7 @@ def main() -> None:
         judge.prepare(references, **common, partial_path=partials.path(f"judge{number}."))
     scores = _scores(images, networks, references, judges, saver, partials, common)
     details = {
-        "images": {**images.description(), "num_images": images.num_images},
+        "images": images.counted(),
         "captions": images.plan and images.plan.source,
         "reference": compared_with,
         "networks": {

@@ -18,12 +18,15 @@ class CaptionPlan:
         class_ids: int `(captions,)`: what the image of each caption shows.
         rows: int `(images,)`: the caption of each scored image, as an index into `captions`.
         source: Where they come from, for the report: a dict of JSON values.
+        named: For each caption, the value of each attribute that it names; empty where that is not
+            known. As a whole it is empty if nothing is known of any.
     """
 
     captions: list[str]
     class_ids: np.ndarray
     rows: np.ndarray
     source: dict
+    named: Sequence[dict[str, str]] = ()
 
     def texts(self, start: int, stop: int) -> list[str]:
         """Returns the captions of the images from `start` up to, not including, `stop`."""
@@ -85,7 +88,8 @@ def _rows_of_images(caption_list):
 def _plan_of(caption_list, rows, source):
     captions = [caption for captions in caption_list.captions for caption in captions]
     _, counts = _rows_of_images(caption_list)
-    return CaptionPlan(captions, np.repeat(caption_list.class_ids, counts), rows, source)
+    class_ids = np.repeat(caption_list.class_ids, counts)
+    return CaptionPlan(captions, class_ids, rows, source, caption_list.named_values())
 
 
 def match_captions(
@@ -127,4 +131,7 @@ def match_captions(
             remember(text, pool_classes[-1], len(captions))
             captions.append(text)
         rows.append(known[text, class_id])
-    return CaptionPlan(captions, np.array(pool_classes), np.array(rows), source)
+    named = list(pool.named) if pool else []
+    if named:
+        named += [{}] * (len(captions) - len(named))
+    return CaptionPlan(captions, np.array(pool_classes), np.array(rows), source, named)

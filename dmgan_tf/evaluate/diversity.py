@@ -1,10 +1,12 @@
 """Diversity: how far pictures of one caption lie from one another, beside real pictures."""
 
+import dataclasses
+
 import numpy as np
 
 from dmgan_tf.data.stored import CaptionList
 from dmgan_tf.errors import InputError
-from dmgan_tf.evaluate.captions import CaptionPlan, choose_captions
+from dmgan_tf.evaluate.captions import choose_captions
 from dmgan_tf.evaluate.features import FeatureNetwork
 from dmgan_tf.evaluate.images import GeneratedImages, ImageSource
 from dmgan_tf.evaluate.judge import Judge
@@ -96,7 +98,7 @@ def several_of_each(images: GeneratedImages, captions: CaptionList, seed: int) -
         )
     plan = choose_captions(captions, number, seed, images.plan.source)
     rows = np.repeat(plan.rows, PICTURES_OF_A_CAPTION)
-    return images.of_plan(CaptionPlan(plan.captions, plan.class_ids, rows, plan.source))
+    return images.of_plan(dataclasses.replace(plan, rows=rows))
 
 
 def _groups(images):

@@ -1,42 +1,27 @@
-"""Where scored images come from: a model, a folder of pictures, or a prepared data set.
+"""Where scored images come from: a model or a prepared data set; `folder_images` has the third.
 
 Every source gives uint8 images in a fixed order and can begin at any of them.
 """
 
 import abc
-import collections
-import concurrent.futures
 import copy
-import datetime
-import hashlib
 import os
-import pathlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
-from PIL import Image
 
 from dmgan_tf.data import stored
 from dmgan_tf.data.readable import reading
 from dmgan_tf.data.records import load_dataset_info
-from dmgan_tf.data.sources.image_folder import (
-    IMAGE_SUFFIXES,
-    METADATA_FILE,
-    CaptionedImage,
-    read_metadata,
-)
-from dmgan_tf.errors import InputError, first_line
+from dmgan_tf.errors import InputError
 from dmgan_tf.evaluate.captions import CaptionPlan
 from dmgan_tf.evaluate.features import weights_sha256
 from dmgan_tf.evaluate.replicas import OverReplicas
 from dmgan_tf.models.generator import generator_inputs
 from dmgan_tf.models.text_to_image import DMGANTextToImage, noise_rows, padded_token_ids
 
-_DECODING_THREADS = 8
-_MOST_PIXELS = 2**24  # of a picture; 32 of them take 1.6 GB
-# Others that Pillow knows run a program on the file (EPS), or are no pictures.
-_FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
+_NAMES_KEPT = 20  # in a report, of each reason
 
 
 class ImageSource(abc.ABC):
@@ -45,10 +30,12 @@ class ImageSource(abc.ABC):
     Attributes:
         num_images: How many there are.
         plan: The `CaptionPlan` that says what each shows; None if that is not known.
+        left_out: Of a folder, the names of its other files by why they are not among the images.
     """
 
     num_images: int
     plan: CaptionPlan | None
+    left_out: Mapping[str, Sequence[str]] | None = None
 
     @abc.abstractmethod
     def batches(self, start: int, batch_size: int) -> Iterator[np.ndarray]:
@@ -61,6 +48,16 @@ class ImageSource(abc.ABC):
     @abc.abstractmethod
     def description(self) -> dict:
         """Returns what another run needs to score the same images: a dict of JSON values."""
+
+    def counted(self) -> dict:
+        """Returns the description, with the numbers of images and of files left out."""
+        counts = {"num_images": self.num_images}
+        if self.left_out is not None:
+            counts["left_out"] = {
+                reason: {"count": len(names), "names": list(names[:_NAMES_KEPT])}
+                for reason, names in self.left_out.items()
+            }
+        return self.description() | counts
 
 
 class GeneratedImages(ImageSource):
@@ -146,149 +143,6 @@ class GeneratedImages(ImageSource):
             "vocabulary_sha256": model.vocabulary.sha256,
             "captions_sha256": self.plan.sha256(),
         }
-
-
-class FolderImages(ImageSource):
-    """The pictures of a folder, made by any program, in the order of their names.
-
-    A `metadata.jsonl`, as `--save_images` writes one, gives their order, captions and classes.
-
-    Args:
-        directory: The folder.
-        num_images: How many to use; None for all.
-
-    Raises:
-        InputError: If there is no picture, or fewer than asked for, or they differ in size.
-    """
-
-    def __init__(self, directory: str | os.PathLike, num_images: int | None = None):
-        self.directory = pathlib.Path(directory)
-        if not self.directory.is_dir():
-            raise InputError(f"Expected a folder of images at {directory}. Received: no folder.")
-        self._entries = self._listed()
-        if not self._entries:
-            raise InputError(
-                f"Expected images ({', '.join(sorted(IMAGE_SUFFIXES))}) in {directory}. "
-                "Received: none."
-            )
-        if num_images is not None and num_images > len(self._entries):
-            raise InputError(
-                f"Expected {num_images} images in {directory}. Received: {len(self._entries)}. "
-                "Give --num_images of no more than that."
-            )
-        self._entries = self._entries[:num_images]
-        self.num_images = len(self._entries)
-        self.plan = None
-        self.size = self._common_size()
-
-    def captions_and_classes(self) -> tuple[list[str], list[int | None]] | None:
-        """Returns the captions and class ids of the images, as `match_captions` takes them.
-
-        None where an image has no caption; a class id is None where the metadata has none.
-        """
-        captions = [next(filter(None, entry.captions), None) for entry in self._entries]
-        if not all(captions):
-            return None
-        return captions, [entry.class_id for entry in self._entries]
-
-    def batches(self, start: int, batch_size: int) -> Iterator[np.ndarray]:
-        with concurrent.futures.ThreadPoolExecutor(_DECODING_THREADS) as pool:
-            firsts = range(start, self.num_images, batch_size)
-
-            def submit(first):
-                return [
-                    pool.submit(self._read, entry.path)
-                    for entry in self._entries[first : first + batch_size]
-                ]
-
-            following = submit(start)
-            for first in firsts:
-                current, following = following, submit(first + batch_size)
-                yield np.stack([future.result() for future in current])
-
-    def description(self) -> dict:
-        digest, modified = hashlib.sha256(), 0.0
-        for entry in self._entries:
-            found = os.stat(entry.path)
-            line = f"{entry.file_name}\0{found.st_size}\0"
-            digest.update(line.encode("utf-8", "surrogateescape"))  # names need not be UTF-8
-            modified = max(modified, found.st_mtime)
-        height, width = self.size
-        return {
-            "kind": "folder",
-            "path": str(self.directory),
-            "image_size": height if height == width else [height, width],
-            "listing_sha256": digest.hexdigest(),
-            "modified": datetime.datetime.fromtimestamp(modified, datetime.UTC).isoformat(),
-            **({"captions_sha256": self.plan.sha256()} if self.plan else {}),
-        }
-
-    def _listed(self):
-        listing = self.directory / METADATA_FILE
-        if listing.is_file():
-            entries = read_metadata(listing)
-            names = collections.Counter(entry.file_name for entry in entries)
-            name, count = next(iter(names.most_common(1)), (None, 0))
-            if count > 1:
-                raise InputError(
-                    f"Expected every image once in {listing}, its captions in one list. Received: "
-                    f"{name} {count} times."
-                )
-            return entries
-        return [
-            CaptionedImage(path, path.relative_to(self.directory).as_posix(), (), None)
-            for path in sorted(self.directory.rglob("*"))
-            if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
-        ]
-
-    def _common_size(self):
-        """(height, width) of every image, by their headers alone, before the work begins."""
-        with concurrent.futures.ThreadPoolExecutor(_DECODING_THREADS) as pool:
-            sizes = list(pool.map(self._size_of, (entry.path for entry in self._entries)))
-        for entry, size in zip(self._entries, sizes, strict=True):
-            if size != sizes[0]:
-                raise InputError(
-                    f"Expected images of one size in {self.directory}. Received: "
-                    f"{self._entries[0].file_name} of {sizes[0][1]}x{sizes[0][0]} and "
-                    f"{entry.file_name} of {size[1]}x{size[0]} pixels. Resize them, or move those "
-                    "of another size out of the folder."
-                )
-        return sizes[0]
-
-    def _size_of(self, path):
-        with self._opened(path) as image:
-            if image.mode.startswith(("I", "F")):  # which 8 bits would cut off at 255
-                raise InputError(
-                    f"Expected images of 8 bits a channel in {self.directory}. Received: {path} "
-                    f"with more (mode {image.mode}). Convert it, or move it out of the folder."
-                )
-            if image.width * image.height > _MOST_PIXELS:
-                raise InputError(
-                    f"Expected images of at most {_MOST_PIXELS} pixels in {self.directory}. "
-                    f"Received: {path} of {image.width}x{image.height}. Move it out of the folder."
-                )
-            return image.height, image.width
-
-    def _read(self, path):
-        with self._opened(path) as image:
-            try:
-                return np.asarray(image.convert("RGB"))
-            except Exception as error:  # decoders raise many kinds
-                raise self._unreadable(path, error) from error
-
-    def _opened(self, path):
-        try:
-            if not path.is_file():
-                raise FileNotFoundError("no file there")  # and of a pipe, one would wait for ever
-            return Image.open(path, formats=_FORMATS)
-        except Exception as error:  # decoders raise many kinds
-            raise self._unreadable(path, error) from error
-
-    def _unreadable(self, path, error):
-        return InputError(
-            f"Expected an image in {path}. Received: a file that cannot be read as one "
-            f"({first_line(error)[:200]}). Remove or replace it."
-        )
 
 
 class StoredImages(ImageSource):

@@ -13,7 +13,8 @@ from dmgan_tf.data.records import INFO_FILE
 from dmgan_tf.data.stored import list_captions
 from dmgan_tf.errors import InputError
 from dmgan_tf.evaluate.features import FeatureNetwork
-from dmgan_tf.evaluate.images import FolderImages, GeneratedImages, ImageSource, StoredImages
+from dmgan_tf.evaluate.folder_images import FolderImages
+from dmgan_tf.evaluate.images import GeneratedImages, ImageSource, StoredImages
 from dmgan_tf.evaluate.networks import DEFINED_METRICS
 from dmgan_tf.evaluate.score import METRICS, Settings
 from dmgan_tf.evaluate.scoring import Reference, check_counts, keeps_features, measure_reference
@@ -105,7 +106,7 @@ def find_reference(
         name: dataclasses.replace(measured, class_ids=class_ids)
         for name, measured in references.items()
     }
-    return {**source.description(), "num_images": source.num_images}, references
+    return source.counted(), references
 
 
 def _stored_statistics(place, network, metrics):

@@ -7,10 +7,12 @@ import pathlib
 import numpy as np
 from PIL import Image
 
-from dmgan_tf.data.sources.image_folder import IMAGE_SUFFIXES, METADATA_FILE
+from dmgan_tf.data.sources.account import IMAGE_SUFFIXES
+from dmgan_tf.data.sources.metadata_file import METADATA_FILE
 from dmgan_tf.errors import InputError
 from dmgan_tf.evaluate.images import ImageSource
 from dmgan_tf.files.atomic import replacing, write_text
+from dmgan_tf.files.folder_listing import list_folder
 
 
 class ImageSaver:
@@ -65,9 +67,10 @@ class ImageSaver:
         if not self.directory.is_dir():
             return set()
         ours = {_file_name(place) for place in range(self._images.num_images)}
-        # What an interruption left of a file begins with a dot.
-        others = {name for name in os.listdir(self.directory) if name[0] != "."} - ours
-        return {name for name in others if pathlib.Path(name).suffix.lower() in IMAGE_SUFFIXES}
+        # What an interruption left of a file is hidden, and so not among these.
+        files = list_folder(self.directory).files
+        images = {path for path in files if path.suffix.lower() in IMAGE_SUFFIXES}
+        return {path.relative_to(self.directory).as_posix() for path in images} - ours
 
 
 def _file_name(place):

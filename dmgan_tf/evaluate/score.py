@@ -55,6 +55,13 @@ METRICS = {
             "clip_r_precision": Shown("CLIP R-precision", " %"),
         }
     ),
+    "attributes": Metric(
+        {
+            "attributes": Shown("named attributes drawn right", " %", beside="attributes"),
+            "dealt_attributes": Shown("the same, other captions", " %", beside="attributes"),
+            "real_attributes": Shown("the same, real images", " %", beside="attributes"),
+        }
+    ),
     "memorisation": Metric(
         {
             "memorisation": Shown("nearer to training than real", " %", beside="real"),

@@ -6,13 +6,15 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from dmgan_tf.data.records import INFO_FILE, load_dataset_info
-from dmgan_tf.data.sources.image_folder import METADATA_FILE
+from dmgan_tf.data.sources.metadata_file import METADATA_FILE
 from dmgan_tf.data.stored import list_captions
 from dmgan_tf.errors import InputError
+from dmgan_tf.evaluate.attributes import AttributeJudge
 from dmgan_tf.evaluate.captions import choose_captions, first_captions, match_captions
 from dmgan_tf.evaluate.diversity import DiversityJudge, several_of_each
 from dmgan_tf.evaluate.features import FeatureNetwork
-from dmgan_tf.evaluate.images import FolderImages, GeneratedImages, ImageSource, StoredImages
+from dmgan_tf.evaluate.folder_images import FolderImages
+from dmgan_tf.evaluate.images import GeneratedImages, ImageSource, StoredImages
 from dmgan_tf.evaluate.judge import Judge
 from dmgan_tf.evaluate.judges import clip_judge, damsm_judge
 from dmgan_tf.evaluate.memorisation import MemorisationJudge
@@ -136,7 +138,7 @@ def choose_judges(
     Raises:
         InputError: If a judge is missing, or what it needs of the images or the data.
     """
-    for metric in ("r_precision", "clip", "diversity"):
+    for metric in ("r_precision", "clip", "attributes", "diversity"):
         if metric in metrics and images.plan is None:
             raise InputError(
                 f"Expected the caption of each image for {metric}. Received: none of some or all. "
@@ -148,6 +150,8 @@ def choose_judges(
         judges.append(_damsm_judge(images, model, damsm, seed))
     if "clip" in metrics:
         judges.append(clip_judge(clip, images.plan, seed=seed))
+    if "attributes" in metrics:
+        judges.append(AttributeJudge(images.plan, _real_images_with_captions(images, crop)))
     if "memorisation" in metrics:
         training = _training_images(images, data, split, reference, crop)
         judges += [MemorisationJudge(network, training) for network in networks]
@@ -156,6 +160,16 @@ def choose_judges(
             images = several_of_each(images, list_captions(data, split), seed)
         judges += [DiversityJudge(network, images) for network in networks]
     return judges
+
+
+def _real_images_with_captions(images, crop):
+    """The split that the captions of drawn pictures are of."""
+    source = images.plan.source
+    if "data" not in source or isinstance(images, StoredImages):
+        return None
+    real = real_images(source["data"], images, source["split"], crop)
+    real.plan = _first_captions(source["data"], source["split"])
+    return real
 
 
 def _damsm_judge(images, model, damsm, seed):

@@ -97,7 +97,8 @@ def matching_losses(
             "sentence_embedding": (batch, dim)}`. Caption i belongs to image i.
         padding_mask: `(batch, words)`, True where there is a word.
         class_ids: `(batch,)` integers. Other captions of an image's class are no wrong answers
-            and are left out. None counts every other caption as wrong.
+            and are left out; where all are of one class, the losses and their gradients are 0.
+            None counts every other caption as wrong.
         gamma1: See `word_matching_scores`.
         gamma2: See `word_matching_scores`.
         gamma3: Sharpness of the softmax over the batch, positive.

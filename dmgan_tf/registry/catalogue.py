@@ -38,5 +38,6 @@ DATA_SOURCES = Registry(
         "image_folder": "dmgan_tf.data.sources.image_folder:ImageFolder",
         "cub": "dmgan_tf.data.sources.cub:CUB",
         "coco": "dmgan_tf.data.sources.coco:COCO",
+        "avatars": "dmgan_tf.data.sources.avatars.source:Avatars",
     },
 )

@@ -138,7 +138,7 @@ class DMGANConfig(Settings):
     """
 
     epochs: int = setting(600, "Passes over the training images of the whole run.", low=1)
-    batch_size: int = setting(10, "Images a step, over all devices.", low=1)
+    batch_size: int = setting(10, "Images a step, over all devices.", low=2)
     objective: str = setting(
         "paper",
         "The adversarial losses: Eq. 11 and 12, or the authors' code with its mismatched pairs.",

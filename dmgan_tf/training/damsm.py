@@ -11,6 +11,11 @@ from dmgan_tf.registry.catalogue import IMAGE_BACKBONES, WORD_EMBEDDINGS
 from dmgan_tf.training.distribution import replicas
 from dmgan_tf.training.distribution.replicated_model import ReplicatedModel
 from dmgan_tf.training.guarded_step import GuardedStep, trained
+from dmgan_tf.training.one_class import (
+    ONE_CLASS_BATCHES,
+    is_global_batch_of_one_class,
+    is_of_one_class,
+)
 
 GAMMAS = ("gamma1", "gamma2", "gamma3")  # they travel in the configuration of a DAMSM's model
 
@@ -113,7 +118,8 @@ class DAMSM(ReplicatedModel):
 
         Returns:
             Dict of scalars: the four losses and their sum, the norm of each encoder's gradient, the
-            text encoder's before it is clipped, and 1 for a bad step.
+            text encoder's before it is clipped, 1 for a bad step, and 1 for a batch of one class,
+            whose losses are 0.
         """
         encoders = {"text": self.text_encoder, "image": self.image_encoder}
         step = GuardedStep(encoders, self.optimizer, limits={"text": self.text_gradient_limit})
@@ -128,7 +134,13 @@ class DAMSM(ReplicatedModel):
             **{name: tf.reduce_mean(values) for name, values in losses.items()},
             **outcome.norms,
             "bad_steps": outcome.is_bad,
+            ONE_CLASS_BATCHES: self._is_of_one_class(batch["class_ids"]),
         }
+
+    def _is_of_one_class(self, class_ids):
+        if self.negatives == "local":
+            return is_of_one_class(class_ids)
+        return is_global_batch_of_one_class(class_ids)
 
 
 def gathered_matching_losses(

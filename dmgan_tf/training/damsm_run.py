@@ -1,6 +1,7 @@
 """A whole run of DAMSM pretraining: data in, a model directory out."""
 
 import dataclasses
+import logging
 import os
 import pathlib
 
@@ -17,6 +18,7 @@ from dmgan_tf.models.model_directory import load_inception_directory, save_model
 from dmgan_tf.text.tokenizer import Tokenizer
 from dmgan_tf.training.config import PretrainingConfig, RunSettings
 from dmgan_tf.training.damsm import DAMSM, GAMMAS
+from dmgan_tf.training.one_class import check_local_batch, describe_one_class
 from dmgan_tf.training.optimizer import EpochDecay, adam
 from dmgan_tf.training.retrieval_validation import RetrievalValidation
 from dmgan_tf.training.session.checkpoints import named_variables
@@ -68,10 +70,15 @@ def pretrain_damsm(
     with Session(run, config, settings, resume, flags_text) as session:
         config.find_classes()
         info = load_dataset_info(data)
+        one_class = describe_one_class(info)
+        if one_class:
+            raise InputError(f"{one_class}.")
+        if config.negatives == "local":
+            check_local_batch(config.batch_size, session.strategy.num_replicas_in_sync)
         vocabulary = info.vocabulary()
         image_size = config.image_size or info.image_size
         steps = steps_per_epoch(data, "train", config.batch_size)
-        split = held_out_split(info, min_images=2)
+        split = _split_to_measure(info)
         readable = session.scan(info)
         if split is not None:
             scan_split(info, split, 0.0)  # told of now, not after the first epoch
@@ -120,6 +127,17 @@ def pretrain_damsm(
             with reading(info, split=split):
                 accuracy, chance = validation.evaluate()
         return PretrainingResult(str(session.directory.model), accuracy, chance, split)
+
+
+def _split_to_measure(info):
+    """The split whose images are to find their sentences; None if there is none of two classes."""
+    split = held_out_split(info, min_images=2)
+    if split is not None and info.split(split).num_classes < 2:
+        logging.warning(
+            "Retrieval is not measured: the %s split has images of one class alone.", split
+        )
+        return None
+    return split
 
 
 def build_damsm(config: PretrainingConfig, vocabulary_size: int, image_size: int) -> DAMSM:
@@ -179,7 +197,7 @@ def _model_saver(directory, damsm, config, info, image_size, split):
             extra={"damsm": {**settings, **figures}},
             about=About(
                 title="DAMSM: text and image encoder",
-                data=f"{info.name}, {info.split('train').num_images} training images.",
+                data=info.summary,
             ),
         )
 

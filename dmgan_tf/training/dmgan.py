@@ -16,6 +16,7 @@ from dmgan_tf.training.distribution import replicas
 from dmgan_tf.training.distribution.replicated_model import ReplicatedModel
 from dmgan_tf.training.ema import ExponentialMovingAverage
 from dmgan_tf.training.guarded_step import GuardedStep, trained
+from dmgan_tf.training.one_class import ONE_CLASS_BATCHES, is_global_batch_of_one_class
 
 
 class DMGAN(ReplicatedModel):
@@ -135,7 +136,8 @@ class DMGAN(ReplicatedModel):
             Dict of scalars: each network's loss and the norm of its gradient, the mean
             probabilities that the discriminators give to real and to generated images, the largest
             singular value of each of their spectrally normalised layers, the norm at the image of
-            each term's gradient, and 1 for a bad step, of discriminators and generator.
+            each term's gradient, 1 for a bad step, of discriminators and generator, and 1 for a
+            batch of one class, whose DAMSM loss is 0.
         """
         step = GuardedStep({"generator": self.generator}, self.optimizer)
         text = self.text_encoder(batch["token_ids"], training=False)
@@ -149,7 +151,13 @@ class DMGAN(ReplicatedModel):
         outcome = step.make(gradients, losses, at_images=seen)
         self.average.update(self.steps_done, outcome.is_good)
         self.steps_done.assign_add(1)
-        return {**logs, **losses, **outcome.norms, "generator_bad_steps": outcome.is_bad}
+        return {
+            **logs,
+            **losses,
+            **outcome.norms,
+            "generator_bad_steps": outcome.is_bad,
+            ONE_CLASS_BATCHES: is_global_batch_of_one_class(batch["class_ids"]),
+        }
 
     def _draw(self, text, token_ids):
         """The generator's outputs for this replica's captions."""

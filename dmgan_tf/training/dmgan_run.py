@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import logging
 import os
 from collections.abc import Sequence
 
@@ -25,6 +26,7 @@ from dmgan_tf.training.config import DMGANConfig, EvaluationSettings, RunSetting
 from dmgan_tf.training.damsm import GAMMAS
 from dmgan_tf.training.dmgan import DMGAN
 from dmgan_tf.training.evaluation_history import EvaluationHistory
+from dmgan_tf.training.one_class import describe_one_class
 from dmgan_tf.training.optimizer import adam
 from dmgan_tf.training.periodic_evaluation import LOGS as EVALUATION_LOGS
 from dmgan_tf.training.periodic_evaluation import PeriodicEvaluation, ValidationScorer
@@ -95,8 +97,11 @@ def train_dmgan(
     with Session(run, config, settings, resume, flags_text) as session:
         config.find_classes()
         info = load_dataset_info(data)
+        one_class = describe_one_class(info)
+        if one_class:
+            logging.warning("%s.", one_class)
         encoders = _load_encoders(damsm, info, data)
-        config = _with_max_words(config, encoders)
+        session.config = config = _with_max_words(config, encoders)
         steps = _checked_steps(config, info, data)
         captions = list(sample_captions) or _held_out_captions(data, info)
         # Before the long work of building, so that a wrong caption or directory is told of at once.

@@ -83,7 +83,7 @@ class CurrentModel:
         if evaluation is not None:
             model.extra = {**model.extra, MODEL_ENTRY: evaluation}
         about = About(
-            data=f"{self.info.name}, {self.info.split('train').num_images} training images.",
+            data=self.info.summary,
             training=f"- steps so far: {self.step}, batch {self.config.batch_size}\n"
             f"- the generator's weights are their moving average of {self.config.ema_decay}",
         )

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import logging
 import pathlib
 
 import numpy as np
@@ -143,12 +144,16 @@ def test_gammas_and_words_of_the_damsm_reach_training(parts):
 
 
 @pytest.mark.slow
-def test_gammas_and_words_of_the_damsm_reach_the_trained_model(parts, prepared_data, tmp_path):
+def test_gammas_and_words_of_the_damsm_reach_the_trained_model(
+    parts, prepared_data, tmp_path, caplog
+):
+    caplog.set_level(logging.INFO)
     save_model_directory(tmp_path / "damsm", **vars(parts))
     config = dataclasses.replace(CONFIG, epochs=1, max_words=None)
     result = dmgan_run.train_dmgan(config, prepared_data, tmp_path / "damsm", tmp_path / "run")
     trained = load_model_directory(result.model).extra
     assert trained["training"]["max_words"] == 2 and trained["damsm"]["gamma3"] == 4.0
+    assert "Captions: 28 of 28 are longer than --max_words=2" in caplog.text
     assert "converted_from" not in trained  # the generator is of this training
 
 

@@ -250,6 +250,12 @@ def test_of_several_checkpoints_one_must_be_chosen(tmp_path):
     assert "model.ckpt-1, model.ckpt-2" in line_of(tmp_path)
 
 
+def test_what_an_archive_of_macos_leaves_is_no_second_checkpoint(tmp_path):
+    prefix = write_checkpoint(tmp_path / "model.ckpt", {"step": np.array(1)})
+    (tmp_path / "._model.ckpt.index").touch()
+    assert find_checkpoint(tmp_path) == prefix
+
+
 def test_a_file_that_is_no_checkpoint(tmp_path):
     (tmp_path / "model.ckpt").write_bytes(b"\x00" * 100)
     with pytest.raises(InputError, match="TensorFlow checkpoint"):

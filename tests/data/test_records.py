@@ -3,6 +3,7 @@ import json
 import pytest
 
 from dmgan_tf.data import records
+from dmgan_tf.data.image_sizes import stored_size
 from dmgan_tf.errors import InputError
 from dmgan_tf.text.vocabulary import Vocabulary
 
@@ -36,7 +37,7 @@ def test_example_round_trip():
 
 
 def test_stored_size():
-    assert [records.stored_size(size) for size in (64, 128, 256)] == [76, 152, 304]
+    assert [stored_size(size) for size in (64, 128, 256)] == [76, 152, 304]
 
 
 def test_info_round_trip(info):

@@ -8,6 +8,7 @@ import tensorflow as tf
 from PIL import Image
 
 from dmgan_tf.data import records, stored_image
+from dmgan_tf.data.picture_file import AVIF_IS_READ
 from dmgan_tf.data.sources import source
 from dmgan_tf.data.sources.source import CaptionedImage, Unusable
 from dmgan_tf.errors import InputError
@@ -212,3 +213,27 @@ def test_images_of_many_pixels_are_read_one_by_one(tmp_path, monkeypatch):
     monkeypatch.setattr(Image.Image, "load", noting)
     assert isinstance(encode_image(tmp_path / "a.png", 64), bytes)
     assert held and held[0] and not stored_image._one_large_image.locked()
+
+
+def test_a_format_that_is_not_read_is_named(tmp_path):
+    (tmp_path / "a.jpg").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100))
+    result = encode_image(tmp_path / "a.jpg", 64)
+    assert result.reason == "unsupported format"
+    assert result.detail == "HEIC, which is not read: convert it to JPEG or PNG"
+
+
+@pytest.mark.skipif(not AVIF_IS_READ, reason="this Pillow does not read AVIF")
+def test_avif_under_another_name(tmp_path):
+    picture(70, 70).save(tmp_path / "a.jpg", "AVIF", quality=95)
+    result = decoded(encode_image(tmp_path / "a.jpg", 64))
+    assert np.abs(result - np.asarray(picture(70, 70), np.float32)).mean() < 8
+
+
+def test_a_bad_exif_block_turns_the_image_all_the_same(tmp_path):
+    image = picture(64, 76)
+    block = (
+        b"Exif\0\0II*\0\x08\0\0\0\2\0\x12\1\3\0\1\0\0\0\6\0\0\0\x0f\1\3\0\1\0\0\0\7\0\0\0\0\0\0\0"
+    )
+    image.save(tmp_path / "a.jpg", exif=block, quality=95)
+    result = encode_image(tmp_path / "a.jpg", 64)
+    assert decoded(result).shape == (64, 76, 3) and b"Exif" not in result

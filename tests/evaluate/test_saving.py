@@ -6,7 +6,7 @@ from tiny_evaluation import ArrayImages, random_images
 
 from dmgan_tf.errors import InputError
 from dmgan_tf.evaluate.captions import CaptionPlan
-from dmgan_tf.evaluate.images import FolderImages
+from dmgan_tf.evaluate.folder_images import FolderImages
 from dmgan_tf.evaluate.saving import ImageSaver
 
 PLAN = CaptionPlan(["a red disc", "ein grüner Kreis"], np.array([3, 5]), np.array([1, 0, 1]), {})

@@ -72,13 +72,15 @@ def checkpoint_variables():
 def _image_folder(folder):
     folder.mkdir()
     lines = []
+    tags = Image.Exif()
+    tags[0x0112], tags[0x010F], tags[0x011A] = 6, "a maker", 72.0  # orientation, maker, resolution
     for number in range(8):
         colour, shape = ("red", "green", "blue")[number % 3], ("disc", "square")[number % 2]
         image = Image.new("RGB", (24, 24), "white")
         pen = ImageDraw.Draw(image)
         (pen.ellipse if shape == "disc" else pen.rectangle)((4, 4, 19, 19), fill=colour)
         name = f"{number}.{('png', 'jpg')[number % 2]}"
-        image.save(folder / name)
+        image.save(folder / name, exif=tags)  # which may be what is damaged
         texts = [f"a {colour} {shape}", f"the {shape} is {colour}"]
         lines.append(json.dumps({"file_name": name, "text": texts, "class_id": number % 4}))
     (folder / "metadata.jsonl").write_text("\n".join(lines), encoding="utf-8")

@@ -25,7 +25,7 @@ from dmgan_tf.data.readable import reading, scan_split
 from dmgan_tf.data.records import load_dataset_info
 from dmgan_tf.data.stored import list_captions, stored_images
 from dmgan_tf.errors import InputError
-from dmgan_tf.evaluate.images import FolderImages
+from dmgan_tf.evaluate.folder_images import FolderImages
 from dmgan_tf.evaluate.partial import PartialResult
 from dmgan_tf.evaluate.statistics_file import load_statistics
 from dmgan_tf.metrics.frechet import FeatureStatistics

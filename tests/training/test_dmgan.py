@@ -161,7 +161,7 @@ def test_fit_logs_finite_numbers_and_leaves_the_encoders_alone(three_steps):
     steps_done, logs, _, encoders = three_steps
     expected = {"damsm_loss", "damsm_gradient_norm", "adversarial_gradient_norm"}
     expected |= {"conditioning_divergence", "generator_gradient_norm"}
-    expected |= {"generator_bad_steps", "discriminators_bad_steps"}
+    expected |= {"generator_bad_steps", "discriminators_bad_steps", "one_class_batches"}
     for size in CONFIG.image_sizes:
         sides = [side for side in (16, 8, 4) if side < size]
         layers = ["joint", *(f"downsample_{side}" for side in sides)]

@@ -136,7 +136,7 @@ def account_for(
         if path in listing.not_looked_at:
             not_looked_at[listing.not_looked_at[path]] += 1
         else:
-            reason = listing.refused.get(path) or reasons.get(path) or _reason_by_name(path)
+            reason = listing.refused.get(path) or reasons.get(path) or reason_by_name(path)
             skipped.append((path.relative_to(listing.root).as_posix(), reason))
     used = entries.keys() & name_of.keys()
     return FolderAccount(
@@ -147,7 +147,7 @@ def account_for(
     )
 
 
-def _reason_by_name(path: pathlib.Path) -> str:
+def reason_by_name(path: pathlib.Path) -> str:
     suffix = path.suffix.lower()
     if suffix in IMAGE_SUFFIXES:
         return NOT_LISTED_IMAGE

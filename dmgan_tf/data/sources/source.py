@@ -61,6 +61,10 @@ class CaptionedImage:
             captions. None if the source does not say.
         box: The bounding box of what the image shows: left, top, width and height in whole pixels.
             The image is cropped around it. None to keep all of the image.
+        attributes: What can be seen in it, in pairs of an attribute and its value, `("hair",
+            "long")`; empty if that is not known.
+        named: The names of the attributes that each caption names, in the order of `captions`;
+            empty without `attributes`.
     """
 
     path: pathlib.Path | None
@@ -68,12 +72,14 @@ class CaptionedImage:
     captions: tuple[str, ...]
     class_id: int | None
     box: tuple[int, int, int, int] | None = None
+    attributes: tuple[tuple[str, str], ...] = ()
+    named: tuple[tuple[str, ...], ...] = ()
 
     def __str__(self):
         return str(self.path or self.file_name)
 
     def read(self) -> bytes:
-        """Returns the bytes of an image file: BMP, GIF, JPEG, PNG, TIFF or WEBP.
+        """Returns the bytes of an image file, of one of `picture_file.FORMATS`.
 
         Raises:
             Unusable: If there are none.
@@ -116,6 +122,7 @@ class Source(abc.ABC):
         small_images: What becomes of an image smaller than asked for, unless the user says.
         max_skipped_fraction: How many images may be unusable, unless the user says.
         vocabulary_file: The vocabulary that lies in the source; None if there is none.
+        attribution: Sentences by which the makers of the images are to be named.
 
     Raises:
         InputError: If there is no such folder, or the fraction is out of range.
@@ -124,14 +131,14 @@ class Source(abc.ABC):
     small_images = "error"
     max_skipped_fraction = 0.1
     vocabulary_file: pathlib.Path | None = None
+    attribution: tuple[str, ...] = ()
 
     def __init__(self, directory: str | os.PathLike, test_fraction: float = 0.1):
         self.directory = pathlib.Path(directory)
         self.test_fraction = test_fraction
         if not self.directory.is_dir():
             raise InputError(f"Expected a folder of images at {directory}. Received: no folder.")
-        if not 0 <= test_fraction < 1:
-            raise InputError(f"Expected a test fraction in [0, 1). Received: {test_fraction}.")
+        check_test_fraction(test_fraction)
 
     @functools.cached_property
     def files_read(self) -> set[pathlib.Path]:
@@ -239,6 +246,12 @@ class Source(abc.ABC):
             info: The `records.DatasetInfo` of what was prepared.
         """
         return None
+
+
+def check_test_fraction(fraction: float) -> None:
+    """Raises an `InputError` unless the fraction is in [0, 1)."""
+    if not 0 <= fraction < 1:
+        raise InputError(f"Expected a test fraction in [0, 1). Received: {fraction}.")
 
 
 def unknown_words(

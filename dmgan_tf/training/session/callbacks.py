@@ -16,10 +16,12 @@ import tensorflow as tf
 
 from dmgan_tf.errors import InputError
 from dmgan_tf.process.progress import progress_bar
+from dmgan_tf.training.one_class import ONE_CLASS_BATCHES
 from dmgan_tf.training.session.checkpoints import CheckpointStore
 from dmgan_tf.training.session.interruption import StopRequests
 
 BAD_STEPS = "bad_steps"  # what logs of 1 for a step that was left out end with, else of 0
+_COUNTED = (BAD_STEPS, ONE_CLASS_BATCHES)  # of an epoch, these are numbers and not means
 _BAR = "{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]"
 _SPEED_OVER = 50  # steps
 _SCALARS_EVERY = 10  # steps; those of an epoch's end are always written
@@ -88,11 +90,11 @@ class Progress(keras.callbacks.Callback):
         return len(self._durations) * self.batch_size / total if total > 0 else 0.0
 
     def _describe(self, logs, wanted):
-        bad_steps = [name for name in logs if name.endswith(BAD_STEPS)]
-        others = [name for name in logs if name not in bad_steps]
+        counted = [name for name in logs if name.endswith(_COUNTED)]
+        others = [name for name in logs if name not in counted]
         names = others if wanted is None else [name for name in wanted if name in others]
         parts = [f"{name}={logs[name]:.4g}" for name in names]
-        parts += [f"{name}={logs[name]:.0f}" for name in bad_steps if logs[name] > 0]
+        parts += [f"{name}={logs[name]:.0f}" for name in counted if logs[name] > 0]
         return ", ".join([*parts, f"{self.images_per_second():.1f} images/s"])
 
 
@@ -100,7 +102,8 @@ class EpochMeans(keras.callbacks.Callback):
     """Makes the logs of an epoch's end the means over its steps, instead of the last step's.
 
     For training steps that log scalars of their own batch. Put it before the callbacks that report.
-    What is not finite, of a step that was skipped, does not count; of bad steps it is the number.
+    What is not finite, of a step that was skipped, does not count; of bad steps and of batches of
+    one class it is the number.
 
     Args:
         state: The `state` of another one that was interrupted within the epoch, to go on with.
@@ -123,7 +126,7 @@ class EpochMeans(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         for name, total in self._sums.items():
-            logs[name] = total if name.endswith(BAD_STEPS) else total / self._counts[name]
+            logs[name] = total if name.endswith(_COUNTED) else total / self._counts[name]
         self._sums.clear()
         self._counts.clear()
 

@@ -28,6 +28,7 @@ from dmgan_tf.training.distribution.workers import (
     wait_for_workers,
     worker_loss,
 )
+from dmgan_tf.training.one_class import OneClassNotice
 from dmgan_tf.training.session.callbacks import CheckpointSaver, EpochMeans, Progress, ScalarLogger
 from dmgan_tf.training.session.checkpoints import CheckpointStore
 from dmgan_tf.training.session.determinism import in_order, same_bits
@@ -290,7 +291,7 @@ class Session:
         scalars = ScalarLogger(self.directory.logs, self.step)
         stack.callback(progress.close)
         stack.callback(scalars.close)
-        return [progress, scalars]
+        return [progress, scalars, OneClassNotice(self.steps_per_epoch)]
 
     def _save_at_error(self, saver, error_type, error, traceback):
         """Saves what is not yet saved when a lost shard or a full disk of the logs ends the run."""

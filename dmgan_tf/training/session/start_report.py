@@ -27,11 +27,26 @@ def report_start(session, info, readable) -> None:
         f"Data: {info.name}, {readable.num_listed} training images, {readable.num_skipped} of them "
         f"unreadable and left out; {steps} steps of {config.batch_size} images an epoch, "
         f"{config.epochs} epochs",
+        *_long_captions(readable.caption_lengths, config.max_words),
         f"A new run of {place}"
         if session.is_new
         else f"Going on from the checkpoint of step {session.step} of {place}",
     ):
         logging.info(line)
+
+
+def _long_captions(lengths, max_words):
+    """A line about captions of more words than a step reads; none where there are none."""
+    num_long = sum(count for length, count in lengths.items() if length > max_words)
+    if not num_long:
+        return []
+    num_words = sum(length * count for length, count in lengths.items())
+    lost = sum(max(length - max_words, 0) * count for length, count in lengths.items())
+    return [
+        f"Captions: {num_long} of {sum(lengths.values())} are longer than --max_words={max_words}; "
+        f"a step reads so many of their words, drawn at random, and leaves out "
+        f"{lost / num_words:.1%} of the words of all captions"
+    ]
 
 
 def _devices():

@@ -303,3 +303,13 @@ def test_the_start_says_what_was_decided_and_the_end_what_was_skipped(
     stub_run.train(run, prepared_data)
     assert "from the checkpoint of step 6 of 6" in caplog.text
     assert "readable records than when step 6 was saved" in caplog.text
+
+
+def test_captions_that_a_step_cannot_read_whole_are_told_of(prepared_data, tmp_path, caplog):
+    """Every image has one caption of three words and one of four."""
+    caplog.set_level(logging.INFO)
+    stub_run.train(tmp_path / "all", prepared_data)
+    assert "Captions:" not in caplog.text
+    stub_run.train(tmp_path / "some", prepared_data, max_words=3)
+    assert "Captions: 14 of 28 are longer than --max_words=3; " in caplog.text
+    assert f"leaves out {14 / 98:.1%} of the words of all captions" in caplog.text
