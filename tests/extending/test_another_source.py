@@ -100,7 +100,7 @@ MODULES = {
 @pytest.mark.parametrize(
     "dataset, message",
     [
-        ("birds", "one of image_folder, cub, coco, or module:Class. Received: 'birds'"),
+        ("birds", "one of image_folder, cub, coco, avatars, or module:Class. Received: 'birds'"),
         ("image_foldr", "Did you mean 'image_folder'?"),
         ("nowhere:Thing", "Expected a module nowhere for the data source nowhere:Thing"),
         ("lacking:Thing", "No module named 'a_package_that_is_not_there'. Install what it needs"),

