@@ -118,7 +118,7 @@ def train_and_score(directory, row, seed, options):
             f"--damsm={directory / 'judge'}",
             "--metrics=attributes,r_precision,kid",
             "--protocol=squeezenet,mobilenet_v2",
-            "--kid_subset_size=500",
+            "--kid_subset_size=400",  # the test pictures that there are
             f"--num_images={options.num_images}",
             f"--output={report}",
             **output,
