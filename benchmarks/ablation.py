@@ -32,11 +32,11 @@ ROWS = {
     "response_gate": "+ response gate",
 }
 CONFIGS = pathlib.Path(__file__).parents[1] / "configs"
-SCORES = {
-    ("attributes", "attributes"): "named attributes right",
-    ("r_precision", "damsm"): "R-precision, another DAMSM",
-    ("kid", "squeezenet"): "KID × 1000, SqueezeNet",
-    ("kid", "mobilenet_v2"): "KID × 1000, MobileNetV2",
+SCORES = {  # of a metric and protocol: its title, digits after the point, and unit
+    ("attributes", "attributes"): ("named attributes right", 1, " %"),
+    ("r_precision", "damsm"): ("R-precision, another DAMSM", 1, " %"),
+    ("kid", "squeezenet"): ("KID, SqueezeNet", 0, ""),
+    ("kid", "mobilenet_v2"): ("KID, MobileNetV2", 3, ""),
 }
 
 
@@ -139,18 +139,17 @@ def table(directory, options):
     """The rows' parameters and scores, as lines of Markdown."""
     yield f"Means and standard deviations over {options.seeds} trainings."
     yield ""
-    yield f"| row | parameters | {' | '.join(SCORES.values())} |"
+    yield f"| row | parameters | {' | '.join(title for title, _, _ in SCORES.values())} |"
     yield "|---|---|" + "---|" * len(SCORES)
     for row in options.rows:
         model = DMGANTextToImage.from_preset(directory / f"{row}_0")
         parameters = sum(int(np.prod(v.shape)) for v in model.generator.trainable_weights)
         found = [scores(directory / f"{row}_{seed}.json") for seed in range(options.seeds)]
         cells = []
-        for metric, protocol in SCORES:
-            values = [of_seed[metric, protocol] for of_seed in found]
-            scale, unit = (1000, "") if metric == "kid" else (1, " %")
+        for key, (_, digits, unit) in SCORES.items():
+            values = [of_seed[key] for of_seed in found]
             deviation = np.std(values, ddof=1) if len(values) > 1 else np.nan
-            cells.append(f"{scale * np.mean(values):.1f}{unit} ± {scale * deviation:.1f}")
+            cells.append(f"{np.mean(values):,.{digits}f}{unit} ± {deviation:,.{digits}f}")
         yield f"| {ROWS[row]} | {parameters:,} | {' | '.join(cells)} |"
 
 
