@@ -1,5 +1,6 @@
 """Words for `big-smile`: large round heads, after "Custom Avatar" by Ashley Seo (CC BY 4.0)."""
 
+from dmgan_tf.data.sources.avatars.shared import skin
 from dmgan_tf.data.sources.avatars.style import Attribute, Style, value
 
 _HAIR = {
@@ -125,16 +126,7 @@ STYLE = Style(
             part="mouth",
         ),
         "accessory": Attribute(_ACCESSORIES, part="accessories"),
-        "skin": Attribute(
-            {
-                "light": value("#ffe0c4", "light", "fair"),
-                "tan": value("#e8b885", "tan", "tanned"),
-                "brown": value("#b9824f", "brown"),
-                "dark": value("#80502c", "dark"),
-            },
-            colors=("skin",),
-            alone=("has {} skin", "has a {} skin tone"),
-        ),
+        "skin": skin("#ffe0c4", "#e8b885", "#b9824f", "#80502c"),
         "background": Attribute(
             {
                 "white": value("#ffffff", "white"),

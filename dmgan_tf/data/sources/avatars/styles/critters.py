@@ -1,5 +1,6 @@
 """Words for `critters`: little monsters, after "Critters" by DiceBear (CC0 1.0)."""
 
+from dmgan_tf.data.sources.avatars.shared import BRIGHT_COLORS, DARK_BACKGROUND
 from dmgan_tf.data.sources.avatars.style import Attribute, Style, value
 
 _BODY = {
@@ -57,16 +58,7 @@ STYLE = Style(
     attributes={
         "body": Attribute(_BODY, part="body"),
         "body_color": Attribute(
-            {
-                "red": value("#ee4444", "red"),
-                "orange": value("#fb923c", "orange"),
-                "yellow": value("#fde047", "yellow"),
-                "green": value("#65c94f", "green"),
-                "blue": value("#4f9df8", "blue"),
-                "purple": value("#a77bf3", "purple", "violet"),
-                "pink": value("#f9a8d4", "pink"),
-                "turquoise": value("#45d6c4", "turquoise", "teal"),
-            },
+            {**BRIGHT_COLORS, "turquoise": value("#45d6c4", "turquoise", "teal")},
             colors=("body",),
             alone=("is {}",),
         ),
@@ -112,18 +104,7 @@ STYLE = Style(
             },
             part="mouth",
         ),
-        "background": Attribute(
-            {
-                "black": value("#14161c", "black"),
-                "gray": value("#7b828d", "gray", "grey"),
-                "dark blue": value("#1e3a8a", "dark blue", "navy blue"),
-                "dark green": value("#14532d", "dark green"),
-                "dark red": value("#7f1d1d", "dark red", "maroon"),
-                "dark purple": value("#581c87", "dark purple"),
-            },
-            colors=("background",),
-            alone=("on a {} background", "on a {} ground", "on {}"),
-        ),
+        "background": DARK_BACKGROUND,
     },
     pairs=(("body", "body_color"), ("top", "top_color")),
     fixed={"patternProbability": 0, "cheeksProbability": 0, "animationVariant": "none"},

@@ -1,5 +1,6 @@
 """Words for `micah`: heads in ink, after "Avatar Illustration System", Micah Lanier (CC BY 4.0)."""
 
+from dmgan_tf.data.sources.avatars.shared import skin
 from dmgan_tf.data.sources.avatars.style import Attribute, Style, value
 
 _HAIR = {
@@ -153,16 +154,7 @@ STYLE = Style(
             colors=("shirt",),
             alone=("wears {} clothes", "wears something {}"),
         ),
-        "skin": Attribute(
-            {
-                "light": value("#fbd0c0", "light", "fair"),
-                "tan": value("#dfa57c", "tan", "tanned"),
-                "brown": value("#b56a4a", "brown"),
-                "dark": value("#6a3828", "dark"),
-            },
-            colors=("base",),
-            alone=("has {} skin", "has a {} skin tone"),
-        ),
+        "skin": skin("#fbd0c0", "#dfa57c", "#b56a4a", "#6a3828", colors=["base"]),
     },
     pairs=(("hair", "hair_color"), ("clothing", "clothing_color")),
     fixed={

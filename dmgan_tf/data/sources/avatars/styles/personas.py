@@ -1,5 +1,6 @@
 """Words for `personas`: flat portraits, after "Personas by Draftbit" (CC BY 4.0)."""
 
+from dmgan_tf.data.sources.avatars.shared import skin
 from dmgan_tf.data.sources.avatars.style import Attribute, Style, value
 
 _HAIR = {
@@ -148,16 +149,7 @@ STYLE = Style(
             colors=("clothing",),
             alone=("wears {} clothes", "wears something {}"),
         ),
-        "skin": Attribute(
-            {
-                "light": value("#eeb4a4", "light", "fair"),
-                "tan": value("#d78774", "tan", "tanned"),
-                "brown": value("#92594b", "brown"),
-                "dark": value("#4a2c27", "dark"),
-            },
-            colors=("skin",),
-            alone=("has {} skin", "has a {} skin tone"),
-        ),
+        "skin": skin("#eeb4a4", "#d78774", "#92594b", "#4a2c27"),
     },
     pairs=(("hair", "hair_color"), ("clothing", "clothing_color")),
     fixed={"backgroundColor": "#ffffff"},

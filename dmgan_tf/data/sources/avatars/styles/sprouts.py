@@ -1,5 +1,6 @@
 """Words for `sprouts`: potted plants with a face, after "Sprouts" by DiceBear (CC0 1.0)."""
 
+from dmgan_tf.data.sources.avatars.shared import BRIGHT_COLORS, DARK_BACKGROUND
 from dmgan_tf.data.sources.avatars.style import Attribute, Style, value
 
 _NO_BLOOM = ("bloom_color",)
@@ -93,15 +94,7 @@ STYLE = Style(
             part="pot",
         ),
         "pot_color": Attribute(
-            {
-                "red": value("#ee4444", "red"),
-                "orange": value("#fb923c", "orange"),
-                "yellow": value("#fde047", "yellow"),
-                "green": value("#65c94f", "green"),
-                "blue": value("#4f9df8", "blue"),
-                "purple": value("#a77bf3", "purple", "violet"),
-                "pink": value("#f9a8d4", "pink"),
-            },
+            BRIGHT_COLORS,
             colors=("pot",),
             alone=("has a {} pot", "has a {} flowerpot"),
         ),
@@ -128,18 +121,7 @@ STYLE = Style(
             },
             part="mouth",
         ),
-        "background": Attribute(
-            {
-                "black": value("#14161c", "black"),
-                "gray": value("#7b828d", "gray", "grey"),
-                "dark blue": value("#1e3a8a", "dark blue", "navy blue"),
-                "dark green": value("#14532d", "dark green"),
-                "dark red": value("#7f1d1d", "dark red", "maroon"),
-                "dark purple": value("#581c87", "dark purple"),
-            },
-            colors=("background",),
-            alone=("on a {} background", "on a {} ground", "on {}"),
-        ),
+        "background": DARK_BACKGROUND,
     },
     pairs=(("plant", "pot_color"), ("plant", "bloom_color")),
     fixed={"patternProbability": 0, "cheeksProbability": 0, "animationVariant": "none"},

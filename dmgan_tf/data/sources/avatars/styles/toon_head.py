@@ -1,5 +1,6 @@
 """Words for `toon-head`: cartoon portraits, after "ToonHead" by Johan Melin (CC BY 4.0)."""
 
+from dmgan_tf.data.sources.avatars.shared import skin
 from dmgan_tf.data.sources.avatars.style import Attribute, Style, value
 
 _CLOTHING = {
@@ -172,16 +173,7 @@ STYLE = Style(
             colors=("clothes",),
             alone=("wears {} clothes", "wears something {}"),
         ),
-        "skin": Attribute(
-            {
-                "light": value("#f8d3bb", "light", "fair"),
-                "tan": value("#e0ab85", "tan", "tanned"),
-                "brown": value("#b37350", "brown"),
-                "dark": value("#7d5037", "dark"),
-            },
-            colors=("skin",),
-            alone=("has {} skin", "has a {} skin tone"),
-        ),
+        "skin": skin("#f8d3bb", "#e0ab85", "#b37350", "#7d5037"),
     },
     pairs=(("hair", "hair_color"), ("clothing", "clothing_color")),
     fixed={"backgroundColor": "#ffffff", "eyebrowsVariant": "neutral", "hairProbability": 100},
