@@ -167,7 +167,8 @@ def _kill_and_go_on(command, command_line, run, moments, durations):
             kills[-1].problems.append(problem)
             break
         saved = _newest(run)
-        reached = process.reached if process.has_trained else saved
+        # What was saved was finished, too, if only after the last look at the process.
+        reached = max(process.reached, saved) if process.has_trained else saved
         place = place_of(run, process)
         kills.append(Kill(command, moment.aim, place, reached, saved, tiny_run.broken_files(run)))
     return kills
