@@ -16,6 +16,8 @@ README.md beside the versions says how to start a server and what to ask it.
 --format=litert draws one caption of at most --caption_length known words; with --stages it gives
 every stage and the word attention as well. Vocabulary and tokenizer's rule lie beside it;
 `dmgan_tf.serving.litert_reader` draws with it.
+
+--format=onnx gives the same in float32, for any batch and any number of words.
 """
 
 from absl import flags, logging
@@ -27,10 +29,13 @@ from dmgan_tf.process.keras_backend import check_tensorflow
 _OUTPUTS = {
     "saved_model": "SERVING_DIR/NAME, NAME being the model's on the server",
     "litert": "FOLDER",
+    "onnx": "FOLDER",
 }
-_OF_ONE_FORMAT = {
-    "saved_model": ("version", "fast", "batch_sizes"),
-    "litert": ("caption_length", "stages"),
+_OF_SOME_FORMATS = {
+    **dict.fromkeys(("version", "fast", "batch_sizes"), ("saved_model",)),
+    "precision": ("saved_model", "litert"),
+    "caption_length": ("litert",),
+    "stages": ("litert", "onnx"),
 }
 
 
@@ -56,7 +61,9 @@ def define_flags() -> None:
         "batch_sizes", ["1", "2", "4", "8"], "saved_model: what the server draws at once."
     )
     flags.DEFINE_integer("caption_length", 32, "litert: known words of the longest caption.")
-    flags.DEFINE_bool("stages", False, "litert: give every stage and the word attention, too.")
+    flags.DEFINE_bool(
+        "stages", False, "litert, onnx: give every stage and the word attention, too."
+    )
 
 
 def main() -> None:
@@ -68,16 +75,19 @@ def main() -> None:
     ):
         if not options[name].value:
             raise InputError(f"Expected --{name}={meaning}.")
-    for other, names in _OF_ONE_FORMAT.items():
-        for name in names:
-            if other != options.format and options[name].present:
-                raise InputError(
-                    f"Expected --{name} with --format={other} only. Received: it with "
-                    f"--format={options.format}. Leave it out."
-                )
+    for name, formats in _OF_SOME_FORMATS.items():
+        if options.format not in formats and options[name].present:
+            raise InputError(
+                f"Expected --{name} with --format={' or '.join(formats)} only. Received: it with "
+                f"--format={options.format}. Leave it out."
+            )
     check_tensorflow("an export")
     logging.set_verbosity(logging.WARNING)  # TensorFlow names every weight of every signature
-    export = {"saved_model": _export_saved_model, "litert": _export_litert}[options.format]
+    export = {
+        "saved_model": _export_saved_model,
+        "litert": _export_litert,
+        "onnx": _export_onnx,
+    }[options.format]
     settings = {} if options.precision is None else {"precision": options.precision}
     print(export(options, settings))
 
@@ -121,6 +131,16 @@ def _export_litert(options, settings):
         stages=options.stages,
         **settings,
     )
+
+
+def _export_onnx(options, settings):
+    from dmgan_tf.serving.folder import check_folder
+
+    check_folder(options.output)  # before TensorFlow is imported
+
+    from dmgan_tf.serving.onnx import export_onnx
+
+    return export_onnx(options.model, options.output, stages=options.stages)
 
 
 if __name__ == "__main__":

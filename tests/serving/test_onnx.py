@@ -34,6 +34,7 @@ def test_every_output_is_that_of_the_networks(exported, vivid_model, captions):
         "condition_noise": condition_noise,
     }
     session = runtime.InferenceSession(exported / "model.onnx", providers=["CPUExecutionProvider"])
+    assert session.get_inputs()[0].shape == ["batch", "words"]
     names = [output.name for output in session.get_outputs()]
     drawn = dict(zip(names, session.run(names, inputs), strict=True))
     encoded = model.text_encoder(inputs["token_ids"])
