@@ -6,8 +6,8 @@ and HTTP on this machine, each caller one caption after another. The packages wa
 with 2:
 
   pip install --no-deps nvidia-pytriton tritonclient geventhttpclient gevent zope.event \
-      zope.interface greenlet brotli python-rapidjson pyzmq sh typing_inspect mypy_extensions wrapt \
-      aiohttp multidict yarl aiosignal frozenlist propcache aiohappyeyeballs
+      zope.interface greenlet brotli python-rapidjson pyzmq sh typing_inspect mypy_extensions \
+      wrapt aiohttp multidict yarl aiosignal frozenlist propcache aiohappyeyeballs
   python benchmarks/serve_load.py --model=emoji_128
   python benchmarks/serve_load.py --model=emoji_128 --seconds=10 --callers=1,8 --protocols=grpc
 """

@@ -61,9 +61,7 @@ def define_flags() -> None:
         "batch_sizes", ["1", "2", "4", "8"], "saved_model: what the server draws at once."
     )
     flags.DEFINE_integer("caption_length", 32, "litert: known words of the longest caption.")
-    flags.DEFINE_bool(
-        "stages", False, "litert, onnx: give every stage and the word attention, too."
-    )
+    flags.DEFINE_bool("stages", False, "litert, onnx: give all stages and word attention.")
 
 
 def main() -> None:
