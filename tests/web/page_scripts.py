@@ -13,8 +13,6 @@ from dmgan_tf.web.site import PAGE
 needs_node = pytest.mark.skipif(
     not shutil.which("node"), reason="needs Node.js: apt install nodejs"
 )
-    not shutil.which("node"), reason="needs Node.js: apt install nodejs"
-)
 
 
 def run_script(module: str, program: str, given: object) -> object:
