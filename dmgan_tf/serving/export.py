@@ -1,7 +1,5 @@
 """A model directory to a SavedModel that a server answers caption strings with."""
 
-import hashlib
-import importlib.metadata
 import json
 import os
 import pathlib
@@ -18,12 +16,11 @@ from dmgan_tf.models.text_to_image import DMGANTextToImage
 from dmgan_tf.process.keras_backend import check_tensorflow
 from dmgan_tf.serving import server_files, warm_up
 from dmgan_tf.serving.fast import fast_model
+from dmgan_tf.serving.folder import RECORD_NAME, record_of, without_gpu_kernels
 from dmgan_tf.serving.signatures import Signatures
 from dmgan_tf.serving.version_directory import MODELS_CONFIG, new_version_directory
 
 PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
-RECORD_NAME = "dmgan_export.json"
-_HASHED_FILES = ("text_encoder.weights.h5", "generator.weights.h5", "vocabulary.txt")
 _CAPTION_LENGTHS = (3, 8, 12)  # words of the captions that a server warms up with
 
 
@@ -64,17 +61,10 @@ def export_model(
     model = _load(model_directory, precision, fast)
     signatures = Signatures(model)
     record = {
-        "model": os.fspath(preset),
+        **record_of(preset, model_directory, model),
         "precision": precision,
         "fast": bool(fast),
         "batch_sizes": list(map(int, batch_sizes)),
-        "image_sizes": list(model.generator.image_sizes),
-        "noise_dim": model.generator.noise_dim,
-        "condition_dim": model.generator.condition_dim,
-        "sha256": {name: _sha256(model_directory / name) for name in _HASHED_FILES},
-        "versions": {
-            package: importlib.metadata.version(package) for package in ("keras", "tensorflow")
-        },
     }
     try:
         _write(directory, signatures, record)
@@ -109,10 +99,7 @@ def _load(model_directory, precision, fast):
     _ = model.tokenizer  # an error if it cannot read captions
     if fast:
         model = fast_model(model, dtype=dtype)
-    # Where the exporter has a GPU, Keras would put an LSTM into the graph that runs on GPUs only.
-    recurrence = model.text_encoder.recurrence
-    for layer in (recurrence.forward_layer, recurrence.backward_layer):
-        layer.use_cudnn = False
+    without_gpu_kernels(model)
     return model
 
 
@@ -173,8 +160,3 @@ def _known_words(vocabulary):
 def _caption(words, row):
     length = _CAPTION_LENGTHS[row % len(_CAPTION_LENGTHS)]
     return " ".join(words[(row + i) % len(words)] for i in range(length))
-
-
-def _sha256(path):
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -82,10 +82,12 @@ class SplittingRule:
         word: A pattern of the longest words, in names of classes.
         substitutions: Patterns in RE2's syntax and what replaces each, one after the other; then
             words stand between spaces.
+        ecmascript: A pattern of the longest words in the syntax of ECMAScript with the flag u.
     """
 
     word: re.Pattern
     substitutions: tuple[tuple[str, str], ...]
+    ecmascript: str
 
     def spans(self, caption: str) -> Iterator[tuple[int, int]]:
         """Yields where each word begins and ends."""
@@ -96,13 +98,26 @@ class SplittingRule:
         return [caption[start:stop].lower() for start, stop in self.spans(caption)]
 
 
-def _re2_class(names: str) -> str:
+def _class(names: str, escape: str) -> str:
     parts = (part for name in names for part in _RANGES[name])
-    return "".join(rf"\x{{{part[0]:x}}}-\x{{{part[-1]:x}}}" for part in parts)
+    return "".join(rf"\{escape}{{{part[0]:x}}}-\{escape}{{{part[-1]:x}}}" for part in parts)
+
+
+def _re2_class(names: str) -> str:
+    return _class(names, "x")
+
+
+def _ecmascript_rule() -> str:
+    """The pattern of `RULE` in names of Unicode's properties and in code points."""
+    x, k, s = (_class(name, "u") for name in "xks")
+    other = rf"(?![{s}{k}{x}])[\p{{L}}\p{{N}}_]"
+    return rf"{other}(?:{other}|\p{{M}})*|[{s}][\p{{M}}{x}]*|[{k}{x}][{k}{x}\p{{M}}]*"
 
 
 # RE2's \W knows ASCII only, so the classes are spelled out.
-EARLIER_RULE = SplittingRule(re.compile("[^ ]+"), ((r"[^\p{L}\p{M}\p{N}_]+", " "),))
+EARLIER_RULE = SplittingRule(
+    re.compile("[^ ]+"), ((r"[^\p{L}\p{M}\p{N}_]+", " "),), r"[\p{L}\p{M}\p{N}_]+"
+)
 RULE = SplittingRule(
     re.compile("w[wm]*|s[mx]*|[kx][kxm]*"),
     (
@@ -114,6 +129,7 @@ RULE = SplittingRule(
             r" \1 ",
         ),
     ),
+    _ecmascript_rule(),
 )
 
 

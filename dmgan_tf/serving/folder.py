@@ -1,0 +1,71 @@
+"""What the exports have in common: the folder they go to and the record in it."""
+
+import hashlib
+import importlib.metadata
+import os
+import pathlib
+
+from dmgan_tf.errors import InputError
+from dmgan_tf.models.text_to_image import DMGANTextToImage
+
+RECORD_NAME = "dmgan_export.json"
+_HASHED_FILES = ("text_encoder.weights.h5", "generator.weights.h5", "vocabulary.txt")
+
+
+def check_folder(output: str | os.PathLike) -> pathlib.Path:
+    """Returns the absolute path of a folder to write; nothing is made.
+
+    Raises:
+        InputError: If something else than an earlier export of a folder stands there, or it cannot
+            be written to.
+    """
+    output = pathlib.Path(os.path.abspath(output))
+    if output.exists() and not output.is_dir():
+        raise InputError(
+            f"Expected a folder to write to at {output}. Received: a file. Choose another --output."
+        )
+    is_other = output.is_dir() and any(output.iterdir())
+    if is_other and not (output / RECORD_NAME).is_file():
+        raise InputError(
+            f"Expected a new or empty folder, or an earlier export, at {output}. Received: one "
+            "with other things. Choose another --output."
+        )
+    above = next(path for path in output.parents if path.exists())
+    if not (above.is_dir() and os.access(above, os.W_OK | os.X_OK)):
+        raise InputError(
+            f"Expected a folder to write to at {output}. Received: {above}, which is no directory "
+            "that this user may write to. Choose another --output, or change its permissions."
+        )
+    return output
+
+
+def record_of(
+    preset: str | os.PathLike, model_directory: pathlib.Path, model: DMGANTextToImage
+) -> dict:
+    """Returns what every export records of a model: its sizes and the hashes of its files."""
+    return {
+        "model": os.fspath(preset),
+        "image_sizes": list(model.generator.image_sizes),
+        "noise_dim": model.generator.noise_dim,
+        "condition_dim": model.generator.condition_dim,
+        "sha256": {name: sha256_of(model_directory / name) for name in _HASHED_FILES},
+        "versions": {
+            package: importlib.metadata.version(package) for package in ("keras", "tensorflow")
+        },
+    }
+
+
+def sha256_of(path: str | os.PathLike) -> str:
+    """Returns the SHA-256 of a file, in hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def without_gpu_kernels(model: DMGANTextToImage) -> None:
+    """Makes a model ready to be traced for any device.
+
+    Where the exporter has a GPU, Keras would put an LSTM into the graph that runs on GPUs only.
+    """
+    recurrence = model.text_encoder.recurrence
+    for layer in (recurrence.forward_layer, recurrence.backward_layer):
+        layer.use_cudnn = False
