@@ -5,10 +5,10 @@ from many_scripts import OLD_CHARACTERS, SENTENCES, respelled
 from web.page_scripts import needs_node, run_script
 
 from dmgan_tf.demo.captions import pieces_of
+from dmgan_tf.serving.text_files import tokenizer_settings
 from dmgan_tf.text.tokenizer import MOST_CHARACTERS, MOST_WORDS
 from dmgan_tf.text.vocabulary import Vocabulary
 from dmgan_tf.text.words import EARLIER_RULE, RULE
-from dmgan_tf.web.site import rule_record
 
 pytestmark = needs_node
 # The cases of tests/text, and what a visitor may type.
@@ -30,10 +30,12 @@ CAPTIONS = [
     "red" + "\ud83d" * 3 + "red red",
     *(respelled(text, form) for text in SENTENCES for form in ("NFC", "NFD", "stepwise")),
 ]
-SPLIT = "given.captions.map((caption) => new page.Tokenizer(given.rule, [], 9, 9).split(caption))"
+SPLIT = """(() => {
+  const tokenizer = new page.Tokenizer({ word_pattern: given.pattern }, [], 1);
+  return given.captions.map((caption) => tokenizer.split(caption));
+})()"""
 PIECES = """(() => {
-  const tokenizer = new page.Tokenizer(
-    given.rule, given.words, given.mostWords, given.mostCharacters);
+  const tokenizer = new page.Tokenizer(given.settings, given.words, given.settings.most_words);
   return given.captions.map((caption) => tokenizer.pieces(caption).map(
     (piece) => [piece.text, piece.isWord, piece.id, piece.isBeyond]));
 })()"""
@@ -53,10 +55,8 @@ def expected_pieces(caption, vocabulary):
 
 def read_by_page(captions, vocabulary):
     given = {
-        "rule": rule_record(vocabulary.rule),
+        "settings": tokenizer_settings(vocabulary, None),
         "words": vocabulary.words,
-        "mostWords": MOST_WORDS,
-        "mostCharacters": MOST_CHARACTERS,
         "captions": captions,
     }
     return run_script("tokenizer.js", PIECES, given)
@@ -65,7 +65,7 @@ def read_by_page(captions, vocabulary):
 @pytest.mark.parametrize("rule", [RULE, EARLIER_RULE], ids=["rule", "earlier rule"])
 def test_every_character_and_every_script_is_split_as_in_python(rule):
     captions = [*CAPTIONS, *(f"a{character}b" for character in OLD_CHARACTERS)]
-    words = run_script("tokenizer.js", SPLIT, {"rule": rule_record(rule), "captions": captions})
+    words = run_script("tokenizer.js", SPLIT, {"pattern": rule.ecmascript, "captions": captions})
     for caption, found in zip(captions, words, strict=True):
         assert found == rule.split(caption), ascii(caption)
 
