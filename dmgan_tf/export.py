@@ -1,13 +1,21 @@
-r"""Writes a model as a SavedModel for TensorFlow Serving, which takes plain captions.
+r"""Writes a model for use elsewhere: for TensorFlow Serving, or as one file for small machines.
 
 python -m dmgan_tf.export --model=runs/quickstart/dmgan --output=serving/dmgan
 
 python -m dmgan_tf.export --model=runs/birds --output=serving/birds --version=3 \
     --fast --precision=bfloat16 --batch_sizes=1,4,16
 
-A model is a shipped name, a model directory, or a run directory. The last part of --output is the
-model's name on the server. A version is written whole or not at all, so a running server may watch
-the directory. README.md beside the versions says how to start a server and what to ask it.
+python -m dmgan_tf.export --model=runs/birds --output=phone/birds --format=litert --precision=int8
+
+A model is a shipped name, a model directory, or a run directory.
+
+--format=saved_model takes plain captions. The last part of --output is the model's name on the
+server. A version is written whole or not at all, so a running server may watch the directory.
+README.md beside the versions says how to start a server and what to ask it.
+
+--format=litert draws one caption of at most --caption_length known words; with --stages it gives
+every stage and the word attention as well. Vocabulary and tokenizer's rule lie beside it;
+`dmgan_tf.serving.litert_reader` draws with it.
 """
 
 from absl import flags, logging
@@ -16,26 +24,65 @@ from dmgan_tf import command
 from dmgan_tf.errors import InputError
 from dmgan_tf.process.keras_backend import check_tensorflow
 
+_OUTPUTS = {
+    "saved_model": "SERVING_DIR/NAME, NAME being the model's on the server",
+    "litert": "FOLDER",
+}
+_OF_ONE_FORMAT = {
+    "saved_model": ("version", "fast", "batch_sizes"),
+    "litert": ("caption_length", "stages"),
+}
+
 
 def define_flags() -> None:
     """Declares the flags of this command."""
     command.define_model()
-    command.define_path("output", None, "Directory of the model's versions, made if missing.")
-    flags.DEFINE_integer("version", None, "Number of this version; the next free one if not given.")
-    flags.DEFINE_enum("precision", "float32", ["float32", "bfloat16"], "Of the arithmetic.")
-    flags.DEFINE_bool("fast", False, "Rewrite the networks for speed; the images stay the same.")
-    flags.DEFINE_list("batch_sizes", ["1", "2", "4", "8"], "What the server draws at once.")
+    command.define_path("output", None, "Directory of the model's versions, or the folder.")
+    flags.DEFINE_enum("format", "saved_model", list(_OUTPUTS), "What to write.")
+    flags.DEFINE_enum(
+        "precision",
+        None,
+        ["float32", "bfloat16", "float16", "int8"],
+        "saved_model: of the arithmetic, float32 (as it is if not given) or bfloat16. litert: of "
+        "the stored weights, float32, float16 (if not given) or int8.",
+    )
+    flags.DEFINE_integer(
+        "version", None, "saved_model: number of this version; the next free one if not given."
+    )
+    flags.DEFINE_bool(
+        "fast", False, "saved_model: rewrite the networks for speed; the images stay the same."
+    )
+    flags.DEFINE_list(
+        "batch_sizes", ["1", "2", "4", "8"], "saved_model: what the server draws at once."
+    )
+    flags.DEFINE_integer("caption_length", 32, "litert: known words of the longest caption.")
+    flags.DEFINE_bool("stages", False, "litert: give every stage and the word attention, too.")
 
 
 def main() -> None:
-    """Reads the flags, exports, and prints the path of the version."""
+    """Reads the flags, exports, and prints the path of the result."""
     options = flags.FLAGS
     for name, meaning in (
         ("model", "MODEL: a shipped name, a model directory or a run directory"),
-        ("output", "SERVING_DIR/NAME, NAME being the model's on the server"),
+        ("output", _OUTPUTS[options.format]),
     ):
         if not options[name].value:
             raise InputError(f"Expected --{name}={meaning}.")
+    for other, names in _OF_ONE_FORMAT.items():
+        for name in names:
+            if other != options.format and options[name].present:
+                raise InputError(
+                    f"Expected --{name} with --format={other} only. Received: it with "
+                    f"--format={options.format}. Leave it out."
+                )
+    check_tensorflow("an export")
+    logging.set_verbosity(logging.WARNING)  # TensorFlow names every weight of every signature
+    export = {"saved_model": _export_saved_model, "litert": _export_litert}[options.format]
+    settings = {} if options.precision is None else {"precision": options.precision}
+    print(export(options, settings))
+
+
+def _export_saved_model(options, settings):
     try:
         batch_sizes = [int(size) for size in options.batch_sizes]
     except ValueError as error:
@@ -44,23 +91,35 @@ def main() -> None:
             f"{','.join(options.batch_sizes)}."
         ) from error
 
-    check_tensorflow("an export")
     from dmgan_tf.serving.version_directory import new_version_directory
 
     new_version_directory(options.output, options.version)  # before TensorFlow is imported
 
     from dmgan_tf.serving.export import export_model
 
-    logging.set_verbosity(logging.WARNING)  # TensorFlow names every weight of every signature
-    print(
-        export_model(
-            options.model,
-            options.output,
-            version=options.version,
-            precision=options.precision,
-            fast=options.fast,
-            batch_sizes=batch_sizes,
-        )
+    return export_model(
+        options.model,
+        options.output,
+        version=options.version,
+        fast=options.fast,
+        batch_sizes=batch_sizes,
+        **settings,
+    )
+
+
+def _export_litert(options, settings):
+    from dmgan_tf.serving.folder import check_folder
+
+    check_folder(options.output)  # before TensorFlow is imported
+
+    from dmgan_tf.serving.litert import export_litert
+
+    return export_litert(
+        options.model,
+        options.output,
+        caption_length=options.caption_length,
+        stages=options.stages,
+        **settings,
     )
 
 

@@ -11,6 +11,8 @@ import tensorflow as tf
 
 from dmgan_tf import DMGANTextToImage
 
+LITERT = ("--format=litert", "--model={model}")
+
 
 def test_flags_reach_the_export_and_its_path_is_printed(run_command, monkeypatch, tmp_path):
     called = []
@@ -71,6 +73,15 @@ def test_a_model_is_exported_and_run_from_the_command_line(run_command, vivid_mo
         (["--model={model}", "--output={0}/new", "--batch_sizes=few"], ["1,2,4,8", "few"]),
         (["--model={model}", "--output={0}/new", "--batch_sizes=4,2"], ["ascending", "4,2"]),
         (["--model={model}", "--output={0}/new", "--precision=int8"], ["precision", "int8"]),
+        (["--model={model}", "--output={0}/new", "--stages"], ["--stages", "litert"]),
+        ([*LITERT, "--output={0}/new", "--version=4"], ["--version", "saved_model"]),
+        ([*LITERT, "--output={0}/new", "--precision=bfloat16"], ["float16", "'bfloat16'"]),
+        ([*LITERT, "--output={0}/new", "--caption_length=0"], ["caption_length", "0."]),
+        ([*LITERT, "--output={0}/new", "--caption_length=257"], ["1 to 256", "257"]),
+        ([*LITERT, "--output={0}/file"], ["{0}/file", "a file"]),
+        ([*LITERT, "--output={0}/file/new"], ["{0}/file, which is no directory"]),
+        ([*LITERT, "--output={0}/other"], ["{0}/other", "other things"]),
+        ([*LITERT], ["--output=FOLDER"]),
     ],
 )
 def test_bad_input_is_one_line(error_line, vivid_model, tmp_path, flags, parts):

@@ -3,7 +3,6 @@
 import numbers
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 import keras
 import numpy as np
@@ -14,6 +13,7 @@ from dmgan_tf.models.generator import Generator, generator_inputs
 from dmgan_tf.models.image_encoder import ImageEncoder
 from dmgan_tf.models.model_card import About
 from dmgan_tf.models.model_directory import load_model_directory, save_model_directory
+from dmgan_tf.models.noise import seeded_noise, to_uint8
 from dmgan_tf.models.text_encoder import TextEncoder
 from dmgan_tf.text.tokenizer import Tokenizer
 from dmgan_tf.text.vocabulary import Vocabulary
@@ -265,11 +265,4 @@ def noise_rows(generator: Generator, seed: int, rows: Iterable[int]) -> list[np.
     Returns:
         `noise` and `condition_noise`, float32 `(rows, noise_dim)` and `(rows, condition_dim)`.
     """
-    size = generator.noise_dim + generator.condition_dim
-    drawn = [np.random.RandomState([seed, row]).standard_normal(size) for row in rows]
-    return np.split(np.float32(drawn), [generator.noise_dim], axis=1)
-
-
-def to_uint8(images: Any) -> np.ndarray:
-    """Returns images in [-1, 1] as uint8, rounded."""
-    return np.uint8(np.clip(np.rint((images + 1) * 127.5), 0, 255))
+    return seeded_noise(generator.noise_dim, generator.condition_dim, seed, rows)

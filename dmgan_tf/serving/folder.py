@@ -4,9 +4,12 @@ import hashlib
 import importlib.metadata
 import os
 import pathlib
+import typing
 
 from dmgan_tf.errors import InputError
-from dmgan_tf.models.text_to_image import DMGANTextToImage
+
+if typing.TYPE_CHECKING:  # a reader needs neither Keras nor TensorFlow
+    from dmgan_tf.models.text_to_image import DMGANTextToImage
 
 RECORD_NAME = "dmgan_export.json"
 _HASHED_FILES = ("text_encoder.weights.h5", "generator.weights.h5", "vocabulary.txt")
@@ -40,7 +43,7 @@ def check_folder(output: str | os.PathLike) -> pathlib.Path:
 
 
 def record_of(
-    preset: str | os.PathLike, model_directory: pathlib.Path, model: DMGANTextToImage
+    preset: str | os.PathLike, model_directory: pathlib.Path, model: "DMGANTextToImage"
 ) -> dict:
     """Returns what every export records of a model: its sizes and the hashes of its files."""
     return {
@@ -61,7 +64,7 @@ def sha256_of(path: str | os.PathLike) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def without_gpu_kernels(model: DMGANTextToImage) -> None:
+def without_gpu_kernels(model: "DMGANTextToImage") -> None:
     """Makes a model ready to be traced for any device.
 
     Where the exporter has a GPU, Keras would put an LSTM into the graph that runs on GPUs only.

@@ -20,10 +20,10 @@ from dmgan_tf.serving.folder import (
     sha256_of,
     without_gpu_kernels,
 )
+from dmgan_tf.serving.litert_reader import MODEL
 from dmgan_tf.serving.text_files import TOKENIZER, VOCABULARY, tokenizer_settings
 from dmgan_tf.text.tokenizer import MOST_WORDS
 
-MODEL = "model.tflite"
 PRECISIONS = ("float32", "float16", "int8")
 CAPTION_LENGTH = 32
 
@@ -109,9 +109,7 @@ def export_litert(
     directory = check_folder(output)
     model_directory = find_model_directory(preset)
     model = DMGANTextToImage.from_preset(model_directory)
-    content = litert_model(
-        model, precision=precision, caption_length=caption_length, stages=stages
-    )
+    content = litert_model(model, precision=precision, caption_length=caption_length, stages=stages)
     with replacing_directory(directory) as temporary:
         (temporary / MODEL).write_bytes(content)
         model.vocabulary.save(temporary / VOCABULARY)
@@ -123,9 +121,7 @@ def export_litert(
             "precision": precision,
             "caption_length": caption_length,
             "stages": stages,
-            "files": {
-                name: sha256_of(temporary / name) for name in (MODEL, VOCABULARY, TOKENIZER)
-            },
+            "files": {name: sha256_of(temporary / name) for name in (MODEL, VOCABULARY, TOKENIZER)},
         }
         write_text(temporary / RECORD_NAME, json.dumps(record, indent=2) + "\n")
     return directory
