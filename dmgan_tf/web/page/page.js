@@ -91,6 +91,9 @@ function ready() {
   say(asked.samples ? "Drawing ..." : "");
   // From here on all files are at hand, so that the next visit needs no connection.
   navigator.serviceWorker?.register("service_worker.js").catch(() => {});
+  navigator.serviceWorker?.ready.then(() => {
+    document.querySelector("#offline").hidden = false;
+  });
 }
 
 // Reads the form; asks the worker for pictures, or says what to change.

@@ -2,17 +2,17 @@
 // files with their hashes. Another export is another cache, filled before it takes the place of
 // this one; nothing of two exports is mixed.
 
-const FILES = {}; // path: SHA-256 in base64
-const VERSION = "";
+const FILES = $files; // path: SHA-256 in base64
+const VERSION = "$version";
 
-const PREFIX = `dmgan ${self.registration.scope} `; // pages of one origin share their caches
+const PREFIX = "dmgan " + self.registration.scope + " "; // pages of one origin share their caches
 const CACHE = PREFIX + VERSION;
 
 async function install() {
   const cache = await caches.open(CACHE);
   const requests = Object.entries(FILES).map(
     // What the page has just loaded comes from the browser, once the site says that it is current.
-    ([path, hash]) => new Request(path, { integrity: `sha256-${hash}`, cache: "no-cache" }),
+    ([path, hash]) => new Request(path, { integrity: "sha256-" + hash, cache: "no-cache" }),
   );
   await cache.addAll(requests);
 }
