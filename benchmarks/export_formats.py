@@ -69,15 +69,16 @@ def main():
     print(f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}", flush=True)
     expected = draw(exact, model, texts)
     for name in FLAGS.formats:
-        start = time.time()
-        megabytes, function = (None, exact) if name == "tensorflow" else litert(model, name)
-        converting = time.time() - start
-        images = expected if name == "tensorflow" else draw(function, model, texts)
-        levels = 127.5 * np.abs(images - expected)
-        cells = ["TensorFlow float32" if name == "tensorflow" else f"LiteRT {name}"]
-        cells.append(f"{megabytes:.1f}" if megabytes else f"{weights_megabytes(model):.1f}")
+        if name == "tensorflow":
+            images, function = expected, exact
+            cells = ["TensorFlow float32", f"{weights_megabytes(model):.1f}"]
+        else:
+            megabytes, function = litert(model, name)
+            images = draw(function, model, texts)
+            cells = [f"LiteRT {name}", f"{megabytes:.1f}"]
         cells.append(f"{seconds(function, model, texts):.3f}")
-        cells += [f"{levels.max():.2f}", f"{levels.mean():.3f}"] if converting > 1 else ["", ""]
+        levels = 127.5 * np.abs(images - expected)
+        cells += ["", ""] if function is exact else [f"{levels.max():.2f}", f"{levels.mean():.3f}"]
         cells += scores.of(images) if scores else []
         print(f"| {' | '.join(cells)} |", flush=True)
 

@@ -2,11 +2,14 @@
 
 import hashlib
 import importlib.metadata
+import json
 import os
 import pathlib
 import typing
 
 from dmgan_tf.errors import InputError
+from dmgan_tf.files.atomic import replacing_directory, write_text
+from dmgan_tf.serving.text_files import TOKENIZER, VOCABULARY, tokenizer_settings
 
 if typing.TYPE_CHECKING:  # a reader needs neither Keras nor TensorFlow
     from dmgan_tf.models.text_to_image import DMGANTextToImage
@@ -40,6 +43,33 @@ def check_folder(output: str | os.PathLike) -> pathlib.Path:
             "that this user may write to. Choose another --output, or change its permissions."
         )
     return output
+
+
+def write_folder(
+    directory: pathlib.Path,
+    model: "DMGANTextToImage",
+    name: str,
+    content: bytes,
+    record: dict,
+) -> None:
+    """Writes a folder with a model in one file, whole or not at all.
+
+    Args:
+        directory: Of `check_folder`; an earlier export there is replaced.
+        model: What was converted.
+        name: Of the converted file.
+        content: Its bytes.
+        record: What `dmgan_export.json` holds, but for the hashes of the files; `caption_length`
+            is `None` where captions may have any number of words.
+    """
+    with replacing_directory(directory) as temporary:
+        (temporary / name).write_bytes(content)
+        model.vocabulary.save(temporary / VOCABULARY)
+        settings = tokenizer_settings(model.vocabulary, record["caption_length"])
+        write_text(temporary / TOKENIZER, json.dumps(settings, indent=2) + "\n")
+        files = {file: sha256_of(temporary / file) for file in (name, VOCABULARY, TOKENIZER)}
+        text = json.dumps({**record, "files": files}, indent=2)
+        write_text(temporary / RECORD_NAME, text + "\n")
 
 
 def record_of(

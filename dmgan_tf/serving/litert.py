@@ -1,6 +1,5 @@
 """A model directory to one LiteRT file for phones, browsers and small machines."""
 
-import json
 import os
 import pathlib
 
@@ -8,20 +7,12 @@ import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from dmgan_tf.errors import InputError
-from dmgan_tf.files.atomic import replacing_directory, write_text
-from dmgan_tf.models.generator import generator_inputs
 from dmgan_tf.models.presets import find_model_directory
 from dmgan_tf.models.text_to_image import DMGANTextToImage
 from dmgan_tf.process.keras_backend import check_tensorflow
-from dmgan_tf.serving.folder import (
-    RECORD_NAME,
-    check_folder,
-    record_of,
-    sha256_of,
-    without_gpu_kernels,
-)
+from dmgan_tf.serving.folder import check_folder, record_of, write_folder
 from dmgan_tf.serving.litert_reader import MODEL
-from dmgan_tf.serving.text_files import TOKENIZER, VOCABULARY, tokenizer_settings
+from dmgan_tf.serving.networks import traced_networks
 from dmgan_tf.text.tokenizer import MOST_WORDS
 
 PRECISIONS = ("float32", "float16", "int8")
@@ -58,10 +49,14 @@ def litert_model(
         InputError: If the model has no text encoder or no vocabulary, or a setting is not as above.
     """
     check_settings(precision, caption_length)
-    frozen, names = _frozen_networks(model, caption_length, stages)
+    function, inputs = traced_networks(model, 1, caption_length, stages)
+    function = function.get_concrete_function()
+    # The converter itself leaves variables in the loop of the LSTM, which no runtime can read.
+    frozen = convert_variables_to_constants_v2(function, lower_control_flow=False)
+    names = sorted(function.structured_outputs)  # as TensorFlow flattens a dict
 
-    # The converter takes the names of inputs and outputs from a function of a dict.
-    @tf.function(autograph=False, input_signature=_inputs(model.generator, caption_length))
+    # Nor does it know the names of inputs and outputs but from a function of a dict.
+    @tf.function(autograph=False, input_signature=inputs)
     def networks(token_ids, noise, condition_noise):
         given = {"token_ids": token_ids, "noise": noise, "condition_noise": condition_noise}
         values = frozen(*(given[tensor.op.name] for tensor in frozen.inputs))
@@ -110,20 +105,14 @@ def export_litert(
     model_directory = find_model_directory(preset)
     model = DMGANTextToImage.from_preset(model_directory)
     content = litert_model(model, precision=precision, caption_length=caption_length, stages=stages)
-    with replacing_directory(directory) as temporary:
-        (temporary / MODEL).write_bytes(content)
-        model.vocabulary.save(temporary / VOCABULARY)
-        settings = tokenizer_settings(model.vocabulary, caption_length)
-        write_text(temporary / TOKENIZER, json.dumps(settings, indent=2) + "\n")
-        record = {
-            "format": "litert",
-            **record_of(preset, model_directory, model),
-            "precision": precision,
-            "caption_length": caption_length,
-            "stages": stages,
-            "files": {name: sha256_of(temporary / name) for name in (MODEL, VOCABULARY, TOKENIZER)},
-        }
-        write_text(temporary / RECORD_NAME, json.dumps(record, indent=2) + "\n")
+    record = {
+        "format": "litert",
+        **record_of(preset, model_directory, model),
+        "precision": precision,
+        "caption_length": caption_length,
+        "stages": stages,
+    }
+    write_folder(directory, model, MODEL, content, record)
     return directory
 
 
@@ -140,43 +129,3 @@ def check_settings(precision: str, caption_length: int) -> None:
             f"Expected --caption_length, a number of words from 1 to {MOST_WORDS}. Received: "
             f"{caption_length}."
         )
-
-
-def _inputs(generator, caption_length):
-    return [
-        tf.TensorSpec([1, caption_length], tf.int32, name="token_ids"),
-        tf.TensorSpec([1, generator.noise_dim], tf.float32, name="noise"),
-        tf.TensorSpec([1, generator.condition_dim], tf.float32, name="condition_noise"),
-    ]
-
-
-def _frozen_networks(model, caption_length, stages):
-    """The networks as a function without variables, and the names of what it gives.
-
-    The converter itself leaves variables in the loop of the LSTM, which the runtimes cannot read.
-    """
-    _ = model.tokenizer  # an error if it cannot read captions
-    without_gpu_kernels(model)
-
-    @tf.function(autograph=False, input_signature=_inputs(model.generator, caption_length))
-    def networks(token_ids, noise, condition_noise):
-        encoded = model.text_encoder(token_ids, training=False)
-        inputs = generator_inputs(encoded, token_ids, noise, condition_noise)
-        drawn = model.generator(inputs, training=False)
-        return named_outputs(model.generator.image_sizes, drawn, stages)
-
-    function = networks.get_concrete_function()
-    frozen = convert_variables_to_constants_v2(function, lower_control_flow=False)
-    return frozen, sorted(function.structured_outputs)  # TensorFlow flattens a dict by name
-
-
-def named_outputs(image_sizes: tuple[int, ...], drawn: dict, stages: bool) -> dict:
-    """Names the outputs of a generator as exports do; see `litert_model`."""
-    if not stages:
-        return {f"images_{image_sizes[-1]}": drawn["images"][-1]}
-    outputs = {}
-    for name in ("images", "attention_scores", "word_gates"):
-        outputs |= {
-            f"{name}_{size}": value for size, value in zip(image_sizes, drawn[name], strict=False)
-        }
-    return outputs
