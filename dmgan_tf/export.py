@@ -1,4 +1,4 @@
-r"""Writes a model for use elsewhere: for TensorFlow Serving, or as one file for small machines.
+r"""Writes a model for use elsewhere: on TensorFlow Serving, as one file, or as a page that draws.
 
 python -m dmgan_tf.export --model=runs/quickstart/dmgan --output=serving/dmgan
 
@@ -6,6 +6,8 @@ python -m dmgan_tf.export --model=runs/birds --output=serving/birds --version=3 
     --fast --precision=bfloat16 --batch_sizes=1,4,16
 
 python -m dmgan_tf.export --model=runs/birds --output=phone/birds --format=litert --precision=int8
+
+python -m dmgan_tf.export --model=emoji_128 --output=site --format=web
 
 A model is a shipped name, a model directory, or a run directory.
 
@@ -16,6 +18,10 @@ README.md beside the versions says how to start a server and what to ask it.
 --format=litert draws one caption of at most --caption_length known words; with --stages it gives
 every stage and the word attention as well. Vocabulary and tokenizer's rule lie beside it;
 `dmgan_tf.serving.litert_reader` draws with it.
+
+--format=web writes a page that draws in the visitor's browser, for any host of static files; its
+README.md says more. LiteRT.js, which runs the model there, is fetched by npm, or taken from
+--runtime=FOLDER.
 """
 
 from absl import flags, logging
@@ -27,10 +33,15 @@ from dmgan_tf.process.keras_backend import check_tensorflow
 _OUTPUTS = {
     "saved_model": "SERVING_DIR/NAME, NAME being the model's on the server",
     "litert": "FOLDER",
+    "web": "FOLDER",
 }
-_OF_ONE_FORMAT = {
-    "saved_model": ("version", "fast", "batch_sizes"),
-    "litert": ("caption_length", "stages"),
+_FORMATS_OF = {  # of the flags that not all formats have
+    "version": ["saved_model"],
+    "fast": ["saved_model"],
+    "batch_sizes": ["saved_model"],
+    "caption_length": ["litert", "web"],
+    "stages": ["litert"],
+    "runtime": ["web"],
 }
 
 
@@ -43,8 +54,8 @@ def define_flags() -> None:
         "precision",
         None,
         ["float32", "bfloat16", "float16", "int8"],
-        "saved_model: of the arithmetic, float32 (as it is if not given) or bfloat16. litert: of "
-        "the stored weights, float32, float16 (if not given) or int8.",
+        "saved_model: of the arithmetic, float32 (as it is if not given) or bfloat16. litert and "
+        "web: of the stored weights, float32, float16 (if not given) or int8.",
     )
     flags.DEFINE_integer(
         "version", None, "saved_model: number of this version; the next free one if not given."
@@ -55,8 +66,11 @@ def define_flags() -> None:
     flags.DEFINE_list(
         "batch_sizes", ["1", "2", "4", "8"], "saved_model: what the server draws at once."
     )
-    flags.DEFINE_integer("caption_length", 32, "litert: known words of the longest caption.")
+    flags.DEFINE_integer(
+        "caption_length", 32, "litert and web: known words of the longest caption."
+    )
     flags.DEFINE_bool("stages", False, "litert: give every stage and the word attention, too.")
+    command.define_path("runtime", None, "web: folder with the npm packages of LiteRT.js.")
 
 
 def main() -> None:
@@ -68,16 +82,19 @@ def main() -> None:
     ):
         if not options[name].value:
             raise InputError(f"Expected --{name}={meaning}.")
-    for other, names in _OF_ONE_FORMAT.items():
-        for name in names:
-            if other != options.format and options[name].present:
-                raise InputError(
-                    f"Expected --{name} with --format={other} only. Received: it with "
-                    f"--format={options.format}. Leave it out."
-                )
+    for name, formats in _FORMATS_OF.items():
+        if options.format not in formats and options[name].present:
+            raise InputError(
+                f"Expected --{name} with --format={' or '.join(formats)} only. Received: it with "
+                f"--format={options.format}. Leave it out."
+            )
     check_tensorflow("an export")
     logging.set_verbosity(logging.WARNING)  # TensorFlow names every weight of every signature
-    export = {"saved_model": _export_saved_model, "litert": _export_litert}[options.format]
+    export = {
+        "saved_model": _export_saved_model,
+        "litert": _export_litert,
+        "web": _export_web,
+    }[options.format]
     settings = {} if options.precision is None else {"precision": options.precision}
     print(export(options, settings))
 
@@ -121,6 +138,25 @@ def _export_litert(options, settings):
         stages=options.stages,
         **settings,
     )
+
+
+def _export_web(options, settings):
+    from dmgan_tf.serving.folder import check_folder
+
+    check_folder(options.output)  # before TensorFlow is imported
+
+    from dmgan_tf.web.site import export_web, sizes_of
+
+    site = export_web(
+        options.model,
+        options.output,
+        caption_length=options.caption_length,
+        runtime=options.runtime,
+        **settings,
+    )
+    on_disk, sent = (size / 1e6 for size in sizes_of(site))
+    print(f"{on_disk:.1f} MB, which a host that compresses sends as {sent:.1f} MB.")
+    return site
 
 
 if __name__ == "__main__":

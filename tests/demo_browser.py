@@ -17,6 +17,7 @@ import tempfile
 
 from source_imports import ROOT
 
+GRADIO = ("gradio", "demo")
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "chrome")
 # Root needs the first; the others keep it from asking its maker's hosts about itself.
 CHROMIUM_FLAGS = (
@@ -25,9 +26,13 @@ CHROMIUM_FLAGS = (
 )
 
 
-def what_is_missing() -> str | None:
-    """What a browser test lacks here and how to get it, in one line; None if it can run."""
-    for module, extra in (("gradio", "demo"), ("playwright", "browser")):
+def what_is_missing(*modules: tuple[str, str]) -> str | None:
+    """What a browser test lacks here and how to get it, in one line; None if it can run.
+
+    Args:
+        modules: What it imports beside Playwright, with the extra that brings it.
+    """
+    for module, extra in (*modules, ("playwright", "browser")):
         try:
             __import__(module)
         except ModuleNotFoundError:
@@ -91,7 +96,7 @@ def main():
     parser.add_argument("--output", type=pathlib.Path, default=ROOT / "docs/demo.png")
     parser.add_argument("--width", type=int, default=1280)
     options = parser.parse_args()
-    missing = what_is_missing()
+    missing = what_is_missing(GRADIO)
     if missing:
         sys.exit(f"error: {missing}")
     options.output.parent.mkdir(parents=True, exist_ok=True)

@@ -39,6 +39,7 @@ MAY_IMPORT = {
     "evaluate": {"metrics", "convert", "models", "layers", "data", "text", "figures"},
     "serving": {"models", "layers", "text"},
     "training": {"models", "layers", "losses", "data", "text", "figures", "metrics", "evaluate"},
+    "web": {"demo", "serving", "models", "text"},
     "__init__": {"models"},
 }
 KERAS_ONLY = {"layers", "models", "losses", "metrics"}  # they also run on Keras' other backends
