@@ -120,20 +120,18 @@ def _write_page(site, exported):
     _fill(site / "index.html", _parts_of_page(site, settings))
     _fill(site / "README.md", {"packages": " and ".join(PACKAGES)})
     hashes = {
-        path.relative_to(site).as_posix(): hashlib.sha256(path.read_bytes())
+        path.relative_to(site).as_posix(): _base64_sha256(path)
         for path in sorted(site.rglob("*"))
         if path.is_file() and path.name not in (_SERVICE_WORKER, "README.md")
     }
-    offline = {path: base64.b64encode(hash.digest()).decode() for path, hash in hashes.items()}
-    offline |= {"./": offline["index.html"]}
-    listed = json.dumps(offline, indent=2)
+    listed = json.dumps({**hashes, "./": hashes["index.html"]}, indent=2)
     version = hashlib.sha256(listed.encode()).hexdigest()[:16]
     _fill(site / _SERVICE_WORKER, {"files": listed, "version": version})
     record = {
         **exported,
         "format": "web",
         "runtime": list(PACKAGES),
-        "files": {path: hash.hexdigest() for path, hash in hashes.items()},
+        "files": {path: base64.b64decode(hash).hex() for path, hash in hashes.items()},
     }
     write_text(site / RECORD_NAME, json.dumps(record, indent=2) + "\n")
 
@@ -152,7 +150,7 @@ def _settings(site, exported):
         "files": {
             path: {
                 "bytes": (site / path).stat().st_size,
-                "sha256": hashlib.sha256((site / path).read_bytes()).hexdigest(),
+                "sha256": _base64_sha256(site / path),
             }
             for path in large.values()
         },
@@ -177,6 +175,11 @@ def _parts_of_page(site, settings):
         ),
         "links": " · ".join(links),
     }
+
+
+def _base64_sha256(path):
+    """A file's SHA-256 as browsers take it."""
+    return base64.b64encode(hashlib.sha256(path.read_bytes()).digest()).decode()
 
 
 def _fill(path, values):

@@ -50,15 +50,23 @@ def folder(vivid_model, tmp_path_factory):
         pytest.skip(str(error))
 
 
+class HostOfFiles(http.server.SimpleHTTPRequestHandler):
+    """Remembers what it was asked for, of the last folder that was served."""
+
+    log = []
+
+    def log_request(self, *_):
+        self.log.append(self.requestline)
+
+    def log_error(self, *_):
+        pass
+
+
 @contextlib.contextmanager
 def served(folder):
     """Where a host of static files shows a folder."""
-
-    class Handler(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *_):
-            pass
-
-    handler = functools.partial(Handler, directory=folder)
+    HostOfFiles.log.clear()
+    handler = functools.partial(HostOfFiles, directory=folder)
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -257,6 +265,9 @@ def test_without_a_connection_a_second_visit_draws_other_words(visit, folder, mo
     with served(folder) as url:
         page = visit(url)
         page.locator("#offline").wait_for()
+        # The large files came once only.
+        asked = [line.split()[1] for line in HostOfFiles.log]
+        assert asked.count(f"/{WASM}") == asked.count("/model/model.tflite") == 1
     page.reload()  # nobody answers there any more
     page.wait_for_selector(".dm-stage")
     ask(page, "the square is blue", seed=5, samples=1)

@@ -160,7 +160,7 @@ def test_the_map_of_words_is_the_demo_s(side, num_words, length):
         np.ones(num_words), (side, side)
     )
     program = (
-        "(({shares, top, ...rest}) => ({...rest, shares: Array.from(shares), top: Array.from(top)}))"
+        "((map) => ({...map, shares: Array.from(map.shares), top: Array.from(map.top)}))"
         "(page.mapOf(given.scores, given.side, given.numWords, given.length))"
     )
     given = {"scores": scores.ravel().tolist(), "side": side}

@@ -65,7 +65,8 @@ async function start() {
   worker = new Worker("worker.js");
   worker.onmessage = ({ data }) => hear(data);
   worker.onerror = () => fail("worker.js cannot be run. Put all exported files online.");
-  worker.postMessage({ site });
+  const isKept = Boolean(navigator.serviceWorker?.controller);
+  worker.postMessage({ site: { ...site, isKept } });
   draw();
 }
 

@@ -8,13 +8,19 @@ const VERSION = "$version";
 const PREFIX = "dmgan " + self.registration.scope + " "; // pages of one origin share their caches
 const CACHE = PREFIX + VERSION;
 
+const keyOf = (path) => path + "?" + encodeURIComponent(FILES[path]);
+
+async function keep(cache, path) {
+  const known = await caches.match(keyOf(path)); // of an earlier export, or what the page has loaded
+  const request = new Request(path, { integrity: "sha256-" + FILES[path], cache: "no-cache" });
+  const response = known ?? (await fetch(request));
+  if (!response.ok) throw Error(path + " is missing from this site.");
+  await cache.put(keyOf(path), response);
+}
+
 async function install() {
   const cache = await caches.open(CACHE);
-  const requests = Object.entries(FILES).map(
-    // What the page has just loaded comes from the browser, once the site says that it is current.
-    ([path, hash]) => new Request(path, { integrity: "sha256-" + hash, cache: "no-cache" }),
-  );
-  await cache.addAll(requests);
+  await Promise.all(Object.keys(FILES).map((path) => keep(cache, path)));
 }
 
 async function removeOthers() {
@@ -24,8 +30,9 @@ async function removeOthers() {
 }
 
 async function answer(request) {
+  const path = new URL(request.url).pathname.slice(new URL(self.registration.scope).pathname.length);
   const cache = await caches.open(CACHE);
-  return (await cache.match(request, { ignoreSearch: true })) ?? fetch(request);
+  return (await cache.match(keyOf(path || "./"))) ?? fetch(request);
 }
 
 self.addEventListener("install", (event) => event.waitUntil(install()));

@@ -40,11 +40,21 @@ async function bytesOf(path, onBytes) {
   if (end !== size) throw damaged();
   if (globalThis.crypto.subtle) { // elsewhere than at https or localhost there is none
     const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
-    const hex = Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
-    if (hex !== sha256) throw damaged();
+    if (btoa(String.fromCharCode(...digest)) !== sha256) throw damaged();
+    if (!site.isKept) await keep(path, sha256, bytes).catch(() => {}); // not every browser lets it
   }
   return bytes;
 }
+
+// Lays a file where the service worker finds it, which would fetch it again.
+async function keep(path, sha256, bytes) {
+  const cache = await caches.open(`dmgan ${new URL(".", location.href)} loaded`);
+  await cache.put(`${path}?${encodeURIComponent(sha256)}`, new Response(bytes));
+}
+
+const lost = (path) => () => {
+  throw Error(`${path} cannot be loaded. Put all exported files online.`);
+};
 
 async function load(given) {
   site = given;
@@ -54,16 +64,19 @@ async function load(given) {
   const fetched = files.map((path) =>
     bytesOf(path, (bytes) => postMessage({ loaded: (loaded += bytes), total })),
   );
-  fetched[1].catch(() => {}); // it is looked at below; until then nobody else shall report it
-  const [noise, drawing] = await Promise.all([import("./noise.js"), import("./drawing.js")]);
+  for (const file of fetched) file.catch(() => {}); // they are looked at below
+  const scripts = ["noise.js", "drawing.js", `${RUNTIME}litert.js`];
+  const [noise, drawing, litert] = await Promise.all(
+    scripts.map((path) => import(`./${path}`).catch(lost(path))),
+  );
   page = { ...noise, ...drawing };
-  runtime = await import(`./${RUNTIME}litert.js`);
+  runtime = litert;
   // The runtime would ask for a graphics processor, and not use it.
   Object.defineProperty(navigator, "gpu", { value: { requestAdapter: async () => null } });
   const quiet = () => {};
   console.warn = quiet; // of the missing processor
   self.Module = { wasmBinary: (await fetched[0]).buffer, print: quiet, printErr: quiet };
-  await runtime.loadLiteRt(RUNTIME + FIRST_SCRIPT);
+  await runtime.loadLiteRt(RUNTIME + FIRST_SCRIPT).catch(lost(RUNTIME + FIRST_SCRIPT));
   network = await runtime.loadAndCompile(await fetched[1], { accelerator: "wasm" });
 }
 
