@@ -23,7 +23,7 @@ SHIPPED_CAPTIONS := \
 	--caption="a bald person in flat style with glasses and brown skin, wearing a turquoise wrap"
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart notebooks test test-slow test-browser faults mutations lint format build-file lock clean
+.PHONY: help quickstart web notebooks test test-slow test-browser faults mutations lint format build-file lock clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 22
@@ -49,14 +49,18 @@ quickstart: $(VENV)/.installed-avatars  ## draw with the shipped model, then tra
 		--metrics=attributes --num_images=800 --output=$(QUICKSTART)/scores.json
 	@echo "The sample sheet: $(QUICKSTART)/samples/sheet.png (the shipped model's: $(QUICKSTART)/shipped/sheet.png)"
 
+web: $(VENV)/.installed  ## a page that draws in the browser, of the shipped model: static files in runs/web
+	$(IN_VENV) -m dmgan_tf.export --format=web --model=$(SHIPPED_MODEL) --output=runs/web
+	@echo "Look at it: $(PYTHON) -m http.server --directory=runs/web"
+
 test: lint  ## lint, formatting, and the fast tests
 	$(IN_VENV) -m pytest $(IN_PARALLEL) $(PYTEST_FLAGS)
 
 test-slow: $(VENV)/.installed-test $(VENV)/.installed-notebooks  ## tests of processes, whole runs, backends, replicas and notebooks
 	$(IN_VENV) -m pytest -m slow $(IN_PARALLEL) $(PYTEST_FLAGS)
 
-test-browser: $(VENV)/.installed-browser  ## the web demo in a headless Chromium (apt install chromium)
-	$(IN_VENV) -m pytest -m "slow or not slow" -rs tests/demo tests/browser $(PYTEST_FLAGS)
+test-browser: $(VENV)/.installed-browser  ## the demo and the page of `make web` in a headless Chromium (apt install chromium)
+	$(IN_VENV) -m pytest -m "slow or not slow" -rs tests/demo tests/web tests/browser $(PYTEST_FLAGS)
 
 notebooks: $(VENV)/.installed-notebooks  ## run the notebooks and time them; NOTEBOOK_FLAGS=--keep renews kept outputs
 	$(IN_VENV) tests/executed_notebooks.py $(NOTEBOOK_FLAGS)

@@ -103,7 +103,8 @@ def _check_size(path, precision):
         smaller = {"float32": 4, "float16": 2}
         advice = "Train it with fewer --channels, --num_stages or words"
         if precision in smaller:
-            advice = f"--precision=int8 would make it {size / smaller[precision]:.0f} MB. " + advice
+            of_int8 = size / smaller[precision]
+            advice = f"--precision=int8 would make it {of_int8:.0f} MB. Or t{advice[1:]}"
         raise InputError(
             f"Expected a model of at most {MOST_MEGABYTES} MB for the web. Received: one of "
             f"{size:.0f} MB in {precision}. {advice}."

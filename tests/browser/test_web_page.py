@@ -2,16 +2,14 @@
 
 import base64
 import contextlib
-import functools
-import http.server
 import io
 import re
 import shutil
-import threading
 
 import demo_browser
 import numpy as np
 import pytest
+from demo_browser import HostOfFiles, served
 from PIL import Image
 
 from dmgan_tf import DMGANTextToImage
@@ -48,33 +46,6 @@ def folder(vivid_model, tmp_path_factory):
         if "npm could not fetch" not in str(error):
             raise
         pytest.skip(str(error))
-
-
-class HostOfFiles(http.server.SimpleHTTPRequestHandler):
-    """Remembers what it was asked for, of the last folder that was served."""
-
-    log = []
-
-    def log_request(self, *_):
-        self.log.append(self.requestline)
-
-    def log_error(self, *_):
-        pass
-
-
-@contextlib.contextmanager
-def served(folder):
-    """Where a host of static files shows a folder."""
-    HostOfFiles.log.clear()
-    handler = functools.partial(HostOfFiles, directory=folder)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}/"
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 @pytest.fixture(scope="module")
