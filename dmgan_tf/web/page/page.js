@@ -39,7 +39,7 @@ function whatIsMissing() {
   if (!hasSimd || !globalThis.CompressionStream) {
     return (
       "This browser lacks WebAssembly SIMD, with which the page draws. Chrome and Edge have had it " +
-      "since version 91, Firefox since 113, Safari since 16.4: update this browser, or try another."
+      "since version 91, Firefox since 114, Safari since 16.4: update this browser, or try another."
     );
   }
   return null;

@@ -56,6 +56,10 @@ const lost = (path) => () => {
   throw Error(`${path} cannot be loaded. Put all exported files online.`);
 };
 
+const beyondDevice = (error) => {
+  throw Error(`This device cannot run the model (${error.message}). Close other pages; reload this.`);
+};
+
 async function load(given) {
   site = given;
   const files = [site.wasm, site.model];
@@ -77,7 +81,8 @@ async function load(given) {
   console.warn = quiet; // of the missing processor
   self.Module = { wasmBinary: (await fetched[0]).buffer, print: quiet, printErr: quiet };
   await runtime.loadLiteRt(RUNTIME + FIRST_SCRIPT).catch(lost(RUNTIME + FIRST_SCRIPT));
-  network = await runtime.loadAndCompile(await fetched[1], { accelerator: "wasm" });
+  const weights = await fetched[1];
+  network = await runtime.loadAndCompile(weights, { accelerator: "wasm" }).catch(beyondDevice);
 }
 
 // Draws one sample; see `drawingOf` for what comes out.
@@ -91,7 +96,7 @@ async function draw(ids, seed, sample) {
     noise: new runtime.Tensor(noise.slice(0, site.noise_dim), [1, site.noise_dim]),
     condition_noise: new runtime.Tensor(noise.slice(site.noise_dim), [1, site.condition_dim]),
   };
-  const outputs = await network.run(inputs);
+  const outputs = await network.run(inputs).catch(beyondDevice);
   const values = {};
   for (const [name, tensor] of Object.entries(outputs)) values[name] = tensor.toTypedArray().slice();
   for (const tensor of [...Object.values(inputs), ...Object.values(outputs)]) tensor.delete();
