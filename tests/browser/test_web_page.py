@@ -207,7 +207,7 @@ def test_of_a_thousand_words_the_first_are_read(visit, model):
     page.locator("#status", has_text="One picture").wait_for()
     assert page.locator(".dm-caption .dm-word").count() == WORDS_READ
     expected = model.generate(["disc " * WORDS_READ])
-    assert_drawn(pixels(page.locator(".dm-stage img"))[-1:], expected)
+    assert_drawn(pixels(page.locator(".dm-stage img").last), expected)
 
 
 @pytest.mark.parametrize(
@@ -244,7 +244,7 @@ def test_without_a_connection_a_second_visit_draws_other_words(visit, folder, mo
     ask(page, "the square is blue", seed=5, samples=1)
     drawn(page, "the square is blue", 5)
     expected = model.generate(["the square is blue"], seed=5)
-    assert_drawn(pixels(page.locator(".dm-stage img"))[-1:], expected)
+    assert_drawn(pixels(page.locator(".dm-stage img").last), expected)
 
 
 def test_on_a_phone_everything_fits_and_a_tap_names_the_word(visit):
