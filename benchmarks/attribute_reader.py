@@ -95,11 +95,11 @@ def _trained(images, attributes):
 
 
 def _disturbed(images):
-    """Shifts, blurs and adds noise, each batch by amounts of its own."""
+    """Shifts, blurs and adds noise, each batch by amounts of its own; every second one is sharp."""
     x = tf.cast(images, tf.float32)
     x = tf.pad(x, [[0, 0], [_SHIFT] * 2, [_SHIFT] * 2, [0, 0]], "SYMMETRIC")
     x = tf.image.random_crop(x, tf.stack([tf.shape(images)[0], SIZE, SIZE, 3]))
-    x = _blurred(x, tf.random.uniform([], 0.0, _BLUR))
+    x = _blurred(x, tf.maximum(tf.random.uniform([], -_BLUR, _BLUR), 0.0))
     return x + tf.random.normal(tf.shape(x)) * tf.random.uniform([], 0.0, _NOISE)
 
 
