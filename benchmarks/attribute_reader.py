@@ -9,7 +9,7 @@ trained and tested on: as they are, blurred, and with noise.
   python benchmarks/attribute_reader.py --train=data/avatars_for_reader --test=data/avatars \
       --output=reader.npz
   python benchmarks/attribute_reader.py --train=data/avatars_for_reader --test=data/avatars \
-      --init=reader.npz --learning_rate=5e-4 --epochs=3
+      --init=reader.npz --learning_rate=1e-3 --epochs=4
 
 Without --train it tests the reader of the package.
 """
