@@ -39,9 +39,7 @@ _NOISE = 6.0  # levels of 255, at most
 FLAGS = flags.FLAGS
 flags.DEFINE_multi_string("train", [], "Data sets to train on, all splits; repeatable.")
 flags.DEFINE_string("test", None, "Data set whose test split it is tested on.", required=True)
-flags.DEFINE_string(
-    "init", None, "A reader to start from, or to test; by default the package's is tested."
-)
+flags.DEFINE_string("init", None, "A reader to start from, or to test.")
 flags.DEFINE_integer("epochs", 6, "Passes over the training data.")
 flags.DEFINE_float("learning_rate", 2e-3, "Of Adam, after 100 steps; it falls to nearly zero.")
 flags.DEFINE_string("output", "attribute_reader.npz", "Where the trained reader goes.")
