@@ -8,6 +8,7 @@ An installed package has the same as `dmgan`: dmgan, dmgan sample, dmgan --versi
 """
 
 import ast
+import contextlib
 import hashlib
 import importlib
 import importlib.metadata
@@ -109,13 +110,18 @@ def digest_of(directory: pathlib.Path) -> str:
     return digest.hexdigest()[:16]
 
 
+def _show(text):
+    with contextlib.suppress(BrokenPipeError):  # of `| head`
+        print(text, flush=True)
+
+
 def main() -> None:
     """Runs the command that the first word names, or prints what was asked for."""
     name, *rest = sys.argv[1:] or ["--help"]
     if name in ("--help", "-h", "-help", "help"):
-        print(overview())
+        _show(overview())
     elif name in ("--version", "-version", "version"):
-        print("\n".join(version_lines()))
+        _show("\n".join(version_lines()))
     elif name in commands():
         sys.argv[1:] = rest
         runpy.run_module(f"dmgan_tf.{name}", run_name="__main__", alter_sys=True)
