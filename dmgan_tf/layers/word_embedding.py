@@ -117,7 +117,10 @@ class WordVectorEmbedding(WordEmbedding):
             name="projection",
         )
         self.learned = self.add_weight(
-            shape=(self.num_trained + 1, self.embedding_dim), initializer="zeros", name="learned"
+            shape=(self.num_trained + 1, self.embedding_dim),
+            initializer="zeros",
+            autocast=False,
+            name="learned",
         )
 
     def set_vectors(self, vectors: np.ndarray) -> None:
@@ -125,12 +128,16 @@ class WordVectorEmbedding(WordEmbedding):
         self.vectors.assign(vectors)
 
     def call(self, token_ids, training=False):
-        vectors = ops.cast(ops.take(self.vectors, token_ids, axis=0), self.compute_dtype)
+        vectors = ops.take(self.vectors, token_ids, axis=0)
         is_trained = ops.logical_and(token_ids > 0, token_ids <= self.num_trained)
         learned = ops.take(self.learned, ops.where(is_trained, token_ids, 0), axis=0)
-        share = ops.expand_dims(ops.cast(is_trained, self.compute_dtype), -1)
+        share = ops.expand_dims(is_trained, -1)
+        vectors, learned, share, projection = (
+            ops.cast(value, self.compute_dtype)
+            for value in (vectors, learned, share, self.projection)
+        )
         share = self.dropout(share, training=training)
-        return ops.matmul(vectors, self.projection) + share * learned
+        return ops.matmul(vectors, projection) + share * learned
 
     @property
     def embeddings(self):
