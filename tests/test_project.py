@@ -30,7 +30,7 @@ ADDRESS = re.compile(
     re.IGNORECASE,
 )
 OUR_NAME = re.compile(r"dm[-_]?gan[-_]?tf", re.IGNORECASE)
-EXTRAS_OF_USERS = ("avatars", "clip", "demo", "figures", "hub", "judges", "lite0")
+EXTRAS_OF_USERS = ("avatars", "clip", "demo", "figures", "glove", "hub", "judges", "lite0")
 COMMANDS = [path for path in python_files(PACKAGE) if is_command(path)]
 MADE_BY_TOOLS = {".git", ".venv", "runs", "build", "dist", "__pycache__", "node_modules"}
 MADE_BY_TOOLS |= {".hypothesis", ".ipynb_checkpoints", ".pytest_cache", ".ruff_cache"}

