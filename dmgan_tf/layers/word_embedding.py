@@ -139,11 +139,6 @@ class WordVectorEmbedding(WordEmbedding):
         share = self.dropout(share, training=training)
         return ops.matmul(vectors, projection) + share * learned
 
-    @property
-    def embeddings(self):
-        """The sum for every word, `(vocabulary_size, embedding_dim)`, as `LearnedEmbedding` has."""
-        return self(ops.arange(self.vocabulary_size))
-
     def get_config(self):
         own = ("vocabulary_size", "embedding_dim", "vector_dim", "num_trained", "source")
         return {

@@ -21,10 +21,8 @@ HOME = "https://github.com/dmgan-tf/dmgan_tf"
 _GLOVE = "https://nlp.stanford.edu/projects/glove/"
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_./-]*")
 _YAML_WORDS = {"y", "n", "yes", "no", "true", "false", "on", "off", "null"}  # "no" is Norwegian
-_PLACES = {
-    "image_weights": "INCEPTION",
-    "word_vectors": "VECTORS",
-}  # settings that are a place on somebody's machine
+# Settings that are a place on somebody's machine.
+_PLACES = {"image_weights": "INCEPTION", "word_vectors": "VECTORS"}
 _LINE = 96  # characters of a command, before the backslash
 
 
@@ -321,13 +319,12 @@ def _limits(generator, vocabulary):
         trained = ""
         if vocabulary.is_open:
             trained = (
-                f", of which its training captions held {len(vocabulary.trained_words):,}; of the "
-                "others it knows their word vectors alone"
+                f" Its training captions held {len(vocabulary.trained_words):,} of them; of the "
+                "rest it knows the word vectors alone."
             )
         limits.append(
-            f"- It knows {len(vocabulary) - 1:,} words, those of `vocabulary.txt`{trained}. Others "
-            "are "
-            "dropped, with a warning; a caption of none but others is refused."
+            f"- It knows {len(vocabulary) - 1:,} words, those of `vocabulary.txt`.{trained} Others "
+            "are dropped, with a warning; a caption of none but others is refused."
         )
     return "\n".join(_wrapped(limit, "  ") for limit in limits)
 
