@@ -32,6 +32,6 @@ def test_captions_are_kept_out_and_asked_for(benchmark, prepared_data, tmp_path,
     save_damsm(tmp_path / "vectors", known)
     benchmark.keep_unseen(tmp_path / "data", tmp_path / "unseen", tmp_path / "vectors")
     captions = list_captions(tmp_path / "unseen", "test").captions
-    assert len(captions) == 6 and all(" is " in caption for caption in captions)
+    assert len(captions) == 6 and all(" is " in caption for (caption,) in captions)
     cell = benchmark.retrieval(tmp_path / "vectors", tmp_path / "unseen", PRETRAINING)
     assert cell.endswith("of 6 (chance 16.7%)")
