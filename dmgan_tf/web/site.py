@@ -86,7 +86,9 @@ def export_web(
         record = json.loads((model / RECORD_NAME).read_text(encoding="utf-8"))
         record["model"] = os.fspath(preset).rstrip("/").split("/")[-1]
         (model / RECORD_NAME).unlink()
-        record["refinement"] = read_config(model_directory)["generator"]["refinement"]
+        config = read_config(model_directory)
+        record["refinement"] = config["generator"]["refinement"]
+        record["num_trained_words"] = config["tokenizer"].get("num_trained_words")
         _write_page(site, record)
     return directory
 
@@ -139,7 +141,7 @@ def _write_page(site, exported):
 
 def _settings(site, exported):
     """What the page knows of the model and of the large files."""
-    vocabulary = Vocabulary.load(site / _MODEL_FOLDER / VOCABULARY)
+    vocabulary = Vocabulary.load(site / _MODEL_FOLDER / VOCABULARY, exported["num_trained_words"])
     kept = ("image_sizes", "noise_dim", "condition_dim", "caption_length", "refinement")
     large = {"model": f"{_MODEL_FOLDER}/{MODEL}", "wasm": WASM}
     return {
