@@ -31,9 +31,11 @@ from dmgan_tf.models.text_encoder import TextEncoder
 from dmgan_tf.models.text_to_image import DMGANTextToImage
 from dmgan_tf.serving.litert import PRECISIONS, litert_model
 from dmgan_tf.serving.litert_reader import import_runtime, padded_token_ids
+from dmgan_tf.serving.onnx import onnx_model
 from dmgan_tf.text.vocabulary import Vocabulary
 
 BATCH = 32
+FORMATS = ("tensorflow", *PRECISIONS, "onnx")
 PAPER_VOCABULARY = 5450  # words of the release's birds
 
 FLAGS = flags.FLAGS
@@ -48,16 +50,16 @@ def define_flags():
     flags.DEFINE_integer("num_images", 300, "Images to draw for scores.", lower_bound=BATCH)
     flags.DEFINE_integer("calls", 15, "Pictures to time.", lower_bound=2)
     flags.DEFINE_integer("caption_length", 32, "Words of a caption in LiteRT.")
-    flags.DEFINE_list("formats", ["tensorflow", *PRECISIONS], "Which to measure, in this order.")
+    flags.DEFINE_list("formats", list(FORMATS), "Which to measure, in this order.")
 
 
 def main():
     """Prints a row for each format."""
     if bool(FLAGS.model) == FLAGS.paper_size:
         raise InputError("Expected --model=MODEL or --paper_size. Received: both or neither.")
-    unknown = set(FLAGS.formats) - {"tensorflow", *PRECISIONS}
+    unknown = set(FLAGS.formats) - set(FORMATS)
     if unknown:
-        raise InputError(f"Expected --formats of tensorflow, {PRECISIONS}. Received: {unknown}.")
+        raise InputError(f"Expected --formats of {FORMATS}. Received: {unknown}.")
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     model = paper_size() if FLAGS.paper_size else DMGANTextToImage.from_preset(FLAGS.model)
@@ -73,9 +75,9 @@ def main():
             images, function = expected, exact
             cells = ["TensorFlow float32", f"{weights_megabytes(model):.1f}"]
         else:
-            megabytes, function = litert(model, name)
+            megabytes, function = onnx(model) if name == "onnx" else litert(model, name)
             images = draw(function, model, texts)
-            cells = [f"LiteRT {name}", f"{megabytes:.1f}"]
+            cells = ["ONNX float32" if name == "onnx" else f"LiteRT {name}", f"{megabytes:.1f}"]
         cells.append(f"{seconds(function, model, texts):.3f}")
         levels = 127.5 * np.abs(images - expected)
         cells += ["", ""] if function is exact else [f"{levels.max():.2f}", f"{levels.mean():.3f}"]
@@ -122,6 +124,22 @@ def litert(model, precision):
         return outputs[name]
 
     function.interpreter = interpreter  # which must outlive its runner
+    return len(content) * 1e-6, function
+
+
+def onnx(model):
+    """Megabytes of the ONNX file, and the same function by it."""
+    import onnxruntime
+
+    content = onnx_model(model)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+
+    def function(token_ids, noise, condition_noise):
+        inputs = {"token_ids": token_ids, "noise": noise, "condition_noise": condition_noise}
+        return session.run(None, inputs)[0]
+
     return len(content) * 1e-6, function
 
 

@@ -6,7 +6,8 @@ and HTTP on this machine, each caller one caption after another. The packages wa
 with 2:
 
   pip install --no-deps nvidia-pytriton tritonclient geventhttpclient gevent zope.event \
-      zope.interface greenlet brotli python-rapidjson pyzmq sh typing_inspect mypy_extensions wrapt
+      zope.interface greenlet brotli python-rapidjson pyzmq sh typing_inspect mypy_extensions \
+      wrapt aiohttp multidict yarl aiosignal frozenlist propcache aiohappyeyeballs
   python benchmarks/serve_load.py --model=emoji_128
   python benchmarks/serve_load.py --model=emoji_128 --seconds=10 --callers=1,8 --protocols=grpc
 """
@@ -110,7 +111,7 @@ def check_packages():
         import pytriton.triton  # noqa: F401
         import tritonclient.grpc
         import tritonclient.http  # noqa: F401
-    except ImportError as error:
+    except (ImportError, RuntimeError) as error:  # the latter of clients without HTTP
         raise InputError(
             f"Expected NVIDIA's Triton and its clients. Received: {error}. The beginning of this "
             "file says how to install them."
@@ -155,7 +156,7 @@ def free_ports(count):
         return [each.getsockname()[1] for each in sockets]
 
 
-def wait_until_ready(process, port, log, limit=180):
+def wait_until_ready(process, port, log, limit=300):
     """Waits for the model."""
     import tritonclient.grpc as client
 

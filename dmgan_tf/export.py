@@ -19,6 +19,8 @@ README.md beside the versions says how to start a server and what to ask it.
 every stage and the word attention as well. Vocabulary and tokenizer's rule lie beside it;
 `dmgan_tf.serving.litert_reader` draws with it.
 
+--format=onnx gives the same in float32, for any batch and any number of words.
+
 --format=web writes a page that draws in the visitor's browser, for any host of static files; its
 README.md says more. LiteRT.js, which runs the model there, is fetched by npm, or taken from
 --runtime=FOLDER.
@@ -34,15 +36,15 @@ COMMON_FLAGS = ("model", "output", "format", "precision", "fast", "batch_sizes",
 _OUTPUTS = {
     "saved_model": "SERVING_DIR/NAME, NAME being the model's on the server",
     "litert": "FOLDER",
+    "onnx": "FOLDER",
     "web": "FOLDER",
 }
-_FORMATS_OF = {  # of the flags that not all formats have
-    "version": ["saved_model"],
-    "fast": ["saved_model"],
-    "batch_sizes": ["saved_model"],
-    "caption_length": ["litert", "web"],
-    "stages": ["litert"],
-    "runtime": ["web"],
+_OF_SOME_FORMATS = {
+    **dict.fromkeys(("version", "fast", "batch_sizes"), ("saved_model",)),
+    "precision": ("saved_model", "litert", "web"),
+    "caption_length": ("litert", "web"),
+    "stages": ("litert", "onnx"),
+    "runtime": ("web",),
 }
 
 
@@ -70,7 +72,7 @@ def define_flags() -> None:
     flags.DEFINE_integer(
         "caption_length", 32, "litert and web: known words of the longest caption."
     )
-    flags.DEFINE_bool("stages", False, "litert: give every stage and the word attention, too.")
+    flags.DEFINE_bool("stages", False, "litert, onnx: give all stages and word attention.")
     command.define_path("runtime", None, "web: folder with the npm packages of LiteRT.js.")
 
 
@@ -83,7 +85,7 @@ def main() -> None:
     ):
         if not options[name].value:
             raise InputError(f"Expected --{name}={meaning}.")
-    for name, formats in _FORMATS_OF.items():
+    for name, formats in _OF_SOME_FORMATS.items():
         if options.format not in formats and options[name].present:
             raise InputError(
                 f"Expected --{name} with --format={' or '.join(formats)} only. Received: it with "
@@ -94,6 +96,7 @@ def main() -> None:
     export = {
         "saved_model": _export_saved_model,
         "litert": _export_litert,
+        "onnx": _export_onnx,
         "web": _export_web,
     }[options.format]
     settings = {} if options.precision is None else {"precision": options.precision}
@@ -139,6 +142,16 @@ def _export_litert(options, settings):
         stages=options.stages,
         **settings,
     )
+
+
+def _export_onnx(options, settings):
+    from dmgan_tf.serving.folder import check_folder
+
+    check_folder(options.output)  # before TensorFlow is imported
+
+    from dmgan_tf.serving.onnx import export_onnx
+
+    return export_onnx(options.model, options.output, stages=options.stages)
 
 
 def _export_web(options, settings):

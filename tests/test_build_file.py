@@ -19,6 +19,7 @@ DISTRIBUTIONS = {
     "absl": "absl_py",
     "google": "protobuf",
     "grpc": "grpcio",
+    "pytriton": "nvidia_pytriton",
     "tensorflow_serving": "tensorflow_serving_api",
 }
 

@@ -82,6 +82,8 @@ def test_a_model_is_exported_and_run_from_the_command_line(run_command, vivid_mo
         ([*LITERT, "--output={0}/file/new"], ["{0}/file, which is no directory"]),
         ([*LITERT, "--output={0}/other"], ["{0}/other", "other things"]),
         ([*LITERT], ["--output=FOLDER"]),
+        (["--format=onnx", "--model=m", "--output={0}/new", "--precision=int8"], ["litert only"]),
+        (["--format=onnx", "--model=m", "--output={0}/other"], ["{0}/other", "other things"]),
     ],
 )
 def test_bad_input_is_one_line(error_line, vivid_model, tmp_path, flags, parts):

@@ -31,7 +31,7 @@ ADDRESS = re.compile(
 )
 OUR_NAME = re.compile(r"dm[-_]?gan[-_]?tf", re.IGNORECASE)
 EXTRAS_OF_USERS = (
-    *("avatars", "clip", "demo", "figures", "glove", "hub", "judges", "lite0", "litert"),
+    *("avatars", "clip", "demo", "figures", "glove", "hub", "judges", "lite0", "litert", "onnx"),
 )
 COMMANDS = [path for path in python_files(PACKAGE) if is_command(path)]
 # What belongs at the top of a Python project; all else has a directory.

@@ -37,6 +37,11 @@ def onnx_model(model: DMGANTextToImage, *, stages: bool = False) -> bytes:
     converter = _import_converter()
     function, inputs = traced_networks(model, None, None, stages)
     converted, _ = converter.convert.from_function(function, inputs, opset=_OPSET)
+    for value in (*converted.graph.input, *converted.graph.output):
+        sizes = value.type.tensor_type.shape.dim
+        for place, size in enumerate(sizes):
+            if not size.HasField("dim_value"):  # the converter gives each a number of its own
+                size.dim_param = "words" if place else "batch"
     return converted.SerializeToString()
 
 
