@@ -16,6 +16,8 @@ from dmgan_tf import command
 from dmgan_tf.errors import InputError
 from dmgan_tf.process.keras_backend import check_tensorflow
 
+COMMON_FLAGS = ("model", "output", "fast", "precision", "batch_sizes", "version")
+
 
 def define_flags() -> None:
     """Declares the flags of this command."""

@@ -69,6 +69,11 @@ from dmgan_tf.errors import InputError
 from dmgan_tf.registry.catalogue import DATA_SOURCES
 from dmgan_tf.registry.lookup import Choice, allow_choice
 
+COMMON_FLAGS = (
+    *("source", "output", "image_size", "dataset", "vocabulary"),
+    *("validation_fraction", "test_fraction", "small_images", "max_skipped_fraction", "overwrite"),
+)
+
 
 def define_flags() -> None:
     """Declares the flags of this command."""

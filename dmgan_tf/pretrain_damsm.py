@@ -12,6 +12,11 @@ from dmgan_tf import command
 from dmgan_tf.process.keras_backend import check_tensorflow
 from dmgan_tf.training.config import PretrainingConfig, RunSettings
 
+COMMON_FLAGS = (
+    *("data", "run", "epochs", "batch_size", "image_backbone"),
+    *("image_weights", "word_embedding", "precision", "strategy", "resume"),
+)
+
 
 def define_flags() -> None:
     """Declares the flags of this command."""

@@ -26,7 +26,8 @@ MAY_IMPORT = {
     "files": set(),
     "process": set(),
     "registry": set(),
-    "command": set(),
+    "command": {"command_help"},
+    "command_help": set(),
     "layers": set(),
     "losses": set(),
     "text": set(),
@@ -40,6 +41,7 @@ MAY_IMPORT = {
     "serving": {"models", "layers", "text"},
     "training": {"models", "layers", "losses", "data", "text", "figures", "metrics", "evaluate"},
     "__init__": {"models"},
+    "__main__": {"models"},
 }
 KERAS_ONLY = {"layers", "models", "losses", "metrics"}  # they also run on Keras' other backends
 # Beside the commands and TENSORFLOW_WHEN_CALLED; convert reads TensorFlow 1 checkpoints with it.
@@ -47,6 +49,7 @@ TENSORFLOW_IN = {"data", "training", "serving", "convert", "evaluate"}
 TENSORFLOW_WHEN_CALLED = {f"{PACKAGE}/text/{name}.py" for name in ("spelling", "tokenizer")}
 # A fused batch norm makes training on a CPU twice as fast; its caller does without elsewhere.
 TENSORFLOW_KERNELS = f"{PACKAGE}/layers/tensorflow_kernels.py"
+ABSL_FLAGS_IN = {f"{PACKAGE}/command.py", f"{PACKAGE}/command_help.py"}  # beside the commands
 WEIGHTS_FILE = f"{PACKAGE}/models/weights_file.py"  # it looks at a file before Keras opens it
 FILES = python_files(PACKAGE)
 
@@ -92,7 +95,7 @@ def _third_party_allowed(path: str, part: str, item: Import, command: bool) -> b
     if item.top == "tensorflow" and not command and part not in TENSORFLOW_IN:
         return path in TENSORFLOW_WHEN_CALLED and item.inside_function
     if item.top == "absl" and item.module.split(".")[1:2] in ([], ["flags"], ["app"]):
-        return command or path == f"{PACKAGE}/command.py"
+        return command or path in ABSL_FLAGS_IN
     return True
 
 

@@ -98,6 +98,12 @@ class PretrainingConfig(Settings):
     image_size: int | None = setting(None, "Pixels of a crop; default: the data set's.", low=16)
     flip: bool = setting(True, 'Mirror images at random; not if captions say "left".')
     crop: bool = setting(True, "Crop images at random, to 64/76 of their side.")
+    image_noise: float = setting(
+        0.0,
+        "Largest deviation of noise added to images in [-1, 1]; 0.6 makes a better loss of "
+        "small_cnn.",
+        low=0,
+    )
     word_dim: int = setting(
         256,
         "Size of the space that both encoders share.",

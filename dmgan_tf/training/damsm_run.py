@@ -120,6 +120,7 @@ def pretrain_damsm(
                 max_words=config.max_words,
                 flip=config.flip,
                 crop=config.crop,
+                noise=config.image_noise,
                 seed=config.seed,
                 start_step=first,
                 num_steps=last,
