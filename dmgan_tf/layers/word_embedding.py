@@ -108,7 +108,7 @@ class WordVectorEmbedding(WordEmbedding):
             initializer="zeros",
             dtype="float16",
             trainable=False,
-            autocast=False,
+            autocast=False,  # rows are cast once they are taken
             name="vectors",
         )
         self.projection = self.add_weight(
@@ -128,13 +128,13 @@ class WordVectorEmbedding(WordEmbedding):
         self.vectors.assign(vectors)
 
     def call(self, token_ids, training=False):
-        # Cast first: LiteRT takes no rows of a float16 table, and folds the cast of a constant.
-        vectors = ops.take(ops.cast(self.vectors, self.compute_dtype), token_ids, axis=0)
+        vectors = ops.take(self.vectors, token_ids, axis=0)
         is_trained = ops.logical_and(token_ids > 0, token_ids <= self.num_trained)
         learned = ops.take(self.learned, ops.where(is_trained, token_ids, 0), axis=0)
         share = ops.expand_dims(is_trained, -1)
-        learned, share, projection = (
-            ops.cast(value, self.compute_dtype) for value in (learned, share, self.projection)
+        vectors, learned, share, projection = (
+            ops.cast(value, self.compute_dtype)
+            for value in (vectors, learned, share, self.projection)
         )
         share = self.dropout(share, training=training)
         return ops.matmul(vectors, projection) + share * learned
