@@ -41,6 +41,7 @@ MAY_IMPORT = {
     "training": {"models", "layers", "losses", "data", "text", "figures", "metrics", "evaluate"},
     "__init__": {"models"},
 }
+RUN_OTHERS = {"finetune"}  # commands that run others, one after another
 KERAS_ONLY = {"layers", "models", "losses", "metrics"}  # they also run on Keras' other backends
 # Beside the commands and TENSORFLOW_WHEN_CALLED; convert reads TensorFlow 1 checkpoints with it.
 TENSORFLOW_IN = {"data", "training", "serving", "convert", "evaluate"}
@@ -78,6 +79,8 @@ def _our_import_allowed(part: str, item: Import, command: bool) -> bool:
     if target in LEAVES:
         return part != "errors" or target == part
     if command:
+        if part in RUN_OTHERS:
+            return True
         return target in ("command", part) or not is_command(f"{PACKAGE}/{target}.py")
     return target == part or target in MAY_IMPORT[part]
 
