@@ -109,7 +109,10 @@ class Vocabulary:
             min_count: Unknown words that occur less often are left out, 1 or more.
         """
         counts = collections.Counter(
-            word for caption in captions for word in self.split(caption) if self.id_of(word) is None
+            composed(word) if self.is_any_spelling_known else word
+            for caption in captions
+            for word in self.split(caption)
+            if self.id_of(word) is None
         )
         further = sorted(
             (word for word, count in counts.items() if count >= min_count),

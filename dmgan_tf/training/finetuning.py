@@ -232,10 +232,16 @@ def base_settings(
         "crop": training.get("crop", True),
         "flip": not folder.says_sides,
     }
-    encoders = {name: damsm[name] for name in _OF_THE_ENCODERS if name in damsm}
-    backbone = encoders.get("image_backbone", start.image_encoder.get_config()["backbone"])
+    image_encoder = start.image_encoder.get_config()
+    encoders = {
+        "image_backbone": image_encoder["backbone"],
+        "backbone_channels": image_encoder["channels"],
+        "encoder_input_size": image_encoder["input_size"],
+    }
+    encoders |= {name: damsm[name] for name in _OF_THE_ENCODERS if name in damsm}
+    backbone = encoders["image_backbone"]
     pretraining = PretrainingConfig(
-        **encoders | {"image_backbone": backbone},
+        **encoders,
         **common,
         batch_size=min(_DAMSM_BATCH, folder.num_training),
         word_dim=start.text_encoder.word_dim,
