@@ -11,7 +11,7 @@ import dmgan_tf
 from dmgan_tf.models.text_to_image import DMGANTextToImage
 
 COMMANDS = (
-    *("prepare_data", "pretrain_damsm", "train", "sample"),
+    *("prepare_data", "pretrain_damsm", "train", "finetune", "sample"),
     *("evaluate", "convert", "export", "visualize", "demo"),
 )
 IMPORTS_WITHOUT_A_FRAMEWORK = """
