@@ -46,15 +46,16 @@ _TIMED_STEPS = 10
 _FEWEST_FOR_KID = 50  # pictures held out
 _FASTER = 0.8  # as bfloat16 has to be on this processor, compared with float32, to be worth it
 
-_OF_THE_ENCODERS = (  # settings of the model's DAMSM that are kept, as far as it says them
-    *("word_embedding", "image_backbone", "backbone_channels", "encoder_input_size", "dropout"),
-    *("gamma1", "gamma2", "gamma3"),
-)
 _OF_THE_GENERATOR = (
     *("channels", "noise_dim", "condition_dim", "memory_dim", "num_residual_blocks", "base_size"),
     *("refinement", "writing_gate", "response_gate"),
 )
-_OF_THE_TRAINING = ("objective", "discriminator", "discriminator_channels", "damsm_weight")
+_DECIDED = {  # here; other settings of the model's DAMSM and training are kept
+    *("epochs", "passes_per_epoch", "batch_size", "precision", "strategy", "seed"),
+    *("image_size", "num_stages", "flip", "crop", "max_words", "image_weights"),
+    *("learning_rate", "learning_rate_decay", "ema_decay", "ema_warmup"),
+    *("generator_learning_rate", "discriminator_learning_rate", "discriminator_augmentation"),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -238,23 +239,21 @@ def base_settings(
         "backbone_channels": image_encoder["channels"],
         "encoder_input_size": image_encoder["input_size"],
     }
-    encoders |= {name: damsm[name] for name in _OF_THE_ENCODERS if name in damsm}
+    encoders |= _kept(damsm, PretrainingConfig)
+    encoders |= {name: getattr(start.text_encoder, name) for name in ("word_dim", "embedding_dim")}
     backbone = encoders["image_backbone"]
     pretraining = PretrainingConfig(
         **encoders,
         **common,
         batch_size=min(_DAMSM_BATCH, folder.num_training),
-        word_dim=start.text_encoder.word_dim,
-        embedding_dim=start.text_encoder.embedding_dim,
         image_weights=os.fspath(model_path) if backbone == "inception_v3" else None,
         learning_rate=0.001,  # half of what encoders from nothing have
     )
     first, count = generator["base_size"], 1
     while first * 2 ** (count - 1) < image_size:
         count += 1
-    kept = {name: generator[name] for name in _OF_THE_GENERATOR}
-    kept |= {"objective": "release", "damsm_weight": 0.5}
-    kept |= {name: training[name] for name in _OF_THE_TRAINING if name in training}
+    kept = {"objective": "release", "damsm_weight": 0.5, **_kept(training, DMGANConfig)}
+    kept |= {name: generator[name] for name in _OF_THE_GENERATOR}
     return pretraining, DMGANConfig(
         **kept,
         **common,
@@ -266,6 +265,12 @@ def base_settings(
         ema_warmup=True,
         discriminator_augmentation=folder.num_training < _FEW_PICTURES,
     )
+
+
+def _kept(settings: dict, kind: type) -> dict:
+    """The settings that a model was made with, as far as today's kind has them."""
+    names = {field.name for field in dataclasses.fields(kind)} - _DECIDED
+    return {name: value for name, value in settings.items() if name in names}
 
 
 def with_time(
