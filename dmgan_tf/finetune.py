@@ -25,6 +25,7 @@ import shlex
 from absl import flags
 
 from dmgan_tf import command, prepare_data, pretrain_damsm, train
+from dmgan_tf.data.folder_survey import examine_folder
 from dmgan_tf.data.sources.metadata_file import CAPTION_FIELD
 from dmgan_tf.errors import InputError, Interrupted
 from dmgan_tf.evaluate import __main__ as evaluate
@@ -128,14 +129,15 @@ def _plan(run, *, source, caption_field, model, image_size, minutes, precision):
     """Looks at pictures, model and machine, and decides on the flags of the three commands."""
     directory = find_model_directory(model)
 
-    from dmgan_tf.training import finetuning  # slow to import: what is wrong comes first
+    folder = examine_folder(source, caption_field)
 
-    folder = finetuning.examine_folder(source, caption_field)
+    from dmgan_tf.training import finetuning, step_times  # slow to import
+
     start = finetuning.load_start(model)
     size = finetuning.choose_image_size(folder, start, image_size)
     settings = finetuning.base_settings(folder, start, directory, size)
     print(f"{folder.num_training} pictures to train on; timing a few steps of {size} pixels")
-    times = finetuning.measure_steps(*settings, start, precision)
+    times = step_times.measure_steps(*settings, start, precision)
     print(
         f"a step of the DAMSM takes {times.damsm:.2f} s, one of the training {times.training:.2f} s"
         f" in {times.precision}"

@@ -9,8 +9,8 @@ from PIL import Image, ImageDraw
 from dmgan_tf import command
 from dmgan_tf.errors import InputError, Interrupted
 from dmgan_tf.models.presets import default_preset
-from dmgan_tf.training import finetuning
-from dmgan_tf.training.finetuning import StepTimes
+from dmgan_tf.training import finetuning, step_times
+from dmgan_tf.training.step_times import StepTimes
 
 NAMES = ["prepare_data", "pretrain_damsm", "train", "evaluate"]
 
@@ -35,7 +35,7 @@ def pictures(tmp_path_factory):
 def quick(monkeypatch):
     """Steps that are said to take so long that there is time for a pass or two."""
     times = StepTimes(damsm=1.0, training=6.0, precision="float32")
-    monkeypatch.setattr(finetuning, "measure_steps", lambda *arguments: times)
+    monkeypatch.setattr(step_times, "measure_steps", lambda *arguments: times)
 
 
 @pytest.fixture

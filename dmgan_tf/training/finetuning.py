@@ -6,34 +6,21 @@ nothing but these three commands.
 
 import dataclasses
 import os
-import statistics
-import time
-from collections.abc import Sequence
 
 import numpy as np
-import tensorflow as tf
 
-from dmgan_tf.data.picture_file import open_picture
+from dmgan_tf.data.folder_survey import Folder
 from dmgan_tf.data.records import load_dataset_info
-from dmgan_tf.data.sources.image_folder import ImageFolder
 from dmgan_tf.data.sources.metadata_file import CAPTION_FIELD
-from dmgan_tf.data.sources.source import CaptionedImage, first_by_hash
-from dmgan_tf.data.splits import check_training_classes
 from dmgan_tf.errors import InputError
 from dmgan_tf.evaluate.networks import choose_networks
 from dmgan_tf.models.model_directory import ModelComponents, load_model_directory
-from dmgan_tf.text.vocabulary import Vocabulary
 from dmgan_tf.training.config import DMGANConfig, PretrainingConfig
-from dmgan_tf.training.damsm_run import build_damsm
-from dmgan_tf.training.dmgan_run import DEFAULT_MAX_WORDS, build_dmgan
-from dmgan_tf.training.optimizer import adam
+from dmgan_tf.training.dmgan_run import DEFAULT_MAX_WORDS
+from dmgan_tf.training.step_times import StepTimes
 
-FEWEST_CLASSES = 20  # of which every image without a class is one
-_FEWEST_HELD_OUT = 8  # unless these are more than a quarter
 _LARGE_ENOUGH = 0.8  # share of the pictures; the others are enlarged
 _MOST_WORDS = 40
-_SIDES = ("left", "right")
-_SIZES_READ = 1000  # pictures, chosen by a hash
 
 # A short run is not the paper's; see benchmarks/training_log.md.
 _DAMSM_BATCH, _BATCH = 48, 16
@@ -42,9 +29,7 @@ _DAMSM_SHARE = 0.2  # of the time, at most
 _FEW_PICTURES = 500  # below, discriminators see them augmented, lest they know them by heart
 _EPOCHS = 12  # of each training: checkpoints, sample sheets and lines of progress
 _DURING_TRAINING, _AROUND = 0.85, 60.0  # the share of the time that is steps; seconds to start
-_TIMED_STEPS = 10
 _FEWEST_FOR_KID = 50  # pictures held out
-_FASTER = 0.8  # as bfloat16 has to be on this processor, compared with float32, to be worth it
 
 _OF_THE_GENERATOR = (
     *("channels", "noise_dim", "condition_dim", "memory_dim", "num_residual_blocks", "base_size"),
@@ -56,38 +41,6 @@ _DECIDED = {  # here; other settings of the model's DAMSM and training are kept
     *("learning_rate", "learning_rate_decay", "ema_decay", "ema_warmup"),
     *("generator_learning_rate", "discriminator_learning_rate", "discriminator_augmentation"),
 }
-
-
-@dataclasses.dataclass(frozen=True)
-class Folder:
-    """What is known of the pictures before they are prepared.
-
-    Args:
-        source: The folder.
-        caption_field: As for `ImageFolder`.
-        test_fraction: The fraction of classes to hold out; None where the folder has a test split.
-        num_training: Pictures that are left to train on.
-        shorter_sides: Of pictures that could be opened, in pixels; of 1,000 at most.
-        longest_caption: In words.
-        says_sides: Whether a caption says left or right, so that mirroring would make it wrong.
-    """
-
-    source: str
-    caption_field: str
-    test_fraction: float | None
-    num_training: int
-    shorter_sides: Sequence[int]
-    longest_caption: int
-    says_sides: bool
-
-
-@dataclasses.dataclass(frozen=True)
-class StepTimes:
-    """Seconds that a training step takes here, and the faster precision."""
-
-    damsm: float
-    training: float
-    precision: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,68 +56,6 @@ class Stage:
     command: str
     flags: list[str]
     minutes: float
-
-
-def examine_folder(source: str | os.PathLike, caption_field: str = CAPTION_FIELD) -> Folder:
-    """Looks at a folder of captioned pictures: how many, how large, what captions say.
-
-    A tenth of the classes is held out, eight at least, but never more than a quarter; where the
-    pictures have no classes, each is one. A folder with a test split keeps it.
-
-    Raises:
-        InputError: If it has no captions, or too few pictures to train on and hold some out.
-    """
-    found = ImageFolder(source, caption_field=caption_field).list_images()
-    fraction = None if "test" in found else _held_out_fraction(found["train"], source)
-    splits = ImageFolder(source, fraction or 0, caption_field).read()
-    training, held_out = splits["train"], splits["test"]
-    check_training_classes(training, source)
-    if len(training) < FEWEST_CLASSES / 2 or len({image.class_id for image in held_out}) < 2:
-        raise InputError(
-            f"Expected {FEWEST_CLASSES // 2} pictures or more to train on and pictures of 2 or "
-            f"more classes to test with in {source}. Received: {len(training)} and "
-            f"{len(held_out)}. Add pictures, or put all of them in one folder, without test/."
-        )
-    captions = [caption for image in training for caption in image.captions]
-    words = [Vocabulary(["_"]).split(caption) for caption in captions]
-    return Folder(
-        source=str(source),
-        caption_field=caption_field,
-        test_fraction=fraction,
-        num_training=len(training),
-        shorter_sides=_shorter_sides(training, source),
-        longest_caption=max(map(len, words)),
-        says_sides=any(side in caption for side in _SIDES for caption in words),
-    )
-
-
-def _held_out_fraction(images: Sequence[CaptionedImage], source) -> float:
-    count = len({image.class_id for image in images} - {None})
-    count += sum(image.class_id is None for image in images)
-    if count < FEWEST_CLASSES:
-        of_classes = " of class_id" if images[0].class_id is not None else ""
-        raise InputError(
-            f"Expected {FEWEST_CLASSES} captioned pictures of different things or more in "
-            f"{source}. Received: {len(images)} pictures, {count} values{of_classes}. Add pictures"
-            f"{', or leave class_id out' if of_classes else ''}."
-        )
-    held_out = max(round(count / 10), min(_FEWEST_HELD_OUT, count // 4))
-    return float(f"{held_out / count:.4g}")
-
-
-def _shorter_sides(images: Sequence[CaptionedImage], source) -> list[int]:
-    """The sides of those that can be opened; `prepare_data` names the others."""
-    by_name = {image.file_name: image for image in images}
-    sides = []
-    for name in sorted(first_by_hash(by_name, _SIZES_READ)):
-        try:
-            with open_picture(by_name[name].path) as picture:
-                sides.append(min(picture.size))
-        except Exception:  # whatever Pillow's readers raise of a broken file
-            continue
-    if not sides:
-        raise InputError(f"Expected pictures in {source}. Received: none that can be opened.")
-    return sides
 
 
 def load_start(model: str | os.PathLike) -> ModelComponents:
@@ -309,57 +200,6 @@ def _in_epochs(settings, passes):
     """So many passes as a dozen epochs, or fewer."""
     each = max(round(passes / _EPOCHS), 1)
     return dataclasses.replace(settings, epochs=max(round(passes / each), 1), passes_per_epoch=each)
-
-
-def measure_steps(
-    pretraining: PretrainingConfig,
-    training: DMGANConfig,
-    start: ModelComponents,
-    precision: str | None = None,
-) -> StepTimes:
-    """Takes steps with random pictures, to know what they cost on this machine.
-
-    Args:
-        pretraining: The DAMSM's settings.
-        training: The training's.
-        start: The model to start from, whose encoders the training's steps use.
-        precision: The one to compute in; None for the faster of float32 and bfloat16.
-    """
-    size, num_words = training.image_sizes[-1], start.text_encoder.vocabulary_size
-    damsm_seconds = {}
-    for name in [precision] if precision else ["float32", "bfloat16"]:
-        damsm = build_damsm(
-            dataclasses.replace(pretraining, precision=name, image_weights=None), num_words, size
-        )
-        damsm.compile(adam(pretraining.learning_rate, name))
-        batch = _random_batch(pretraining.batch_size, (size,), pretraining.max_words, num_words)
-        damsm_seconds[name] = _seconds_per_step(damsm, batch)
-    fastest = min(damsm_seconds, key=damsm_seconds.get)
-    if damsm_seconds[fastest] > _FASTER * damsm_seconds.get("float32", np.inf):
-        fastest = "float32"
-    dmgan = build_dmgan(dataclasses.replace(training, precision=fastest), start)
-    batch = _random_batch(training.batch_size, training.image_sizes, training.max_words, num_words)
-    return StepTimes(damsm_seconds[fastest], _seconds_per_step(dmgan, batch), fastest)
-
-
-def _random_batch(batch_size, image_sizes, max_words, num_words):
-    random = np.random.default_rng(0)
-    images = [random.uniform(-1, 1, (batch_size, size, size, 3)) for size in image_sizes]
-    return {
-        "images": tuple(tf.constant(image, tf.float32) for image in images),
-        "token_ids": tf.constant(random.integers(1, num_words, (batch_size, max_words)), tf.int32),
-        "class_ids": tf.range(batch_size, dtype=tf.int32),
-    }
-
-
-def _seconds_per_step(model, batch):
-    step = tf.function(model.train_step, autograph=False)
-    seconds = []
-    for _ in range(_TIMED_STEPS + 2):  # the first two trace and warm up
-        began = time.perf_counter()
-        tf.nest.map_structure(lambda value: np.asarray(value), step(batch))
-        seconds.append(time.perf_counter() - began)
-    return statistics.median(seconds[2:])
 
 
 def stages_of(

@@ -1,86 +1,33 @@
 """What a fine-tuning decides on, by pictures, model, time and machine."""
 
 import dataclasses
-import json
 import types
 
 import pytest
 from commands import command_module, defined_flags
-from PIL import Image
-from tiny_training import CONFIG, PRETRAINING
+from tiny_training import CONFIG
 
 from dmgan_tf import command
+from dmgan_tf.data.folder_survey import Folder
 from dmgan_tf.errors import InputError
 from dmgan_tf.models.model_directory import load_model_directory
 from dmgan_tf.training import finetuning
 from dmgan_tf.training.config import DMGANConfig, PretrainingConfig
 from dmgan_tf.training.finetuning import (
-    Folder,
-    StepTimes,
     base_settings,
     choose_image_size,
     evaluation_flags,
-    examine_folder,
     stages_of,
     with_time,
 )
+from dmgan_tf.training.step_times import StepTimes
 
 TIMES = StepTimes(damsm=0.1, training=0.5, precision="bfloat16")
 FOLDER = Folder("stamps", "text", 0.1, 700, [70] * 10, 9, says_sides=False)
 
 
-def make_folder(directory, count, caption="a red thing {}", sizes=(40,), class_of=None):
-    directory.mkdir()
-    for number in range(count):
-        size = sizes[number % len(sizes)]
-        Image.new("RGB", (size, size + 5), "red").save(directory / f"{number}.png")
-        (directory / f"{number}.txt").write_text(caption.format(number))
-    return directory
-
-
 def model_of(image_sizes):
     return types.SimpleNamespace(generator=types.SimpleNamespace(image_sizes=image_sizes))
-
-
-@pytest.mark.parametrize(("count", "held_out"), [(20, 5), (40, 8), (100, 10)])
-def test_a_tenth_is_held_out_or_eight_or_a_quarter(tmp_path, count, held_out):
-    folder = examine_folder(make_folder(tmp_path / "pictures", count))
-    assert folder.num_training == count - held_out
-    assert folder.longest_caption == 4 and not folder.says_sides
-    assert set(folder.shorter_sides) == {40}
-
-
-def test_a_folder_that_has_a_test_split_keeps_it(image_folder):
-    folder = examine_folder(image_folder)
-    assert folder.test_fraction is None and folder.num_training == 14
-
-
-def test_captions_that_say_left_are_not_mirrored(tmp_path):
-    assert examine_folder(make_folder(tmp_path / "a", 20, "Left arrow {}")).says_sides
-    assert not examine_folder(make_folder(tmp_path / "b", 20, "bright leftovers {}")).says_sides
-
-
-def test_folders_that_nothing_can_be_learned_from(tmp_path):
-    with pytest.raises(InputError, match="20 captioned pictures .* Received: 19 pictures"):
-        examine_folder(make_folder(tmp_path / "few", 19))
-    empty = tmp_path / "empty"
-    empty.mkdir()
-    with pytest.raises(InputError, match="no captions in"):
-        examine_folder(empty)
-    broken = make_folder(tmp_path / "broken", 20)
-    for path in broken.glob("*.png"):
-        path.write_bytes(b"no picture")
-    with pytest.raises(InputError, match="none that can be opened"):
-        examine_folder(broken)
-
-
-def test_few_classes_are_told_of(tmp_path):
-    folder = tmp_path / "classes"
-    folder.mkdir()
-    entries = [{"file_name": f"{n}.png", "text": "a", "class_id": n % 4} for n in range(40)]
-    (folder / "metadata.jsonl").write_text("\n".join(map(json.dumps, entries)))
-    with pytest.raises(InputError, match="40 pictures, 4 values of class_id.*leave class_id out"):
-        examine_folder(folder)
 
 
 def test_the_image_size_is_the_largest_that_most_pictures_fill():
@@ -146,24 +93,6 @@ def test_the_commands_take_the_settings(finished_run, tmp_path):
 def test_a_model_that_lacks_a_part_is_refused(damsm_directory):
     with pytest.raises(InputError, match="Received: one without generator"):
         finetuning.load_start(damsm_directory)
-
-
-def test_steps_are_timed_with_the_model_s_own_networks(finished_run, monkeypatch):
-    timed = []
-
-    def fake(model, batch):
-        timed.append((type(model).__name__, [tuple(image.shape) for image in batch["images"]]))
-        return 1.0 if len(timed) == 1 else 0.9  # bfloat16 is a little faster: not worth it
-
-    monkeypatch.setattr(finetuning, "_seconds_per_step", fake)
-    start = load_model_directory(finished_run)
-    pretraining = dataclasses.replace(PRETRAINING, backbone_channels=4)
-    times = finetuning.measure_steps(pretraining, CONFIG, start)
-    assert timed == [
-        *[("DAMSM", [(4, 32, 32, 3)])] * 2,
-        ("DMGAN", [(4, 16, 16, 3), (4, 32, 32, 3)]),
-    ]
-    assert times == StepTimes(1.0, 0.9, "float32")
 
 
 def test_what_is_evaluated(prepared_data, tmp_path, monkeypatch):
