@@ -21,6 +21,7 @@ The sheet RUN/samples/latest.png shows held-out captions, a new one about every 
 import json
 import pathlib
 import shlex
+import time
 
 from absl import flags
 
@@ -127,8 +128,8 @@ def _read_state(run, asked):
 
 def _plan(run, *, source, caption_field, model, image_size, minutes, precision):
     """Looks at pictures, model and machine, and decides on the flags of the three commands."""
+    began = time.monotonic()
     directory = find_model_directory(model)
-
     folder = examine_folder(source, caption_field)
 
     from dmgan_tf.training import finetuning, step_times  # slow to import
@@ -142,6 +143,7 @@ def _plan(run, *, source, caption_field, model, image_size, minutes, precision):
         f"a step of the DAMSM takes {times.damsm:.2f} s, one of the training {times.training:.2f} s"
         f" in {times.precision}"
     )
+    minutes -= (time.monotonic() - began) / 60
     settings = finetuning.with_time(*settings, folder.num_training, times, minutes)
     stages = finetuning.stages_of(
         *(folder, *settings, times),
