@@ -137,7 +137,10 @@ def _plan(run, *, source, caption_field, model, image_size, minutes, precision):
     start = finetuning.load_start(model)
     size = finetuning.choose_image_size(folder, start, image_size)
     settings = finetuning.base_settings(folder, start, directory, size)
-    print(f"{folder.num_training} pictures to train on; timing a few steps of {size} pixels")
+    print(
+        f"{folder.num_training} pictures to train on; timing a few steps of {size} pixels",
+        flush=True,
+    )
     times = step_times.measure_steps(*settings, start, precision)
     print(
         f"a step of the DAMSM takes {times.damsm:.2f} s, one of the training {times.training:.2f} s"
@@ -159,7 +162,8 @@ def _run_stage(number, stage, run, state):
     if name in state["done"]:
         print(f"{number} of 4, {name}: done before")
         return
-    print(f"\n{number} of 4, about {stage['minutes']:.0f} minutes:\n{_shown(name, arguments)}\n")
+    about = max(round(stage["minutes"]), 1)
+    print(f"\n{number} of 4, about {about} min:\n{_shown(name, arguments)}\n", flush=True)
     write_text(run / _STATE, json.dumps(state, indent=2) + "\n")
     if name == "prepare_data" and (run / "data").exists():
         arguments = [*arguments, "--overwrite"]  # the folder may be another since
