@@ -19,8 +19,9 @@ import functools
 import io
 import signal
 import sys
+import types
 import typing
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from absl import app, flags, logging
 
@@ -96,6 +97,31 @@ def run(main: Callable[[], None], sigterm_status: int = 143) -> None:
     module = sys.modules[main.__module__]
     command_help.define_help_flags(module)
     app.run(guarded, flags_parser=functools.partial(_parse_flags, module))
+
+
+def call(module: types.ModuleType, arguments: Sequence[str], instead_of: Iterable[str]) -> None:
+    """Runs another command within this one, with flags of its own.
+
+    What goes wrong in it raises, as `run` expects of a `main`.
+
+    Args:
+        module: The command, with `define_flags` and `main`.
+        arguments: Its flags, as on a command line.
+        instead_of: The names of this command's own flags, which are not there meanwhile.
+    """
+    own = {name: flags.FLAGS[name] for name in instead_of}
+    for name in own:
+        delattr(flags.FLAGS, name)
+    others = set(flags.FLAGS)
+    try:
+        module.define_flags()
+        flags.FLAGS(["", *arguments])
+        module.main()
+    finally:
+        for name in set(flags.FLAGS) - others:
+            delattr(flags.FLAGS, name)
+        for name, flag in own.items():
+            flags.FLAGS[name] = flag
 
 
 @contextlib.contextmanager

@@ -43,7 +43,8 @@ def test_a_flag_is_described_by_its_kind_choices_and_default(help_of):
         assert not [part for part in line if "repeat this option" in part or "<" in part]
     text = re.sub(r"\s+", " ", help_of("train", "--helpfull"))
     for part in (
-        "--epochs=N Passes over the training images of the whole run. Must be 1 or more. [600]",
+        "--epochs=N Passes over the training images, or --passes_per_epoch each. "
+        "Must be 1 or more. [600]",
         "--init=MODEL Run or model directory whose",
         "--resume Continue the run",
         '--[no]flip Mirror images at random; not if captions say "left". [on]',

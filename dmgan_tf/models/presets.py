@@ -15,6 +15,11 @@ def shipped_presets() -> list[str]:
     return sorted(path.parent.name for path in SHIPPED.glob("*/config.json"))
 
 
+def default_preset() -> str:
+    """Returns the name of the shipped model that is meant where a user names none."""
+    return shipped_presets()[0]
+
+
 def find_model_directory(model: str | os.PathLike) -> pathlib.Path:
     """Finds the model directory that `model` stands for; a hub's is fetched first.
 

@@ -107,6 +107,31 @@ class Vocabulary:
         """Whether it has words beside those of the training captions."""
         return len(self.trained_words) < len(self.words) - 1
 
+    def extended(self, captions: Iterable[str], min_count: int = 1) -> "Vocabulary":
+        """Returns these words, with their ids, and after them the unknown ones of captions.
+
+        So an encoder that was trained with these words can learn the others, too.
+
+        Args:
+            captions: The captions to count the words of; only those of the training split.
+            min_count: Unknown words that occur less often are left out, 1 or more.
+        """
+        counts = collections.Counter(
+            composed(word) if self.is_any_spelling_known else word
+            for caption in captions
+            for word in self.split(caption)
+            if self.id_of(word) is None
+        )
+        further = sorted(
+            (word for word, count in counts.items() if count >= min_count),
+            key=lambda word: (-counts[word], word),
+        )
+        return Vocabulary([*self.words[1:], *further])
+
+    def extends(self, other: "Vocabulary") -> bool:
+        """Returns whether all words of another vocabulary have their ids here, too."""
+        return self.words[: len(other)] == other.words
+
     def id_of(self, word: str) -> int | None:
         """Returns the id of `word`, or None if it is unknown."""
         return self._ids.get(composed(word) if self.is_any_spelling_known else word)

@@ -56,6 +56,12 @@ class Settings(Checked):
         "One device; all GPUs; or all machines that TF_CONFIG names, one process each.",
         choices=STRATEGIES,
     )
+    passes_per_epoch: int = setting(
+        1,
+        "Passes over the training images that count as one epoch: more where a data set is so "
+        "small that the work at an epoch's end takes longer than a pass.",
+        low=1,
+    )
     seed: int = setting(
         0, "Of weights, data order, augmentation, noise and dropout.", low=0, high=2**32 - 1
     )
@@ -74,7 +80,9 @@ class PretrainingConfig(Settings):
         AttnGAN (CVPR 2018), section 3.2 and the authors' release, `pretrain_DAMSM.py`.
     """
 
-    epochs: int = setting(600, "Passes over the training images of the whole run.", low=1)
+    epochs: int = setting(
+        600, "Passes over the training images, or --passes_per_epoch each.", low=1
+    )
     batch_size: int = setting(48, "Images a step, over all devices.", low=2)
     image_backbone: str = setting(
         "small_cnn",
@@ -161,7 +169,9 @@ class DMGANConfig(Settings):
         Sections 3.4 and 3.5; for what the paper leaves open, the authors' release.
     """
 
-    epochs: int = setting(600, "Passes over the training images of the whole run.", low=1)
+    epochs: int = setting(
+        600, "Passes over the training images, or --passes_per_epoch each.", low=1
+    )
     batch_size: int = setting(10, "Images a step, over all devices.", low=2)
     objective: str = setting(
         "paper",

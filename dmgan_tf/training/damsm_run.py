@@ -26,6 +26,7 @@ from dmgan_tf.training.optimizer import EpochDecay, adam
 from dmgan_tf.training.retrieval_validation import RetrievalValidation
 from dmgan_tf.training.session.checkpoints import named_variables
 from dmgan_tf.training.session.session import Session
+from dmgan_tf.training.starting_point import start_damsm_from
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,6 +53,8 @@ def pretrain_damsm(
     run: str | os.PathLike,
     resume: bool = False,
     flags_text: str = "",
+    *,
+    init: str | os.PathLike | None = None,
     settings: RunSettings = RunSettings(),  # noqa: B008  frozen
 ) -> PretrainingResult:
     """Trains a text encoder and an image encoder on a prepared data set.
@@ -62,6 +65,9 @@ def pretrain_damsm(
         run: The run directory: checkpoints, TensorBoard logs, and `model/`, always current.
         resume: Whether to continue a run that stands there.
         flags_text: Flags to keep in the run directory, one a line.
+        init: A run or model directory whose encoders the training starts from; they must have the
+            sizes of `config`, and the data all words of its vocabulary first. A run that goes on
+            from its own checkpoint does not read it.
         settings: How the run is saved and looked after.
 
     Raises:
@@ -83,7 +89,7 @@ def pretrain_damsm(
             table = open_vocabulary(vocabulary, config.word_vectors)
             vocabulary = table.vocabulary
         image_size = config.image_size or info.image_size
-        steps = steps_per_epoch(data, "train", config.batch_size)
+        steps = config.passes_per_epoch * steps_per_epoch(data, "train", config.batch_size)
         split = _split_to_measure(info)
         readable = session.scan(info)
         if split is not None:
@@ -94,6 +100,8 @@ def pretrain_damsm(
                 damsm.text_encoder.embedding.start_from(vocabulary.words)
                 if table is not None:
                     damsm.text_encoder.embedding.set_vectors(table.vectors)
+                if init is not None:
+                    start_damsm_from(damsm, init, vocabulary)
             decay = EpochDecay(config.learning_rate, steps, config.learning_rate_decay)
             damsm.compile(adam(decay, config.precision))
         session.restore(damsm, training_state(damsm), steps)
@@ -110,7 +118,7 @@ def pretrain_damsm(
                 damsm, evaluation_dataset(data, split=split, crop=config.crop, **pipeline)
             )
         save_model = _model_saver(
-            session.directory.model, damsm, config, info, vocabulary, image_size, split
+            session.directory.model, damsm, config, info, vocabulary, image_size, split, init
         )
 
         def make_dataset(first, last, **part):
@@ -212,7 +220,8 @@ def training_state(damsm: DAMSM) -> dict:
     }
 
 
-def _model_saver(directory, damsm, config, info, vocabulary, image_size, split):
+def _model_saver(directory, damsm, config, info, vocabulary, image_size, split, init):
+    origin = {"started_from": str(init)} if init else {}
     settings = {**dataclasses.asdict(config), "image_size": image_size}
 
     def save(epoch=None, logs=None):
@@ -228,7 +237,7 @@ def _model_saver(directory, damsm, config, info, vocabulary, image_size, split):
             vocabulary=vocabulary,
             text_encoder=damsm.text_encoder,
             image_encoder=damsm.image_encoder,
-            extra={"damsm": {**settings, **figures}},
+            extra={"damsm": {**settings, **figures}, **origin},
             about=About(
                 title="DAMSM: text and image encoder",
                 data=info.summary,

@@ -253,7 +253,7 @@ def _checked_steps(config, info, data):
             f"{info.image_size}. Prepare it with --image_size={config.image_sizes[-1]}, or draw "
             "fewer or smaller stages."
         )
-    return steps_per_epoch(data, "train", config.batch_size)
+    return config.passes_per_epoch * steps_per_epoch(data, "train", config.batch_size)
 
 
 def _held_out_captions(data, info):
