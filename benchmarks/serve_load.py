@@ -14,10 +14,12 @@ with 2:
 
 import collections
 import contextlib
+import os
 import pathlib
 import socket
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import threading
 import time
@@ -132,9 +134,14 @@ def serving(export, batch_size, queue):
     """A server on free ports of this machine: its process, and the port of each protocol."""
     ports = dict(zip(("http", "grpc"), free_ports(2), strict=True))
     arguments = [export, *ports.values(), batch_size, queue]
+    # The backend's own process must find the library of this Python, not of the system's.
+    environment = {**os.environ, "LD_LIBRARY_PATH": sysconfig.get_config_var("LIBDIR")}
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
-            [sys.executable, "-c", SERVER, *map(str, arguments)], stdout=log, stderr=log
+            [sys.executable, "-c", SERVER, *map(str, arguments)],
+            env=environment,
+            stdout=log,
+            stderr=log,
         )
         try:
             wait_until_ready(process, ports["grpc"], log)
@@ -227,7 +234,8 @@ def memory_of(process):
         pid = found.pop()
         with contextlib.suppress(OSError):
             status = pathlib.Path(f"/proc/{pid}/status").read_text()
-            total += int(status.split("VmRSS:")[1].split()[0])
+            if "VmRSS:" in status:  # a process that has ended holds nothing
+                total += int(status.split("VmRSS:")[1].split()[0])
             children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text()
             found += map(int, children.split())
     return total / 1024
