@@ -7,6 +7,9 @@ PYTEST_FLAGS ?=
 # The tests of a file share what takes long to build, so a file stays with one worker.
 IN_PARALLEL := -n $(PYTEST_WORKERS) --dist=loadfile
 NOTEBOOK_FLAGS ?=
+# Their own environments, one for each Python.
+OLDEST ?= .venv-oldest-$(notdir $(PYTHON))
+NEWEST ?= .venv-newest-$(notdir $(PYTHON))
 BUILDIFIER_VERSION ?= 8.2.1
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
@@ -23,7 +26,7 @@ SHIPPED_CAPTIONS := \
 	--caption="a bald person in flat style with glasses and brown skin, wearing a turquoise wrap"
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart notebooks test test-slow test-browser faults mutations lint format build-file lock clean
+.PHONY: help quickstart web notebooks test test-slow test-oldest test-newest test-browser dist faults mutations lint format build-file lock clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 22
@@ -49,17 +52,34 @@ quickstart: $(VENV)/.installed-avatars  ## draw with the shipped model, then tra
 		--metrics=attributes --num_images=800 --output=$(QUICKSTART)/scores.json
 	@echo "The sample sheet: $(QUICKSTART)/samples/sheet.png (the shipped model's: $(QUICKSTART)/shipped/sheet.png)"
 
+web: $(VENV)/.installed  ## a page that draws in the browser, of the shipped model: static files in runs/web
+	$(IN_VENV) -m dmgan_tf.export --format=web --model=$(SHIPPED_MODEL) --output=runs/web
+	@echo "Look at it: $(PYTHON) -m http.server --directory=runs/web"
+
 test: lint  ## lint, formatting, and the fast tests
 	$(IN_VENV) -m pytest $(IN_PARALLEL) $(PYTEST_FLAGS)
 
 test-slow: $(VENV)/.installed-test $(VENV)/.installed-notebooks  ## tests of processes, whole runs, backends, replicas and notebooks
 	$(IN_VENV) -m pytest -m slow $(IN_PARALLEL) $(PYTEST_FLAGS)
 
-test-browser: $(VENV)/.installed-browser  ## the web demo in a headless Chromium (apt install chromium)
-	$(IN_VENV) -m pytest -m "slow or not slow" -rs tests/demo tests/browser $(PYTEST_FLAGS)
+test-oldest: $(OLDEST)/.installed-oldest  ## the fast tests with the oldest versions that pyproject.toml admits
+	$(OLDEST)/bin/python -m pytest $(IN_PARALLEL) $(PYTEST_FLAGS)
+
+test-newest: | $(NEWEST)/bin/python  ## the fast tests with the newest versions, brought up to date each time
+	@echo "installing the newest versions of what the tests need into $(NEWEST)"
+	$(NEWEST)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade --upgrade-strategy eager --editable ".[test]"
+	$(NEWEST)/bin/python -m pytest $(IN_PARALLEL) $(PYTEST_FLAGS)
+
+test-browser: $(VENV)/.installed-browser  ## the demo and the page of `make web` in a headless Chromium (apt install chromium)
+	$(IN_VENV) -m pytest -m "slow or not slow" -rs tests/demo tests/web tests/browser $(PYTEST_FLAGS)
 
 notebooks: $(VENV)/.installed-notebooks  ## run the notebooks and time them; NOTEBOOK_FLAGS=--keep renews kept outputs
 	$(IN_VENV) tests/executed_notebooks.py $(NOTEBOOK_FLAGS)
+
+dist: $(VENV)/.installed-dist  ## build the source distribution and the wheel, and check both
+	rm -rf dist
+	$(IN_VENV) -m build
+	$(IN_VENV) -m twine check --strict dist/*
 
 faults: $(VENV)/.installed-test  ## a thousand malformed inputs, each read by the command that reads its kind
 	$(IN_VENV) tests/faults/malformed_inputs.py
@@ -90,17 +110,17 @@ lock: $(VENV)/.installed-test  ## write the installed versions to requirements_l
 	$(IN_VENV) -m pip freeze --exclude-editable > requirements_lock.txt
 
 clean:  ## remove the environment and caches; keeps runs/
-	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-oldest-* .venv-newest-* dist .pytest_cache .ruff_cache .hypothesis
 	find dmgan_tf tests benchmarks -name __pycache__ -type d -exec rm -rf {} +
 
-$(IN_VENV):
+%/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 		echo "error: expected Python 3.11 or newer as PYTHON=$(PYTHON), found" \
 			"$$($(PYTHON) --version 2>&1 || true). Try: make PYTHON=python3.12" >&2; exit 1; }
-	@echo "making a virtual environment in $(VENV)"
-	@$(PYTHON) -m venv $(VENV) || { \
+	@echo "making a virtual environment in $*"
+	@$(PYTHON) -m venv $* || { \
 		echo "error: '$(PYTHON) -m venv' failed. On Debian and Ubuntu: apt install python3-venv" >&2; \
-		rm -rf $(VENV); exit 1; }
+		rm -rf $*; exit 1; }
 
 $(VENV)/.installed: pyproject.toml | $(IN_VENV)
 	@echo "installing dmgan_tf and what it needs (TensorFlow is the large one) into $(VENV)"
@@ -116,6 +136,18 @@ $(VENV)/.installed-test: pyproject.toml | $(IN_VENV)
 	@echo "installing dmgan_tf, what it needs, and the test tools into $(VENV)"
 	$(IN_VENV) -m pip install --quiet --disable-pip-version-check --editable ".[test]"
 	@touch $@ $(VENV)/.installed
+
+# pip cannot choose the lowest versions; uv can, also of the test tools.
+$(OLDEST)/.installed-oldest: pyproject.toml | $(OLDEST)/bin/python
+	@echo "installing the oldest versions of what the tests need into $(OLDEST)"
+	$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check uv
+	$(OLDEST)/bin/uv pip install --quiet --python $(OLDEST)/bin/python --resolution lowest-direct --editable ".[test]"
+	@touch $@
+
+$(VENV)/.installed-dist: | $(IN_VENV)
+	@echo "installing build and twine into $(VENV)"
+	$(IN_VENV) -m pip install --quiet --disable-pip-version-check build twine
+	@touch $@
 
 $(VENV)/.installed-browser: $(VENV)/.installed-test
 	@echo "installing Gradio and Playwright into $(VENV); they bring an older Pillow than the lock file names"

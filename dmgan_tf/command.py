@@ -15,14 +15,17 @@ Exit status of a command:
 import collections.abc
 import contextlib
 import dataclasses
+import functools
 import io
 import signal
 import sys
+import types
 import typing
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from absl import app, flags, logging
 
+from dmgan_tf import command_help
 from dmgan_tf.errors import InputError, Interrupted, TrainingDiverged, WorkerLost, first_line
 from dmgan_tf.files.atomic import is_disk_full
 from dmgan_tf.files.flag_file import with_flag_files
@@ -48,8 +51,9 @@ def run(main: Callable[[], None], sigterm_status: int = 143) -> None:
     mistyped `--flag` loses its value that way without a sign. Other exceptions than those of
     `dmgan_tf.errors` keep their traceback: those are our bugs.
 
-    Every command takes `--allow_module`. SIGTERM ends it as Ctrl-C does, so that what was being
-    written is swept away.
+    Every command takes `--allow_module`. `--help` shows the first sentence and an example of the
+    docstring of `main`'s module, and the flags that its `COMMON_FLAGS` names. SIGTERM ends a
+    command as Ctrl-C does, so that what was being written is swept away.
 
     Args:
         main: The command, called without arguments once flags are parsed.
@@ -90,7 +94,34 @@ def run(main: Callable[[], None], sigterm_status: int = 143) -> None:
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
         sys.stdout.reconfigure(errors="replace")  # of names that it cannot write
     logging.set_verbosity(logging.INFO)
-    app.run(guarded, flags_parser=_parse_flags)
+    module = sys.modules[main.__module__]
+    command_help.define_help_flags(module)
+    app.run(guarded, flags_parser=functools.partial(_parse_flags, module))
+
+
+def call(module: types.ModuleType, arguments: Sequence[str], instead_of: Iterable[str]) -> None:
+    """Runs another command within this one, with flags of its own.
+
+    What goes wrong in it raises, as `run` expects of a `main`.
+
+    Args:
+        module: The command, with `define_flags` and `main`.
+        arguments: Its flags, as on a command line.
+        instead_of: The names of this command's own flags, which are not there meanwhile.
+    """
+    own = {name: flags.FLAGS[name] for name in instead_of}
+    for name in own:
+        delattr(flags.FLAGS, name)
+    others = set(flags.FLAGS)
+    try:
+        module.define_flags()
+        flags.FLAGS(["", *arguments])
+        module.main()
+    finally:
+        for name in set(flags.FLAGS) - others:
+            delattr(flags.FLAGS, name)
+        for name, flag in own.items():
+            flags.FLAGS[name] = flag
 
 
 @contextlib.contextmanager
@@ -105,13 +136,13 @@ def _ending_at_sigterm(status):
         signal.signal(signal.SIGTERM, previous)
 
 
-def _parse_flags(arguments):
+def _parse_flags(module, arguments):
     try:
         return flags.FLAGS(with_flag_files(arguments))
     except InputError as error:
         _fail(error)
     except (flags.Error, UnicodeError) as error:
-        _fail(InputError(f"{first_line(error).rstrip('.')}. See --help."))
+        _fail(InputError(f"{command_help.explain(error, module)} See --help."))
 
 
 def _fail(error):
@@ -138,6 +169,7 @@ class _PathParser(flags.ArgumentParser):
 
     def __init__(self, protocols: tuple[str, ...] = ()):
         self.protocols = protocols
+        self.placeholder = "MODEL" if protocols else "PATH"  # for the help
 
     def parse(self, argument):
         return local_path(super().parse(argument), self.protocols)

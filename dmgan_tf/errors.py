@@ -1,5 +1,8 @@
 """The exceptions that a command answers with one line and an exit status, not with a traceback."""
 
+import difflib
+from collections.abc import Iterable
+
 _LONGEST_LINE = 1_000  # characters
 
 
@@ -53,3 +56,18 @@ def first_line(error: BaseException) -> str:
     return "".join(
         character if character.isprintable() else repr(character)[1:-1] for character in short
     )
+
+
+def did_you_mean(received: str, names: Iterable[str], prefix: str = "") -> str:
+    """Returns what a message about an unknown name ends with: ` Did you mean 'NAME'?`.
+
+    Args:
+        received: The name that is not known.
+        names: Those that are.
+        prefix: What a user writes before such a name, `--`; then it needs no quotes.
+
+    Returns:
+        A sentence after a space, or nothing if no name is near.
+    """
+    near = difflib.get_close_matches(received.lower(), list(names), 1)
+    return f" Did you mean {prefix + near[0] if prefix else repr(near[0])}?" if near else ""

@@ -1,4 +1,4 @@
-r"""Writes a model for use elsewhere: for TensorFlow Serving, or as one file for small machines.
+r"""Writes a model for use elsewhere: on TensorFlow Serving, as one file, or as a page that draws.
 
 python -m dmgan_tf.export --model=runs/quickstart/dmgan --output=serving/dmgan
 
@@ -6,6 +6,8 @@ python -m dmgan_tf.export --model=runs/birds --output=serving/birds --version=3 
     --fast --precision=bfloat16 --batch_sizes=1,4,16
 
 python -m dmgan_tf.export --model=runs/birds --output=phone/birds --format=litert --precision=int8
+
+python -m dmgan_tf.export --model=emoji_128 --output=site --format=web
 
 A model is a shipped name, a model directory, or a run directory.
 
@@ -18,6 +20,10 @@ every stage and the word attention as well. Vocabulary and tokenizer's rule lie 
 `dmgan_tf.serving.litert_reader` draws with it.
 
 --format=onnx gives the same in float32, for any batch and any number of words.
+
+--format=web writes a page that draws in the visitor's browser, for any host of static files; its
+README.md says more. LiteRT.js, which runs the model there, is fetched by npm, or taken from
+--runtime=FOLDER.
 """
 
 from absl import flags, logging
@@ -26,16 +32,19 @@ from dmgan_tf import command
 from dmgan_tf.errors import InputError
 from dmgan_tf.process.keras_backend import check_tensorflow
 
+COMMON_FLAGS = ("model", "output", "format", "precision", "fast", "batch_sizes", "version")
 _OUTPUTS = {
     "saved_model": "SERVING_DIR/NAME, NAME being the model's on the server",
     "litert": "FOLDER",
     "onnx": "FOLDER",
+    "web": "FOLDER",
 }
 _OF_SOME_FORMATS = {
     **dict.fromkeys(("version", "fast", "batch_sizes"), ("saved_model",)),
-    "precision": ("saved_model", "litert"),
-    "caption_length": ("litert",),
+    "precision": ("saved_model", "litert", "web"),
+    "caption_length": ("litert", "web"),
     "stages": ("litert", "onnx"),
+    "runtime": ("web",),
 }
 
 
@@ -48,8 +57,8 @@ def define_flags() -> None:
         "precision",
         None,
         ["float32", "bfloat16", "float16", "int8"],
-        "saved_model: of the arithmetic, float32 (as it is if not given) or bfloat16. litert: of "
-        "the stored weights, float32, float16 (if not given) or int8.",
+        "saved_model: of the arithmetic, float32 (as it is if not given) or bfloat16. litert and "
+        "web: of the stored weights, float32, float16 (if not given) or int8.",
     )
     flags.DEFINE_integer(
         "version", None, "saved_model: number of this version; the next free one if not given."
@@ -60,8 +69,11 @@ def define_flags() -> None:
     flags.DEFINE_list(
         "batch_sizes", ["1", "2", "4", "8"], "saved_model: what the server draws at once."
     )
-    flags.DEFINE_integer("caption_length", 32, "litert: known words of the longest caption.")
+    flags.DEFINE_integer(
+        "caption_length", 32, "litert and web: known words of the longest caption."
+    )
     flags.DEFINE_bool("stages", False, "litert, onnx: give all stages and word attention.")
+    command.define_path("runtime", None, "web: folder with the npm packages of LiteRT.js.")
 
 
 def main() -> None:
@@ -85,6 +97,7 @@ def main() -> None:
         "saved_model": _export_saved_model,
         "litert": _export_litert,
         "onnx": _export_onnx,
+        "web": _export_web,
     }[options.format]
     settings = {} if options.precision is None else {"precision": options.precision}
     print(export(options, settings))
@@ -139,6 +152,25 @@ def _export_onnx(options, settings):
     from dmgan_tf.serving.onnx import export_onnx
 
     return export_onnx(options.model, options.output, stages=options.stages)
+
+
+def _export_web(options, settings):
+    from dmgan_tf.serving.folder import check_folder
+
+    check_folder(options.output)  # before TensorFlow is imported
+
+    from dmgan_tf.web.site import export_web, sizes_of
+
+    site = export_web(
+        options.model,
+        options.output,
+        caption_length=options.caption_length,
+        runtime=options.runtime,
+        **settings,
+    )
+    on_disk, sent = (size / 1e6 for size in sizes_of(site))
+    print(f"{on_disk:.1f} MB, which a host that compresses sends as {sent:.1f} MB.")
+    return site
 
 
 if __name__ == "__main__":

@@ -69,6 +69,11 @@ from dmgan_tf.errors import InputError
 from dmgan_tf.registry.catalogue import DATA_SOURCES
 from dmgan_tf.registry.lookup import Choice, allow_choice
 
+COMMON_FLAGS = (
+    *("source", "output", "image_size", "dataset", "vocabulary"),
+    *("validation_fraction", "test_fraction", "small_images", "max_skipped_fraction", "overwrite"),
+)
+
 
 def define_flags() -> None:
     """Declares the flags of this command."""
@@ -124,6 +129,12 @@ def define_flags() -> None:
         "A vocabulary.txt, an encoder's, or a captions.pickle to use as it is; by default that of "
         "the training captions, or the captions.pickle in the source.",
     )
+    flags.DEFINE_boolean(
+        "extend_vocabulary",
+        False,
+        "Add the words of the training captions to --vocabulary, after its own, for a DAMSM that "
+        "starts from its encoder (pretrain_damsm --init).",
+    )
     flags.DEFINE_integer(
         "min_word_count", 1, "Words rarer than this in the training captions are left out.", 1
     )
@@ -154,10 +165,13 @@ def main() -> None:
     if vocabulary_file:
         vocabulary = caption_pickle.read_vocabulary(vocabulary_file)
         print(f"The vocabulary is that of {vocabulary_file}: {len(vocabulary) - 1} words.")
-        splits = source.fit_vocabulary(splits, vocabulary_file, vocabulary)
+        if not options.extend_vocabulary:
+            splits = source.fit_vocabulary(splits, vocabulary_file, vocabulary)
     origin = options.source or source.name
     divided = hold_out_validation(splits, options.validation_fraction, origin)
     check_training_classes(divided["train"], origin)
+    if options.extend_vocabulary:
+        vocabulary = _extended(vocabulary, divided["train"])
     account = source.account(divided)
     if account is not None:
         account.warn()
@@ -186,6 +200,18 @@ def main() -> None:
     comparison = source.compare(splits, info)
     if comparison:
         print(comparison)
+
+
+def _extended(vocabulary, images):
+    if vocabulary is None:
+        raise InputError(
+            "Expected --vocabulary=FILE with --extend_vocabulary, the words to come first. "
+            "Received: none. Give an encoder's vocabulary.txt, or leave --extend_vocabulary out."
+        )
+    captions = (caption for image in images for caption in image.captions)
+    extended = vocabulary.extended(captions, flags.FLAGS.min_word_count)
+    print(f"The captions add {len(extended) - len(vocabulary)} words to it.")
+    return extended
 
 
 def _create_source() -> Source:

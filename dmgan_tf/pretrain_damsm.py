@@ -4,6 +4,13 @@ Example:
 
     python -m dmgan_tf.pretrain_damsm --data=data/emoji --run=runs/damsm \\
         --image_backbone=small_cnn --epochs=30
+
+On few pictures, go on from the encoders of a model, whose words come first in the data set's:
+
+    python -m dmgan_tf.prepare_data --source=my_images --output=data/mine --image_size=128 \\
+        --vocabulary=runs/emoji/model/vocabulary.txt --extend_vocabulary
+    python -m dmgan_tf.pretrain_damsm --data=data/mine --run=runs/mine_damsm --init=runs/emoji \\
+        --word_dim=128 --embedding_dim=128
 """
 
 from absl import flags
@@ -12,11 +19,19 @@ from dmgan_tf import command
 from dmgan_tf.process.keras_backend import check_tensorflow
 from dmgan_tf.training.config import PretrainingConfig, RunSettings
 
+COMMON_FLAGS = (
+    *("data", "run", "epochs", "batch_size", "image_backbone"),
+    *("image_weights", "word_embedding", "precision", "strategy", "resume"),
+)
+
 
 def define_flags() -> None:
     """Declares the flags of this command."""
     command.define_path("data", None, "Data directory that prepare_data made.")
     command.define_run_flags("checkpoints, logs and model/, always current")
+    command.define_model(
+        "init", None, "Run or model directory whose text and image encoder to start from."
+    )
     command.define_settings(RunSettings)
     command.define_settings(PretrainingConfig)
 
@@ -35,7 +50,8 @@ def main() -> None:
         options.data,
         options.run,
         resume=options.resume,
-        flags_text=command.flags_text(["data", "run", "allow_module", *kept]),
+        flags_text=command.flags_text(["data", "run", "init", "allow_module", *kept]),
+        init=options.init,
         settings=settings,
     )
     if result.retrieval_accuracy is not None:

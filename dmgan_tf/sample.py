@@ -30,6 +30,10 @@ from dmgan_tf.process.keras_backend import check_tensorflow
 from dmgan_tf.process.progress import progress_bar
 from dmgan_tf.text.tokenizer import shortened
 
+COMMON_FLAGS = (
+    *("model", "caption", "captions_file", "output", "num_samples"),
+    *("seed", "stages", "fast", "precision", "batch_size"),
+)
 _LARGEST_SHEET = 400  # samples; a sheet of more is slow to open and nobody looks at it whole
 _LONGEST_SLUG = 60  # bytes; file systems allow 255 for the whole name
 _MOST_PICTURES = 10**6  # more are a slip of the keyboard

@@ -44,6 +44,11 @@ from dmgan_tf.errors import InputError
 from dmgan_tf.process.keras_backend import check_tensorflow
 from dmgan_tf.training.config import DMGANConfig, EvaluationSettings, RunSettings
 
+COMMON_FLAGS = (
+    *("data", "damsm", "run", "epochs", "batch_size"),
+    *("damsm_weight", "precision", "strategy", "during_training", "resume"),
+)
+
 
 def define_flags() -> None:
     """Declares the flags of this command."""

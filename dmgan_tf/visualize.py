@@ -44,6 +44,10 @@ from dmgan_tf.figures.relevance import BY, relevance_table, response_table
 from dmgan_tf.figures.stages import stages_figure, stages_table
 from dmgan_tf.figures.tables import text_table, write_csv
 
+COMMON_FLAGS = (
+    *("model", "caption", "figure", "output"),
+    *("num_samples", "seed", "to_caption", "compare_with"),
+)
 FIGURES = ("stages", "diversity", "attention", "memory", "interpolation", "architecture")
 
 

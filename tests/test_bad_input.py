@@ -15,7 +15,7 @@ from dmgan_tf.text.vocabulary import Vocabulary
 from dmgan_tf.training.session import checkpoints
 
 COMMANDS = (
-    *("prepare_data", "pretrain_damsm", "train", "sample"),
+    *("prepare_data", "pretrain_damsm", "train", "finetune", "sample"),
     *("evaluate", "convert", "export", "visualize", "demo"),
 )
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import time
+import types
 
 import pytest
 from absl import flags
@@ -130,3 +131,32 @@ def test_a_process_that_is_terminated(tmp_path):
     _, stderr = process.communicate(timeout=60)
     assert (process.returncode, stderr) == (143, "stopped by SIGTERM\n")
     assert not any(tmp_path.iterdir())
+
+
+def test_a_command_runs_another_with_flags_of_its_own(end_of):
+    seen = []
+
+    def define_flags():
+        flags.DEFINE_string("run", "inner", "")
+        flags.DEFINE_integer("steps", 1, "")
+
+    def inner():
+        seen.append((flags.FLAGS.run, flags.FLAGS.steps, "mine" in flags.FLAGS))
+        if flags.FLAGS.steps > 2:
+            raise InputError("too many")
+
+    other = types.SimpleNamespace(define_flags=define_flags, main=inner)
+
+    def main():
+        command.call(other, ["--steps=2"], instead_of=("run", "mine"))
+        seen.append((flags.FLAGS.run, flags.FLAGS.mine, "steps" in flags.FLAGS))
+        command.call(other, ["--steps=3", "--run=x"], instead_of=("run", "mine"))
+
+    flags.DEFINE_string("run", "outer", "")
+    flags.DEFINE_string("mine", None, "")
+    try:
+        assert end_of(main, "--mine=m") == (2, "error: too many\n")
+        assert seen == [("inner", 2, False), ("outer", "m", False), ("x", 3, False)]
+    finally:
+        for name in ("run", "mine"):
+            delattr(flags.FLAGS, name)

@@ -12,6 +12,7 @@ import tensorflow as tf
 from dmgan_tf import DMGANTextToImage
 
 LITERT = ("--format=litert", "--model={model}")
+WEB = ("--format=web", "--model={model}")
 
 
 def test_flags_reach_the_export_and_its_path_is_printed(run_command, monkeypatch, tmp_path):
@@ -82,8 +83,12 @@ def test_a_model_is_exported_and_run_from_the_command_line(run_command, vivid_mo
         ([*LITERT, "--output={0}/file/new"], ["{0}/file, which is no directory"]),
         ([*LITERT, "--output={0}/other"], ["{0}/other", "other things"]),
         ([*LITERT], ["--output=FOLDER"]),
-        (["--format=onnx", "--model=m", "--output={0}/new", "--precision=int8"], ["litert only"]),
+        (["--format=onnx", "--model=m", "--output={0}/new", "--precision=int8"], ["litert or web"]),
         (["--format=onnx", "--model=m", "--output={0}/other"], ["{0}/other", "other things"]),
+        ([*LITERT, "--output={0}/new", "--runtime={0}"], ["--runtime with --format=web only"]),
+        ([*WEB, "--output={0}/new", "--runtime={0}/other"], ["npm install --prefix {0}/other"]),
+        ([*WEB, "--output={0}/new", "--caption_length=257"], ["1 to 256", "257"]),
+        ([*WEB, "--output={0}/other"], ["{0}/other", "other things"]),
     ],
 )
 def test_bad_input_is_one_line(error_line, vivid_model, tmp_path, flags, parts):

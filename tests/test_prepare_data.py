@@ -147,3 +147,16 @@ def test_the_field_of_captions_is_a_flag(source, tmp_path, run_command, error_li
     assert run_command("prepare_data", *arguments, "--caption_field=caption")[0] == 0
     line = error_line("prepare_data", *arguments, "--dataset=cub", "--caption_field=caption")
     assert "no --caption_field with --dataset=cub" in line
+
+
+def test_a_vocabulary_that_is_extended(source, tmp_path, run_command, error_line):
+    (tmp_path / "words.txt").write_text("<pad>\nbird\nred\n")
+    flags = (f"--source={source}", f"--output={tmp_path / 'out'}", "--image_size=32")
+    assert "--vocabulary=FILE" in error_line("prepare_data", *flags, "--extend_vocabulary")
+    assert not (tmp_path / "out").exists()
+    given = f"--vocabulary={tmp_path / 'words.txt'}"
+    status, stdout, stderr = run_command("prepare_data", *flags, given, "--extend_vocabulary")
+    assert status == 0, stderr
+    assert "The captions add 7 words to it." in stdout
+    words = records.load_dataset_info(tmp_path / "out").vocabulary().words
+    assert words[:3] == ("<pad>", "bird", "red") and len(words) == 10

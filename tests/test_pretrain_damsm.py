@@ -1,10 +1,12 @@
 """DAMSM pretraining: a whole run, and the command."""
 
 import dataclasses
+import json
 
 import pytest
 from tiny_training import PRETRAINING, flags_of, values_of
 
+from dmgan_tf.data.pipeline import steps_per_epoch
 from dmgan_tf.errors import InputError
 from dmgan_tf.models.model_directory import load_model_directory
 from dmgan_tf.training.damsm_run import pretrain_damsm
@@ -56,8 +58,8 @@ def test_more_images_a_batch_than_there_are(prepared_data, tmp_path):
 
 
 def test_the_command_and_the_flags_that_it_keeps(validated_data, tmp_path, run_command, error_line):
-    """Watched on the validation split where there is one."""
-    one_epoch = dataclasses.replace(PRETRAINING, epochs=1)
+    """Watched on the validation split where there is one; an epoch of two passes."""
+    one_epoch = dataclasses.replace(PRETRAINING, epochs=1, passes_per_epoch=2)
     flags = (f"--data={validated_data}", f"--run={tmp_path / 'run'}", *flags_of(one_epoch))
     status, stdout, stderr = run_command("pretrain_damsm", *flags)
     assert status == 0, stderr
@@ -66,6 +68,8 @@ def test_the_command_and_the_flags_that_it_keeps(validated_data, tmp_path, run_c
     model = load_model_directory(tmp_path / "run")
     assert model.extra["damsm"]["retrieval_split"] == "validation"
     assert "of the validation split" in model.readme
+    steps = 2 * steps_per_epoch(validated_data, "train", PRETRAINING.batch_size)
+    assert json.loads((tmp_path / "run" / "last_epoch.json").read_text()) == {"step": steps}
     line = error_line("pretrain_damsm", f"--flagfile={tmp_path / 'run' / 'flags.txt'}")
     assert "already holds a run" in line and "--resume" in line
 

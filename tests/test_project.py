@@ -30,8 +30,17 @@ ADDRESS = re.compile(
     re.IGNORECASE,
 )
 OUR_NAME = re.compile(r"dm[-_]?gan[-_]?tf", re.IGNORECASE)
-EXTRAS_OF_USERS = ("avatars", "clip", "demo", "figures", "hub", "judges", "lite0", "litert", "onnx")
+EXTRAS_OF_USERS = (
+    *("avatars", "clip", "demo", "figures", "glove", "hub", "judges", "lite0", "litert", "onnx"),
+)
 COMMANDS = [path for path in python_files(PACKAGE) if is_command(path)]
+# What belongs at the top of a Python project; all else has a directory.
+TOP_LEVEL = {
+    *(".bazelrc", ".ci", ".github", ".gitignore", "BUILD", "CHANGELOG.md", "CITATION.cff"),
+    *("CONTRIBUTING.md", "LICENSE", "MODULE.bazel", "Makefile", "README.md", "benchmarks"),
+    *("configs", "dmgan_tf", "docs", "notebooks", "pyproject.toml", "requirements.txt"),
+    *("requirements_lock.txt", "tests"),
+}
 MADE_BY_TOOLS = {".git", ".venv", "runs", "build", "dist", "__pycache__", "node_modules"}
 MADE_BY_TOOLS |= {".hypothesis", ".ipynb_checkpoints", ".pytest_cache", ".ruff_cache"}
 # A path on one particular machine; the look-behind lets web addresses with such a part pass.
@@ -73,14 +82,14 @@ def third_party(*directories: str, inside_functions: bool = True) -> dict[str, s
     }
 
 
+def is_made_by_tools(name: str) -> bool:
+    return name in MADE_BY_TOOLS or name.startswith((".venv-", "bazel-"))
+
+
 def text_files() -> list[pathlib.Path]:
     found = []
     for directory, directories, files in os.walk(ROOT):
-        directories[:] = [
-            name
-            for name in directories
-            if name not in MADE_BY_TOOLS and not name.startswith("bazel-")
-        ]
+        directories[:] = [name for name in directories if not is_made_by_tools(name)]
         # In a work tree of Git's, .git is a file that says where the repository is.
         found += [pathlib.Path(directory, name) for name in files if name not in MADE_BY_TOOLS]
     return [path for path in found if b"\0" not in path.read_bytes()[:8192]]
@@ -122,6 +131,37 @@ def test_lock_file_pins_every_dependency_within_its_range():
     for requirement in requirements("test"):
         version = pins.get(canonicalize_name(requirement.name))
         assert version and version in requirement.specifier, f"{requirement}: locked at {version}"
+
+
+def test_the_top_level_holds_only_what_a_python_project_needs():
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
+    if listed.returncode:
+        pytest.skip("no clone: a source distribution")
+    assert {path.partition("/")[0] for path in listed.stdout.splitlines()} == TOP_LEVEL
+
+
+def test_all_files_agree_on_the_version():
+    version = re.escape(PROJECT["version"])
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert re.search(rf"^version: {version}$", citation, re.MULTILINE)
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    released = rf"^## \[{version}\] - \d{{4}}-\d\d-\d\d$"
+    first = rf"^The first release will be {version}\.$"
+    assert re.search(rf"{released}|{first}", changelog, re.MULTILINE)
+
+
+def test_public_ci_runs_targets_that_are_there():
+    made = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    workflows = [path.read_text("utf-8") for path in (ROOT / ".github/workflows").glob("*.yml")]
+    lists = re.findall(r"(?:target:|run: make) \[?([\w-]+(?:, [\w-]+)*)", "\n".join(workflows))
+    called = {name for names in lists for name in names.split(", ")}
+    assert {"test", "test-slow", "test-oldest", "test-newest", "quickstart", "dist"} == called
+    assert called <= set(made)
+
+
+def test_issue_templates_ask_for_the_versions():
+    forms = [path.read_text("utf-8") for path in (ROOT / ".github/ISSUE_TEMPLATE").glob("*_*.yml")]
+    assert forms and all("`python -m dmgan_tf --version`" in form for form in forms)
 
 
 def test_no_file_names_a_path_of_one_machine():
@@ -174,16 +214,3 @@ def test_a_command_shows_an_example_of_itself(path):
     help_text = ast.get_docstring(ast.parse((ROOT / path).read_text(encoding="utf-8"))) or ""
     name = path.removesuffix(".py").removesuffix("/__main__").rpartition("/")[2]
     assert f"python -m {PACKAGE}.{name} --" in help_text
-
-
-def test_help_prints_the_docstring_and_the_flags():
-    result = subprocess.run(
-        [sys.executable, "-m", f"{PACKAGE}.prepare_data", "--help"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert result.returncode in (0, 1), result.stderr  # absl's own choice; 2 is ours for bad input
-    assert f"python -m {PACKAGE}.prepare_data --" in result.stdout
-    assert "--source" in result.stdout and "--output" in result.stdout

@@ -11,7 +11,7 @@ import dmgan_tf
 from dmgan_tf.models.text_to_image import DMGANTextToImage
 
 COMMANDS = (
-    *("prepare_data", "pretrain_damsm", "train", "sample"),
+    *("prepare_data", "pretrain_damsm", "train", "finetune", "sample"),
     *("evaluate", "convert", "export", "visualize", "demo"),
 )
 IMPORTS_WITHOUT_A_FRAMEWORK = """
@@ -56,6 +56,6 @@ def test_these_are_all_commands():
     package = pathlib.Path(dmgan_tf.__file__).parent
     commands = [path.parent.name for path in package.glob("*/__main__.py")]
     for path in package.glob("*.py"):
-        if "define_flags()" in path.read_text("utf-8"):
+        if "\n    define_flags()\n" in path.read_text("utf-8"):
             commands.append(path.stem)
     assert sorted(commands) == sorted(COMMANDS)

@@ -25,6 +25,10 @@ from absl import flags, logging
 from dmgan_tf import command
 from dmgan_tf.errors import InputError
 
+COMMON_FLAGS = (
+    *("text_encoder", "image_encoder", "generator", "discriminators"),
+    *("vocabulary", "inception", "model", "output"),
+)
 _NETWORKS = ("text_encoder", "image_encoder", "generator", "discriminators")
 _RELEASE = (*_NETWORKS, "vocabulary")
 _GAMMAS = ("gamma1", "gamma2", "gamma3")

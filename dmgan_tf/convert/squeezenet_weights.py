@@ -6,8 +6,8 @@ import pathlib
 import keras
 
 from dmgan_tf.convert.numpy_pickle import load_arrays
-from dmgan_tf.convert.packaged_weights import find_packaged_file
 from dmgan_tf.errors import InputError
+from dmgan_tf.files.packaged_file import find_packaged_file
 from dmgan_tf.models.squeezenet import squeezenet
 
 _MODULE, _PATTERN = "ndf", "example_models/weights/squeezenet_weights.pkl"

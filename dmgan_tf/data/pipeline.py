@@ -13,29 +13,35 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from dmgan_tf.data import record_file, records
-from dmgan_tf.data.augmentation import checked_jpeg, crop_and_resize, decode_jpeg, random_words
+from dmgan_tf.data.augmentation import (
+    add_noise,
+    checked_jpeg,
+    crop_and_resize,
+    decode_jpeg,
+    random_words,
+)
 from dmgan_tf.data.epochs import shuffled_epochs
 from dmgan_tf.data.readable import ReadableRecords
 from dmgan_tf.data.records import DatasetInfo, load_dataset_info
 from dmgan_tf.errors import InputError
 from dmgan_tf.text.tokenizer import Tokenizer
-from dmgan_tf.text.vocabulary import check_same_vocabulary
+from dmgan_tf.text.vocabulary import check_words_known
 
 _logger = logging.getLogger(__name__)
 
 
 def check_tokenizer(info: DatasetInfo, tokenizer: Tokenizer) -> None:
-    """Raises an error if a data set was prepared with another vocabulary than the tokenizer's.
+    """Raises an error if a data set was prepared with words that the tokenizer may not have.
 
     Args:
         info: The data set.
         tokenizer: The tokenizer, usually an encoder's.
 
     Raises:
-        InputError: If the vocabularies differ; it names both.
+        InputError: As `check_words_known`; it names both.
     """
     if info.vocabulary_sha256 != tokenizer.vocabulary.sha256:
-        check_same_vocabulary(
+        check_words_known(
             info.vocabulary(), f"the data set {info.directory}", tokenizer.vocabulary, "the encoder"
         )
 
@@ -66,6 +72,7 @@ def training_dataset(
     split: str = "train",
     flip: bool = True,
     crop: bool = True,
+    noise: float = 0.0,
     seed: int = 0,
     start_step: int = 0,
     cache: bool | None = None,
@@ -96,6 +103,7 @@ def training_dataset(
         split: `train`, `validation` or `test`.
         flip: Whether to mirror every second image; switch it off if captions say "left".
         crop: Whether to crop at random; if not, the largest square in the middle is used.
+        noise: Largest deviation of the noise that is added to images, see `add_noise`.
         seed: Any integer.
         start_step: The number of the first step; 0 for a new run.
         cache: Whether to hold the encoded images in memory; None to hold up to 1 GiB. It does not
@@ -150,8 +158,12 @@ def training_dataset(
         image = decode_jpeg(example["image"] if is_scanned else checked_jpeg(example["image"]))
         if flip:
             image = tf.cond(draws[1] < 0.5, lambda: tf.reverse(image, [1]), lambda: image)
+        images = crop_and_resize(image, sizes, draws[2:] if crop else None)
+        if noise:
+            noise_seed = tf.random.fold_in(tf.stack([seed, position]), tf.constant(2, tf.int64))
+            images = add_noise(images, noise, noise_seed)
         return {
-            "images": crop_and_resize(image, sizes, draws[2:] if crop else None),
+            "images": images,
             "caption": example["captions"][tf.minimum(chosen, num_captions - 1)],
             "class_ids": tf.cast(example["class_id"], tf.int32),
             "position": position,

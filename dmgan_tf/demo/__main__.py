@@ -20,6 +20,8 @@ from dmgan_tf import command
 from dmgan_tf.demo.page import build_page, import_gradio, listen, serve, url_of
 from dmgan_tf.errors import InputError
 
+COMMON_FLAGS = ("model", "port", "host")
+
 
 def define_flags() -> None:
     """Declares the flags of this command."""

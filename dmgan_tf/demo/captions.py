@@ -136,8 +136,10 @@ def examples_for(vocabulary: Vocabulary) -> list[str]:
     """Returns one caption or more that a model knows every word of, to start from.
 
     They are of the first kind of data of which it knows two, or else single words, which stand in
-    the vocabulary by how often they were met in training.
+    the vocabulary by how often they were met in training. Words that it knows by word vectors
+    alone are none to start from.
     """
+    vocabulary = Vocabulary(vocabulary.trained_words)
     for family in _EXAMPLES:
         known = [caption for caption in family if _all_known(caption, vocabulary)]
         if len(known) >= 2:

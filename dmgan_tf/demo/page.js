@@ -1,24 +1,23 @@
 // Which word a place of a picture reads, and where a word is read: all that it takes came with the
 // picture (see markup.py), so pointing asks no server. Results come and go; the document listens.
+// The page that draws in the browser (dmgan_tf/web) has this script, too.
 (() => {
   const VEIL = 0.72; // opacity over what is not meant
   const MOST_WORDS = 3; // in a reading
-  const mapsOfStages = new WeakMap();
+  const STEPS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
   const bytes = (text) => Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
 
   function mapsOf(stage) {
-    if (!mapsOfStages.has(stage)) {
-      const { side, words, peak, shares, top } = stage.dataset;
-      mapsOfStages.set(stage, {
-        side: Number(side),
-        words: Number(words),
-        peak: Number(peak),
-        shares: bytes(shares),
-        top: bytes(top),
-      });
-    }
-    return mapsOfStages.get(stage);
+    const { side, words, peak, shares, top } = stage.dataset;
+    stage.maps ??= {
+      side: Number(side),
+      words: Number(words),
+      peak: Number(peak),
+      shares: bytes(shares),
+      top: bytes(top),
+    };
+    return stage.maps;
   }
 
   const wordButtons = (place) =>
@@ -55,14 +54,14 @@
       .map((place) => `${wordText(place)} ${Math.round((share(place) / 255) * maps.peak * 100)} %`);
   }
 
-  function readPlace(picture, event) {
+  // Shows what a place is drawn from; x and y from 0 to 1.
+  function readPlace(picture, ...place) {
     const stage = picture.closest(".dm-read");
     const maps = mapsOf(stage);
-    const box = picture.getBoundingClientRect();
-    const within = (position, size) =>
-      Math.min(maps.side - 1, Math.max(0, Math.floor((position / size) * maps.side)));
-    const x = within(event.clientX - box.left, box.width);
-    const y = within(event.clientY - box.top, box.height);
+    const [x, y] = place.map((at) =>
+      Math.min(maps.side - 1, Math.max(0, Math.floor(at * maps.side))),
+    );
+    stage.place = [x, y];
     const first = maps.top[y * maps.side + x];
     clear();
     veil(stage, (cell) => (maps.top[cell] === first ? 1 : 0));
@@ -107,8 +106,10 @@
     const target = event.target instanceof Element ? event.target : document.body;
     const picture = target.closest(".dm-read .dm-picture");
     const word = target.closest(".dm-caption .dm-word");
-    if (picture) readPlace(picture, event);
-    else if (word) showWord(word);
+    if (picture) {
+      const box = picture.getBoundingClientRect();
+      readPlace(picture, (event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height);
+    } else if (word) showWord(word);
     else if (!target.closest(".dm-stages")) clear();
   }
 
@@ -116,6 +117,16 @@
   document.addEventListener("pointerdown", point);
   document.addEventListener("focusin", (event) => {
     if (event.target.matches(".dm-caption .dm-word")) showWord(event.target);
+  });
+  document.addEventListener("keydown", (event) => {
+    const step = STEPS[event.key];
+    const picture = event.target.closest?.(".dm-read .dm-picture");
+    if (!step || !picture) return;
+    event.preventDefault(); // the page would scroll
+    const stage = picture.closest(".dm-read");
+    const { side } = mapsOf(stage);
+    const middle = [side / 2, side / 2];
+    readPlace(picture, ...(stage.place ?? middle).map((at, axis) => (at + step[axis] + 0.5) / side));
   });
   document.addEventListener("click", (event) => {
     const thumbnail = event.target.closest(".dm-thumbnail");

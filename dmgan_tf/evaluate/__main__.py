@@ -42,11 +42,15 @@ import time
 from absl import flags
 
 from dmgan_tf import command
-from dmgan_tf.errors import InputError
+from dmgan_tf.errors import InputError, did_you_mean
 from dmgan_tf.evaluate.score import METRICS, Settings
 from dmgan_tf.models.precision import PRECISIONS
 from dmgan_tf.process.keras_backend import check_tensorflow
 
+COMMON_FLAGS = (
+    *("model", "images", "data", "reference", "metrics"),
+    *("protocol", "inception", "damsm", "num_images", "output"),
+)
 _MOST = 10**7  # images or draws; more are a slip of the keyboard, and end in want of memory
 _FLAGS = (
     *("model", "images", "images_split", "data", "split", "reference", "metrics", "protocol"),
@@ -279,7 +283,7 @@ def _check_flags(options) -> None:
     if unknown or not options.metrics:
         raise InputError(
             f"Expected --metrics among {', '.join(METRICS)}. Received: "
-            f"{', '.join(unknown) or 'none'}."
+            f"{', '.join(unknown) or 'none'}.{did_you_mean(''.join(unknown[:1]), METRICS)}"
         )
     if pathlib.Path(options.output).suffix != ".json":
         raise InputError(f"Expected --output=FILE.json. Received: {options.output or 'nothing'}.")

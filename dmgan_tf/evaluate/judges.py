@@ -18,7 +18,7 @@ from dmgan_tf.metrics.r_precision import CaptionRetrieval, r_precision
 from dmgan_tf.models.model_directory import ModelComponents, load_model_directory
 from dmgan_tf.models.text_to_image import DMGANTextToImage, padded_token_ids
 from dmgan_tf.text.tokenizer import Tokenizer
-from dmgan_tf.text.vocabulary import Vocabulary, check_same_vocabulary
+from dmgan_tf.text.vocabulary import Vocabulary, check_words_known
 
 _CAPTIONS_AT_ONCE = 512
 _OWN_DAMSM = (
@@ -104,7 +104,7 @@ def damsm_judge(
                 f"{part.replace('_', ' ')}. Give one that has it with --damsm=DIR."
             )
     if vocabulary is not None:
-        check_same_vocabulary(
+        check_words_known(
             vocabulary, "the data set", components.vocabulary, f"the DAMSM {directory}"
         )
     is_own = drawn_by is not None and (

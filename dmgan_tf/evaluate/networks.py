@@ -9,7 +9,7 @@ from dmgan_tf.convert.efficientnet_weights import load_efficientnet_lite0
 from dmgan_tf.convert.inception_weights import load_inception
 from dmgan_tf.convert.mobilenet_weights import load_mobilenet_v2
 from dmgan_tf.convert.squeezenet_weights import load_squeezenet
-from dmgan_tf.errors import InputError
+from dmgan_tf.errors import InputError, did_you_mean
 from dmgan_tf.evaluate.features import FeatureNetwork, weights_sha256
 from dmgan_tf.evaluate.own_features import load_features
 from dmgan_tf.evaluate.protocols import PROTOCOLS, Protocol
@@ -117,6 +117,7 @@ def _check_protocols(protocols, wanted, features):
         if name not in PROTOCOLS:
             raise InputError(
                 f"Expected --protocol among {', '.join(PROTOCOLS)}. Received: {name!r}."
+                + did_you_mean(name, PROTOCOLS)
             )
     missing = wanted.difference(*(PROTOCOLS[name].metrics for name in protocols))
     if missing and not features:

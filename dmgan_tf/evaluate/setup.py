@@ -20,7 +20,7 @@ from dmgan_tf.evaluate.judges import clip_judge, damsm_judge
 from dmgan_tf.evaluate.memorisation import MemorisationJudge
 from dmgan_tf.evaluate.reference import real_images
 from dmgan_tf.models.text_to_image import DMGANTextToImage
-from dmgan_tf.text.vocabulary import check_same_vocabulary
+from dmgan_tf.text.vocabulary import check_words_known
 
 NUM_GENERATED = 30_000  # the paper's
 TRAINING_SPLIT = "train"
@@ -66,7 +66,7 @@ def find_images(
         with strategy.scope():
             loaded = DMGANTextToImage.from_preset(model, dtype=dtype)
         loaded.tokenizer  # noqa: B018  a model without one says so here
-        check_same_vocabulary(
+        check_words_known(
             load_dataset_info(data).vocabulary(),
             f"the data set {data}",
             loaded.vocabulary,

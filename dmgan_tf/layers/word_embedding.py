@@ -3,7 +3,10 @@
 from collections.abc import Sequence
 
 import keras
-from keras import initializers, layers
+import numpy as np
+from keras import initializers, layers, ops
+
+from dmgan_tf.layers.dropout import Dropout
 
 
 class WordEmbedding(layers.Layer):
@@ -59,4 +62,86 @@ class LearnedEmbedding(layers.Embedding, WordEmbedding):
             **{name: config[name] for name in ("name", "trainable", "dtype")},
             "vocabulary_size": self.input_dim,
             "embedding_dim": self.output_dim,
+        }
+
+
+@keras.saving.register_keras_serializable(package="dmgan_tf")
+class WordVectorEmbedding(WordEmbedding):
+    """Fixed vectors of many words under a trained projection, plus learned ones of a few words.
+
+    The vectors say what a word means that no training caption had; what is learned of a word of
+    the captions is added to that and starts at zero. The table is kept in float16.
+
+    Reference:
+        Pennington, Socher and Manning: GloVe: Global Vectors for Word Representation. EMNLP 2014.
+
+    Args:
+        vocabulary_size, embedding_dim: As of every `WordEmbedding`.
+        vector_dim: Values of a fixed vector.
+        num_trained: How many words, with the ids from 1 on, also have a learned vector.
+        source: Where the vectors are from: `"glove"`, or the name of a file; for the model card.
+        learned_dropout: Share of words whose learned vector is left out in training, in [0, 1).
+    """
+
+    def __init__(
+        self,
+        vocabulary_size: int,
+        embedding_dim: int,
+        vector_dim: int,
+        num_trained: int,
+        source: str = "",
+        learned_dropout: float = 0.0,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.vocabulary_size = vocabulary_size
+        self.embedding_dim = embedding_dim
+        self.vector_dim = vector_dim
+        self.num_trained = num_trained
+        self.source = source
+        self.learned_dropout = learned_dropout
+        self.dropout = Dropout(learned_dropout, dtype=self.dtype_policy, name="dropout")
+
+    def build(self, input_shape=None):
+        self.vectors = self.add_weight(
+            shape=(self.vocabulary_size, self.vector_dim),
+            initializer="zeros",
+            dtype="float16",
+            trainable=False,
+            autocast=False,  # rows are cast once they are taken
+            name="vectors",
+        )
+        self.projection = self.add_weight(
+            shape=(self.vector_dim, self.embedding_dim),
+            initializer="glorot_uniform",
+            name="projection",
+        )
+        self.learned = self.add_weight(
+            shape=(self.num_trained + 1, self.embedding_dim),
+            initializer="zeros",
+            autocast=False,
+            name="learned",
+        )
+
+    def set_vectors(self, vectors: np.ndarray) -> None:
+        """Sets the table: `(vocabulary_size, vector_dim)`, a row an id; zeros for no vector."""
+        self.vectors.assign(vectors)
+
+    def call(self, token_ids, training=False):
+        vectors = ops.take(self.vectors, token_ids, axis=0)
+        is_trained = ops.logical_and(token_ids > 0, token_ids <= self.num_trained)
+        learned = ops.take(self.learned, ops.where(is_trained, token_ids, 0), axis=0)
+        share = ops.expand_dims(is_trained, -1)
+        vectors, learned, share, projection = (
+            ops.cast(value, self.compute_dtype)
+            for value in (vectors, learned, share, self.projection)
+        )
+        share = self.dropout(share, training=training)
+        return ops.matmul(vectors, projection) + share * learned
+
+    def get_config(self):
+        own = ("vocabulary_size", "embedding_dim", "vector_dim", "num_trained", "source")
+        return {
+            **super().get_config(),
+            **{name: getattr(self, name) for name in (*own, "learned_dropout")},
         }

@@ -13,13 +13,16 @@ from collections.abc import Mapping, Sequence
 
 import keras
 
+from dmgan_tf.layers.word_embedding import WordVectorEmbedding
 from dmgan_tf.text.vocabulary import Vocabulary
 
 PAPER = "https://arxiv.org/abs/1904.01310"
 HOME = "https://github.com/dmgan-tf/dmgan_tf"
+_GLOVE = "https://nlp.stanford.edu/projects/glove/"
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_./-]*")
 _YAML_WORDS = {"y", "n", "yes", "no", "true", "false", "on", "off", "null"}  # "no" is Norwegian
-_PLACES = {"image_weights": "INCEPTION"}  # settings that are a place on somebody's machine
+# Settings that are a place on somebody's machine.
+_PLACES = {"image_weights": "INCEPTION", "word_vectors": "VECTORS"}
 _LINE = 96  # characters of a command, before the backslash
 
 
@@ -104,6 +107,7 @@ def model_card(
         "Sizes": _sizes(networks, vocabulary, weights_dtype),
         "Training data": about.data,
         "Training": _joined(_training(extra), about.training),
+        "Word vectors": _word_vectors(text_encoder, vocabulary),
         "Scores": _joined(_scores(extra), about.scores),
         "Limits": _joined(_limits(generator, vocabulary) if draws else None, about.limits, by="\n"),
     }
@@ -254,7 +258,8 @@ def _command(name, places, settings):
 def _flag(name, value):
     if isinstance(value, bool):
         return f"--{name}" if value else f"--no{name}"
-    return f"--{name}={_PLACES.get(name) or shlex.quote(str(value))}"
+    place = None if value == "glove" else _PLACES.get(name)
+    return f"--{name}={place or shlex.quote(str(value))}"
 
 
 def _scores(extra):
@@ -285,6 +290,25 @@ def _are_numbers(entry, *names):
     return all(isinstance(value, (int, float)) for value in values)
 
 
+def _word_vectors(text_encoder, vocabulary):
+    """What is to be said of vectors that somebody else made."""
+    embedding = getattr(text_encoder, "embedding", None)
+    if not isinstance(embedding, WordVectorEmbedding):
+        return None
+    of = f"those of the file `{embedding.source}`, under its own licence"
+    if embedding.source == "glove":
+        of = (
+            f"those of [GloVe 6B]({_GLOVE}) (Jeffrey Pennington, Richard Socher and Christopher D. "
+            "Manning: GloVe: Global Vectors for Word Representation, 2014), which are in the "
+            "public domain under the Open Data Commons Public Domain Dedication and License 1.0"
+        )
+    words = "" if vocabulary is None else f" of {len(vocabulary) - 1:,} words"
+    return _wrapped(
+        f"The text encoder holds fixed vectors of {embedding.vector_dim} values{words} in float16, "
+        f"{of}. Of words of the training captions it has learned a vector beside."
+    )
+
+
 def _limits(generator, vocabulary):
     size = generator.image_sizes[-1]
     limits = [
@@ -292,9 +316,15 @@ def _limits(generator, vocabulary):
         "pictures or of language at large."
     ]
     if vocabulary is not None:
+        trained = ""
+        if vocabulary.is_open:
+            trained = (
+                f" Its training captions held {len(vocabulary.trained_words):,} of them; of the "
+                "rest it knows the word vectors alone."
+            )
         limits.append(
-            f"- It knows {len(vocabulary) - 1:,} words, those of `vocabulary.txt`. Others are "
-            "dropped, with a warning; a caption of none but others is refused."
+            f"- It knows {len(vocabulary) - 1:,} words, those of `vocabulary.txt`.{trained} Others "
+            "are dropped, with a warning; a caption of none but others is refused."
         )
     return "\n".join(_wrapped(limit, "  ") for limit in limits)
 

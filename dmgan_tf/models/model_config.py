@@ -30,6 +30,7 @@ def read_config(directory: pathlib.Path) -> dict:
         version = int(config["format_version"])
         if config["tokenizer"] is not None:
             _check_is(str, config["tokenizer"]["vocabulary_sha256"])
+            _check_is(int, config["tokenizer"].get("num_trained_words", 0))
         if not any(name in config for name in (*NETWORKS, DISCRIMINATORS)):
             raise KeyError("no network")
         _check_is(list, config.get(DISCRIMINATORS, []))

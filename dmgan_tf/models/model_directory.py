@@ -96,6 +96,8 @@ def save_model_directory(
     tokenizer = None
     if vocabulary is not None:
         tokenizer = {"vocabulary_sha256": vocabulary.sha256, "vocabulary_size": len(vocabulary)}
+        if vocabulary.is_open:
+            tokenizer["num_trained_words"] = len(vocabulary.trained_words)
     config = {
         "format_version": FORMAT_VERSION,
         "tokenizer": tokenizer,
@@ -220,8 +222,9 @@ def load_inception_directory(directory: str | os.PathLike) -> InceptionV3:
 
 
 def _load_vocabulary(directory, config):
-    vocabulary = Vocabulary.load(directory / "vocabulary.txt")
-    expected = config["tokenizer"]["vocabulary_sha256"]
+    tokenizer = config["tokenizer"]
+    vocabulary = Vocabulary.load(directory / "vocabulary.txt", tokenizer.get("num_trained_words"))
+    expected = tokenizer["vocabulary_sha256"]
     if vocabulary.sha256 != expected:
         raise InputError(
             f"The vocabulary of {directory} is not the one its text encoder was trained with: "

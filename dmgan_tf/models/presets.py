@@ -3,7 +3,7 @@
 import os
 import pathlib
 
-from dmgan_tf.errors import InputError
+from dmgan_tf.errors import InputError, did_you_mean
 from dmgan_tf.models.hubs import download_model, is_handle
 from dmgan_tf.models.model_config import files_of
 
@@ -13,6 +13,11 @@ SHIPPED = pathlib.Path(__file__).parents[1] / "presets"
 def shipped_presets() -> list[str]:
     """Lists the names of the models that ship with the package, sorted."""
     return sorted(path.parent.name for path in SHIPPED.glob("*/config.json"))
+
+
+def default_preset() -> str:
+    """Returns the name of the shipped model that is meant where a user names none."""
+    return shipped_presets()[0]
 
 
 def find_model_directory(model: str | os.PathLike) -> pathlib.Path:
@@ -42,14 +47,15 @@ def find_model_directory(model: str | os.PathLike) -> pathlib.Path:
     for candidate in (directory, directory / "model"):
         if (candidate / "config.json").is_file():
             return candidate
-    shipped, found = "", "nothing there"
+    shipped, found, meant = "", "nothing there", ""
     if directory.is_dir():
         found = "a directory without one"
     elif directory.is_file():
         found = "a file"
     if os.fspath(model) == directory.name:  # it may have been meant as a name
+        meant = did_you_mean(directory.name, shipped_presets())
         shipped = f", or the name of a shipped model ({', '.join(shipped_presets()) or 'none'})"
     raise InputError(
         f"Expected a model directory (one with config.json) or a run directory at {model}{shipped}."
-        f" Received: {found}. Train one with `python -m dmgan_tf.train`."
+        f" Received: {found}.{meant or ' Train one with `python -m dmgan_tf.train`.'}"
     )

@@ -29,7 +29,10 @@ IMAGE_BACKBONES = Registry(
 WORD_EMBEDDINGS = Registry(
     "word embedding",
     base="dmgan_tf.layers.word_embedding:WordEmbedding",
-    classes={"learned": "dmgan_tf.layers.word_embedding:LearnedEmbedding"},
+    classes={
+        "learned": "dmgan_tf.layers.word_embedding:LearnedEmbedding",
+        "word_vectors": "dmgan_tf.layers.word_embedding:WordVectorEmbedding",
+    },
 )
 DATA_SOURCES = Registry(
     "data source",

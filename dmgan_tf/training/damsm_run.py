@@ -6,6 +6,7 @@ import os
 import pathlib
 
 import keras
+import numpy as np
 
 from dmgan_tf.data.pipeline import evaluation_dataset, steps_per_epoch, training_dataset
 from dmgan_tf.data.readable import reading, scan_split
@@ -15,7 +16,9 @@ from dmgan_tf.errors import InputError
 from dmgan_tf.models.building import build_image_encoder, build_text_encoder
 from dmgan_tf.models.model_card import About
 from dmgan_tf.models.model_directory import load_inception_directory, save_model_directory
+from dmgan_tf.registry.lookup import Choice
 from dmgan_tf.text.tokenizer import Tokenizer
+from dmgan_tf.text.word_vectors import open_vocabulary
 from dmgan_tf.training.config import PretrainingConfig, RunSettings
 from dmgan_tf.training.damsm import DAMSM, GAMMAS
 from dmgan_tf.training.one_class import check_local_batch, describe_one_class
@@ -23,6 +26,7 @@ from dmgan_tf.training.optimizer import EpochDecay, adam
 from dmgan_tf.training.retrieval_validation import RetrievalValidation
 from dmgan_tf.training.session.checkpoints import named_variables
 from dmgan_tf.training.session.session import Session
+from dmgan_tf.training.starting_point import start_damsm_from
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,6 +53,8 @@ def pretrain_damsm(
     run: str | os.PathLike,
     resume: bool = False,
     flags_text: str = "",
+    *,
+    init: str | os.PathLike | None = None,
     settings: RunSettings = RunSettings(),  # noqa: B008  frozen
 ) -> PretrainingResult:
     """Trains a text encoder and an image encoder on a prepared data set.
@@ -59,6 +65,9 @@ def pretrain_damsm(
         run: The run directory: checkpoints, TensorBoard logs, and `model/`, always current.
         resume: Whether to continue a run that stands there.
         flags_text: Flags to keep in the run directory, one a line.
+        init: A run or model directory whose encoders the training starts from; they must have the
+            sizes of `config`, and the data all words of its vocabulary first. A run that goes on
+            from its own checkpoint does not read it.
         settings: How the run is saved and looked after.
 
     Raises:
@@ -75,20 +84,29 @@ def pretrain_damsm(
             raise InputError(f"{one_class}.")
         if config.negatives == "local":
             check_local_batch(config.batch_size, session.strategy.num_replicas_in_sync)
-        vocabulary = info.vocabulary()
+        vocabulary, table = info.vocabulary(), None
+        if config.word_vectors:
+            table = open_vocabulary(vocabulary, config.word_vectors)
+            vocabulary = table.vocabulary
         image_size = config.image_size or info.image_size
-        steps = steps_per_epoch(data, "train", config.batch_size)
+        steps = config.passes_per_epoch * steps_per_epoch(data, "train", config.batch_size)
         split = _split_to_measure(info)
         readable = session.scan(info)
         if split is not None:
             scan_split(info, split, 0.0)  # told of now, not after the first epoch
         with session.building():
-            damsm = build_damsm(config, len(vocabulary), image_size)
+            damsm = build_damsm(_with_table(config, table), len(vocabulary), image_size)
             if session.is_new:
                 damsm.text_encoder.embedding.start_from(vocabulary.words)
+                if table is not None:
+                    damsm.text_encoder.embedding.set_vectors(table.vectors)
+                if init is not None:
+                    start_damsm_from(damsm, init, vocabulary)
             decay = EpochDecay(config.learning_rate, steps, config.learning_rate_decay)
             damsm.compile(adam(decay, config.precision))
         session.restore(damsm, training_state(damsm), steps)
+        if table is not None:
+            _check_same_vectors(damsm.text_encoder.embedding, table, config)
         pipeline = {
             "tokenizer": Tokenizer(vocabulary),
             "image_sizes": (image_size,),
@@ -99,7 +117,9 @@ def pretrain_damsm(
             validation = RetrievalValidation(
                 damsm, evaluation_dataset(data, split=split, crop=config.crop, **pipeline)
             )
-        save_model = _model_saver(session.directory.model, damsm, config, info, image_size, split)
+        save_model = _model_saver(
+            session.directory.model, damsm, config, info, vocabulary, image_size, split, init
+        )
 
         def make_dataset(first, last, **part):
             return training_dataset(
@@ -108,6 +128,7 @@ def pretrain_damsm(
                 max_words=config.max_words,
                 flip=config.flip,
                 crop=config.crop,
+                noise=config.image_noise,
                 seed=config.seed,
                 start_step=first,
                 num_steps=last,
@@ -138,6 +159,28 @@ def _split_to_measure(info):
         )
         return None
     return split
+
+
+def _with_table(config, table):
+    """The settings with the word embedding that a table of vectors asks for."""
+    if table is None:
+        return config
+    own = {
+        "vector_dim": table.vectors.shape[1],
+        "num_trained": len(table.vocabulary.trained_words),
+        "source": table.source,
+    }
+    given = Choice.parse(config.word_embedding).options
+    return dataclasses.replace(config, word_embedding=str(Choice("word_vectors", given | own)))
+
+
+def _check_same_vectors(embedding, table, config):
+    """The ids of a run that goes on are those of the table that it began with."""
+    if not np.array_equal(keras.ops.convert_to_numpy(embedding.vectors), table.vectors):
+        raise InputError(
+            f"Expected the word vectors that the run began with. Received: --word_vectors="
+            f"{config.word_vectors}, which holds others. Give the same file, or another --run."
+        )
 
 
 def build_damsm(config: PretrainingConfig, vocabulary_size: int, image_size: int) -> DAMSM:
@@ -177,8 +220,8 @@ def training_state(damsm: DAMSM) -> dict:
     }
 
 
-def _model_saver(directory, damsm, config, info, image_size, split):
-    vocabulary = info.vocabulary()
+def _model_saver(directory, damsm, config, info, vocabulary, image_size, split, init):
+    origin = {"started_from": str(init)} if init else {}
     settings = {**dataclasses.asdict(config), "image_size": image_size}
 
     def save(epoch=None, logs=None):
@@ -194,7 +237,7 @@ def _model_saver(directory, damsm, config, info, image_size, split):
             vocabulary=vocabulary,
             text_encoder=damsm.text_encoder,
             image_encoder=damsm.image_encoder,
-            extra={"damsm": {**settings, **figures}},
+            extra={"damsm": {**settings, **figures}, **origin},
             about=About(
                 title="DAMSM: text and image encoder",
                 data=info.summary,

@@ -21,7 +21,7 @@ from dmgan_tf.models.model_directory import (
 from dmgan_tf.registry.catalogue import OBJECTIVES
 from dmgan_tf.registry.lookup import Choice
 from dmgan_tf.text.tokenizer import Tokenizer
-from dmgan_tf.text.vocabulary import check_same_vocabulary
+from dmgan_tf.text.vocabulary import check_words_known
 from dmgan_tf.training.config import DMGANConfig, EvaluationSettings, RunSettings
 from dmgan_tf.training.damsm import GAMMAS
 from dmgan_tf.training.dmgan import DMGAN
@@ -239,7 +239,7 @@ def _load_encoders(damsm, info, data):
                 f"Expected a DAMSM, with text encoder, vocabulary and image encoder, at {damsm}. "
                 f"Received: a model without {part.replace('_', ' ')}. {how_to_get_one}"
             )
-    check_same_vocabulary(
+    check_words_known(
         info.vocabulary(), f"the data set {data}", encoders.vocabulary, f"the DAMSM {damsm}"
     )
     return encoders
@@ -253,7 +253,7 @@ def _checked_steps(config, info, data):
             f"{info.image_size}. Prepare it with --image_size={config.image_sizes[-1]}, or draw "
             "fewer or smaller stages."
         )
-    return steps_per_epoch(data, "train", config.batch_size)
+    return config.passes_per_epoch * steps_per_epoch(data, "train", config.batch_size)
 
 
 def _held_out_captions(data, info):

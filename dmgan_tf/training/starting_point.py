@@ -4,14 +4,19 @@ import logging
 import os
 
 import keras
+import numpy as np
 
 from dmgan_tf.errors import InputError
 from dmgan_tf.models.model_directory import load_model_directory
 from dmgan_tf.text.vocabulary import Vocabulary, check_same_vocabulary
+from dmgan_tf.training.damsm import DAMSM
 from dmgan_tf.training.dmgan import DMGAN
 
 _logger = logging.getLogger(__name__)
-_MAY_DIFFER = ("name", "dtype", "trainable", "num_stages")
+_MAY_DIFFER = (
+    *("name", "dtype", "trainable", "num_stages"),
+    *("vocabulary_size", "dropout", "freeze_backbone"),
+)
 
 
 def start_from(dmgan: DMGAN, directory: str | os.PathLike, vocabulary: Vocabulary) -> None:
@@ -25,7 +30,8 @@ def start_from(dmgan: DMGAN, directory: str | os.PathLike, vocabulary: Vocabular
     Args:
         dmgan: What is trained.
         directory: A run or model directory.
-        vocabulary: The vocabulary of the DAMSM that training is held to.
+        vocabulary: The vocabulary of the DAMSM that training is held to: the model's, or one that
+            extends it, of a DAMSM that started from the model's own.
 
     Raises:
         InputError: If the model has no generator, other words, or networks of other sizes.
@@ -35,10 +41,7 @@ def start_from(dmgan: DMGAN, directory: str | os.PathLike, vocabulary: Vocabular
         raise InputError(
             f"Expected a model with a generator at --init={directory}. Received: one without."
         )
-    if start.vocabulary is not None:
-        check_same_vocabulary(
-            start.vocabulary, f"the model {directory}", vocabulary, "the DAMSM of this training"
-        )
+    _check_words(start, directory, vocabulary, "the DAMSM of this training")
     by_size = {network.image_size: network for network in dmgan.discriminators}
     pairs = [
         (by_size[network.image_size], network)
@@ -61,6 +64,48 @@ def start_from(dmgan: DMGAN, directory: str | os.PathLike, vocabulary: Vocabular
     for mine, theirs in pairs:
         for variable, value in zip(mine.weights, theirs.weights, strict=True):
             variable.assign(keras.ops.convert_to_numpy(value))
+
+
+def start_damsm_from(damsm: DAMSM, directory: str | os.PathLike, vocabulary: Vocabulary) -> None:
+    """Gives a `DAMSM` the encoders of a trained model; the optimizer and steps begin anew.
+
+    The words that the model lacks keep the vectors that they have.
+
+    Args:
+        damsm: What is trained.
+        directory: A run or model directory.
+        vocabulary: The vocabulary of the data: the model's, or one that extends it.
+
+    Raises:
+        InputError: If the model lacks an encoder, has other words, or encoders of other sizes.
+    """
+    start = load_model_directory(directory)
+    for part in ("vocabulary", "text_encoder", "image_encoder"):
+        if getattr(start, part) is None:
+            raise InputError(
+                f"Expected a model with both encoders and their vocabulary at --init={directory}. "
+                f"Received: one without {part.replace('_', ' ')}."
+            )
+    _check_words(start, directory, vocabulary, "the data")
+    for name in ("text_encoder", "image_encoder"):
+        mine, theirs = getattr(damsm, name), getattr(start, name)
+        _check_same_sizes(mine, theirs, directory)
+        for variable, given in zip(mine.weights, theirs.weights, strict=True):
+            value = keras.ops.convert_to_numpy(given)
+            if variable.shape != given.shape:  # of an embedding: its further words have vectors
+                further = keras.ops.convert_to_numpy(variable)[len(value) :]
+                value = np.concatenate([value, further])
+            variable.assign(value)
+    _logger.info(
+        "Started from the encoders of %s; %d words are new to them.",
+        directory,
+        len(vocabulary) - len(start.vocabulary),
+    )
+
+
+def _check_words(start, directory, vocabulary, of_what):
+    if start.vocabulary is not None and not vocabulary.extends(start.vocabulary):
+        check_same_vocabulary(start.vocabulary, f"the model {directory}", vocabulary, of_what)
 
 
 def _generator_pairs(mine, theirs):

@@ -27,7 +27,7 @@ def model(vivid_model):
 @pytest.fixture(scope="module")
 def address(vivid_model):
     """Where the command shows the page of the vivid model."""
-    missing = demo_browser.what_is_missing()
+    missing = demo_browser.what_is_missing(demo_browser.GRADIO)
     if missing:
         pytest.skip(missing)
     with demo_browser.demo(vivid_model) as url:

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from dmgan_tf.data.augmentation import checked_jpeg, crop_and_resize, random_words
+from dmgan_tf.data.augmentation import add_noise, checked_jpeg, crop_and_resize, random_words
 
 SEED = tf.constant([0, 1], tf.int64)
 
@@ -37,6 +37,18 @@ def test_a_crop_of_the_right_size_is_copied_unblurred():
     image = np.asarray(picture(76, 90))
     (result,) = crop_and_resize(tf.constant(image), (64,), tf.constant([0.5, 0.99]))
     np.testing.assert_array_equal(result, image[6:70, 25:89])
+
+
+def test_noise_has_every_deviation_up_to_the_largest():
+    image = tf.fill([64, 64, 3], 100.0)
+    noise = np.stack(
+        [add_noise([image], 0.4, tf.constant([0, row], tf.int64))[0] - 100 for row in range(200)]
+    )
+    deviations = noise.std((1, 2, 3)) / 127.5
+    np.testing.assert_allclose(
+        np.quantile(deviations, [0.1, 0.5, 0.9]), [0.04, 0.2, 0.36], atol=0.05
+    )
+    assert deviations.max() < 0.41 and abs(noise.mean()) < 1
 
 
 def test_random_words_keeps_short_captions_and_empty_ones():

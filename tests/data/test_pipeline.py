@@ -141,6 +141,17 @@ def test_flip_mirrors_half_of_the_images(directory, tokenizer):
     assert share_of_mirrored(flip=False) == 0
 
 
+def test_noise_leaves_all_else_as_it_is_and_goes_on_where_a_run_stopped(directory, tokenizer):
+    clean = train_batches(directory, tokenizer)
+    noisy = train_batches(directory, tokenizer, noise=0.5)
+    for batch, other in zip(clean, noisy, strict=True):
+        np.testing.assert_array_equal(batch["token_ids"], other["token_ids"])
+        differences = (other["images"][1] - batch["images"][1]).reshape(BATCH, -1)
+        assert (differences.std(1) > 0).all() and (np.abs(differences.mean(1)) < 0.1).all()
+        assert not np.allclose(differences[0], differences[1], atol=0.01)
+    assert_same(noisy[6:], train_batches(directory, tokenizer, noise=0.5, start_step=6))
+
+
 def test_crops_cover_the_free_space_and_sizes_agree(directory, tokenizer):
     batches = train_batches(directory, tokenizer, num_steps=50, flip=False)
     large = np.concatenate([batch["images"][1] for batch in batches])

@@ -82,3 +82,17 @@ def test_check_same_vocabulary_names_both_and_the_first_difference():
     assert ours.sha256[:8] in message and theirs.sha256[:8] in message
     with pytest.raises(InputError, match="id 3: nothing against 'tree'"):
         check_same_vocabulary(Vocabulary(["red", "pear"]), "a", theirs, "b")
+
+
+def test_words_of_captions_come_after_its_own():
+    vocabulary = Vocabulary(["red", "bird"])
+    extended = vocabulary.extended(["A red fish.", "a blue fish and a crab"], min_count=1)
+    assert extended.words == ("<pad>", "red", "bird", "a", "fish", "and", "blue", "crab")
+    assert extended.extends(vocabulary) and not vocabulary.extends(extended)
+    assert vocabulary.extended(["a fish", "a"], min_count=2).words[3:] == ("a",)
+    assert vocabulary.extended(["red"]) == vocabulary
+
+
+def test_two_spellings_of_a_new_word_are_one():
+    extended = Vocabulary(["red"]).extended(["caf\u00e9", "cafe\u0301"])
+    assert extended.words[2:] == ("caf\u00e9",)

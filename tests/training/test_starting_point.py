@@ -6,15 +6,16 @@ import types
 
 import numpy as np
 import pytest
-from tiny_training import CONFIG, values_of
+from tiny_training import CONFIG, make_encoders, save_damsm, values_of
 
 from dmgan_tf.errors import InputError
 from dmgan_tf.models.building import build_discriminators, build_generator
 from dmgan_tf.models.discriminator import DiscriminatorBase
 from dmgan_tf.models.model_directory import load_model_directory
+from dmgan_tf.models.text_encoder import TextEncoder
 from dmgan_tf.text.vocabulary import Vocabulary
 from dmgan_tf.training.dmgan_run import train_dmgan
-from dmgan_tf.training.starting_point import start_from
+from dmgan_tf.training.starting_point import start_damsm_from, start_from
 
 
 class OtherDiscriminator(DiscriminatorBase):
@@ -115,3 +116,51 @@ def test_discriminators_of_another_class_are_refused(finished_run, model):
     networks.discriminators = [OtherDiscriminator(16, 4, 8), OtherDiscriminator(32, 4, 8)]
     with pytest.raises(InputError, match="OtherDiscriminator at --init=.*a Discriminator"):
         start_from(networks, finished_run, model.vocabulary)
+
+
+def test_a_generator_goes_on_with_words_beside_its_own(finished_run, model):
+    networks = make_networks()
+    start_from(networks, finished_run, model.vocabulary.extended(["a zebra"]))
+    assert_equal_weights(networks.generator, model.generator)
+
+
+def make_longer_damsm(vocabulary):
+    encoders = make_encoders(vocabulary)
+    return types.SimpleNamespace(
+        text_encoder=encoders.text_encoder, image_encoder=encoders.image_encoder
+    )
+
+
+def test_a_damsm_goes_on_from_encoders_and_keeps_vectors_for_new_words(finished_run, model):
+    vocabulary = model.vocabulary.extended(["a zebra and a yak"])
+    damsm = make_longer_damsm(vocabulary)
+    for weight in damsm.text_encoder.weights:
+        weight.assign(weight + 1.0)
+    before = values_of(damsm.text_encoder.embedding.weights)[0]
+    start_damsm_from(damsm, finished_run, vocabulary)
+    assert_equal_weights(damsm.image_encoder, model.image_encoder)
+    assert_equal_weights(damsm.text_encoder.recurrence, model.text_encoder.recurrence)
+    (mine,), (theirs,) = (
+        values_of(encoder.embedding.weights) for encoder in (damsm.text_encoder, model.text_encoder)
+    )
+    known = len(model.vocabulary)
+    assert len(mine) == known + 3
+    np.testing.assert_array_equal(mine[:known], theirs)
+    np.testing.assert_array_equal(mine[known:], before[known:])
+
+
+def test_a_damsm_of_other_words_or_sizes_is_refused(finished_run, damsm_directory, model):
+    other = make_longer_damsm(Vocabulary(["zebra", "yak"]))
+    with pytest.raises(InputError, match="first differ at id 1"):
+        start_damsm_from(other, finished_run, Vocabulary(["zebra", "yak"]))
+    damsm = make_longer_damsm(model.vocabulary)
+    damsm.text_encoder = TextEncoder(len(model.vocabulary), word_dim=8, embedding_dim=4)
+    damsm.text_encoder.build()
+    with pytest.raises(InputError, match=r"embedding_dim=6 \(here 4\)"):
+        start_damsm_from(damsm, finished_run, model.vocabulary)
+
+
+def test_a_model_without_an_encoder_is_refused(model, tmp_path):
+    save_damsm(tmp_path / "text", model.vocabulary, with_image_encoder=False)
+    with pytest.raises(InputError, match="Received: one without image encoder"):
+        start_damsm_from(None, tmp_path / "text", model.vocabulary)

@@ -11,7 +11,7 @@ import os
 from collections.abc import Mapping
 
 from dmgan_tf.data.sources.source import Unusable
-from dmgan_tf.errors import InputError
+from dmgan_tf.errors import InputError, did_you_mean
 
 FREE_LICENSES = ("CC0 1.0", "CC BY 4.0")  # as the definitions spell them
 
@@ -44,9 +44,13 @@ def definition_of(style: str) -> dict:
     Raises:
         InputError: If there is no such style, or if its licence is not among `FREE_LICENSES`.
     """
-    file = importlib.resources.files("dicebear_styles") / f"{style}.json"
+    directory = importlib.resources.files("dicebear_styles")
+    file = directory / f"{style}.json"
     if not file.is_file():
-        raise InputError(f"Expected a style of DiceBear. Received: {style!r}.")
+        names = (path.name.removesuffix(".json") for path in directory.iterdir())
+        raise InputError(
+            f"Expected a style of DiceBear. Received: {style!r}.{did_you_mean(style, names)}"
+        )
     definition = json.loads(file.read_text(encoding="utf-8"))
     license_name = definition["meta"]["license"]["name"]
     if license_name not in FREE_LICENSES:

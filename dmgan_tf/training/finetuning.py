@@ -1,0 +1,313 @@
+"""The settings with which a model learns one's own pictures, by their number, sizes and captions.
+
+They come as the flags of `prepare_data`, `pretrain_damsm` and `train`, so that a fine-tuning is
+nothing but these three commands.
+"""
+
+import dataclasses
+import os
+
+import numpy as np
+
+from dmgan_tf.data.folder_survey import Folder
+from dmgan_tf.data.records import load_dataset_info
+from dmgan_tf.data.sources.metadata_file import CAPTION_FIELD
+from dmgan_tf.errors import InputError
+from dmgan_tf.evaluate.networks import choose_networks
+from dmgan_tf.models.model_directory import ModelComponents, load_model_directory
+from dmgan_tf.training.config import DMGANConfig, PretrainingConfig
+from dmgan_tf.training.dmgan_run import DEFAULT_MAX_WORDS
+from dmgan_tf.training.step_times import StepTimes
+
+_LARGE_ENOUGH = 0.8  # share of the pictures; the others are enlarged
+_MOST_WORDS = 40
+
+# A short run is not the paper's; see benchmarks/training_log.md.
+_DAMSM_BATCH, _BATCH = 48, 16
+_DAMSM_PICTURES, _DAMSM_PASSES = 80_000, 40  # shown in all, and passes, whichever is less
+_DAMSM_SHARE = 0.2  # of the time, at most
+_FEW_PICTURES = 500  # below, discriminators see them augmented, lest they know them by heart
+_EPOCHS = 12  # of each training: checkpoints, sample sheets and lines of progress
+_DURING_TRAINING, _AROUND = 0.85, 60.0  # the share of the time that is steps; seconds to start
+_FEWEST_FOR_KID = 50  # pictures held out
+
+_OF_THE_GENERATOR = (
+    *("channels", "noise_dim", "condition_dim", "memory_dim", "num_residual_blocks", "base_size"),
+    *("refinement", "writing_gate", "response_gate"),
+)
+_DECIDED = {  # here; other settings of the model's DAMSM and training are kept
+    *("epochs", "passes_per_epoch", "batch_size", "precision", "strategy", "seed"),
+    *("image_size", "num_stages", "flip", "crop", "max_words", "image_weights"),
+    *("learning_rate", "learning_rate_decay", "ema_decay", "ema_warmup"),
+    *("generator_learning_rate", "discriminator_learning_rate", "discriminator_augmentation"),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """One of the commands that a fine-tuning stands for.
+
+    Args:
+        command: Its name.
+        flags: Its flags, as on a command line.
+        minutes: What it will take, about.
+    """
+
+    command: str
+    flags: list[str]
+    minutes: float
+
+
+def load_start(model: str | os.PathLike) -> ModelComponents:
+    """Loads the model to start from.
+
+    Raises:
+        InputError: If there is none, or it lacks what a further training needs.
+    """
+    start = load_model_directory(model)
+    for part in ("generator", "vocabulary", "text_encoder", "image_encoder"):
+        if getattr(start, part) is None:
+            raise InputError(
+                f"Expected a model with generator, vocabulary, text encoder and image encoder as "
+                f"--model={model}. Received: one without {part.replace('_', ' ')}."
+            )
+    return start
+
+
+def choose_image_size(folder: Folder, start: ModelComponents, wanted: int | None = None) -> int:
+    """Returns the pixels of the last stage: of the model's, the largest that the pictures fill.
+
+    Args:
+        folder: The pictures.
+        start: The model.
+        wanted: The size that the user wants; it may be one of further stages.
+
+    Raises:
+        InputError: If no stage of the model fits the pictures, or none has the wanted size.
+    """
+    sizes = start.generator.image_sizes
+    if wanted is not None:
+        further = [sizes[-1] * 2, sizes[-1] * 4]
+        if wanted not in [*sizes, *further]:
+            raise InputError(
+                f"Expected --image_size of a stage of the model, {', '.join(map(str, sizes))}, or "
+                f"of further ones, {further[0]} or {further[1]}. Received: {wanted}."
+            )
+        return wanted
+    sides = np.array(folder.shorter_sides)
+    fitting = [size for size in sizes if np.mean(sides >= size) >= _LARGE_ENOUGH]
+    if not fitting:
+        raise InputError(
+            f"Expected pictures of {sizes[0]} pixels or more, the first stage of the model. "
+            f"Received: a shorter side of {int(np.median(sides))} in the middle of them in "
+            f"{folder.source}. Give larger pictures, or --image_size={sizes[0]} to enlarge them."
+        )
+    return fitting[-1]
+
+
+def base_settings(
+    folder: Folder, start: ModelComponents, model_path: str | os.PathLike, image_size: int
+) -> tuple[PretrainingConfig, DMGANConfig]:
+    """Returns the settings that do not depend on time: sizes of the model, batches, augmentation.
+
+    Args:
+        folder: The pictures.
+        start: The model to start from.
+        model_path: Where it lies.
+        image_size: Pixels of the last stage.
+    """
+    damsm, training = start.extra.get("damsm", {}), start.extra.get("training", {})
+    generator = start.generator.get_config()
+    read = max(DEFAULT_MAX_WORDS, damsm.get("max_words", 0))
+    common = {
+        "max_words": min(max(read, folder.longest_caption), max(read, _MOST_WORDS)),
+        "crop": training.get("crop", True),
+        "flip": not folder.says_sides,
+    }
+    image_encoder = start.image_encoder.get_config()
+    encoders = {
+        "image_backbone": image_encoder["backbone"],
+        "backbone_channels": image_encoder["channels"],
+        "encoder_input_size": image_encoder["input_size"],
+    }
+    encoders |= _kept(damsm, PretrainingConfig)
+    encoders |= {name: getattr(start.text_encoder, name) for name in ("word_dim", "embedding_dim")}
+    backbone = encoders["image_backbone"]
+    pretraining = PretrainingConfig(
+        **encoders,
+        **common,
+        batch_size=min(_DAMSM_BATCH, folder.num_training),
+        image_weights=os.fspath(model_path) if backbone == "inception_v3" else None,
+        learning_rate=0.001,  # half of what encoders from nothing have
+    )
+    first, count = generator["base_size"], 1
+    while first * 2 ** (count - 1) < image_size:
+        count += 1
+    kept = {"objective": "release", "damsm_weight": 0.5, **_kept(training, DMGANConfig)}
+    kept |= {name: generator[name] for name in _OF_THE_GENERATOR}
+    return pretraining, DMGANConfig(
+        **kept,
+        **common,
+        num_stages=count,
+        batch_size=min(_BATCH, folder.num_training),
+        generator_learning_rate=2e-4,
+        discriminator_learning_rate=4e-4,
+        ema_decay=0.997,
+        ema_warmup=True,
+        discriminator_augmentation=folder.num_training < _FEW_PICTURES,
+    )
+
+
+def _kept(settings: dict, kind: type) -> dict:
+    """The settings that a model was made with, as far as today's kind has them."""
+    names = {field.name for field in dataclasses.fields(kind)} - _DECIDED
+    return {name: value for name, value in settings.items() if name in names}
+
+
+def with_time(
+    pretraining: PretrainingConfig,
+    training: DMGANConfig,
+    num_training: int,
+    times: StepTimes,
+    minutes: float,
+) -> tuple[PretrainingConfig, DMGANConfig]:
+    """Returns the settings with as many passes over the pictures as there is time for.
+
+    Args:
+        pretraining: The DAMSM's settings.
+        training: The training's.
+        num_training: Pictures to train on.
+        times: Seconds of a step of each.
+        minutes: What all of it may take.
+    """
+    seconds = max(60 * minutes * _DURING_TRAINING - _AROUND, 0.0)
+    a_pass = times.damsm * (num_training // pretraining.batch_size)
+    wanted = min(_DAMSM_PASSES, -(-_DAMSM_PICTURES // num_training))
+    passes = max(min(wanted, int(_DAMSM_SHARE * seconds / a_pass)), 1)
+    left = seconds - passes * a_pass
+    pretraining = _in_epochs(pretraining, passes)
+    # The learning rate ends at a tenth.
+    decay = round(0.1 ** (1 / pretraining.epochs), 3)
+    pretraining = dataclasses.replace(
+        pretraining, learning_rate_decay=decay, precision=times.precision
+    )
+    a_pass = times.training * (num_training // training.batch_size)
+    training = _in_epochs(training, max(round(left / a_pass), 1))
+    return pretraining, dataclasses.replace(training, precision=times.precision)
+
+
+def _in_epochs(settings, passes):
+    """So many passes as a dozen epochs, or fewer."""
+    each = max(round(passes / _EPOCHS), 1)
+    return dataclasses.replace(settings, epochs=max(round(passes / each), 1), passes_per_epoch=each)
+
+
+def stages_of(
+    folder: Folder,
+    pretraining: PretrainingConfig,
+    training: DMGANConfig,
+    times: StepTimes,
+    *,
+    model: str | os.PathLike,
+    vocabulary_file: str | os.PathLike,
+    run: str | os.PathLike,
+) -> list[Stage]:
+    """Returns the three commands that a fine-tuning stands for.
+
+    Args:
+        folder: The pictures.
+        pretraining: The DAMSM's settings.
+        training: The training's.
+        times: Seconds of a step of each.
+        model: The model to start from.
+        vocabulary_file: Its vocabulary.
+        run: The run directory; the data set and the DAMSM's run lie in it.
+    """
+    data, damsm = os.path.join(run, "data"), os.path.join(run, "damsm")
+    preparing = [
+        "--dataset=image_folder",
+        f"--source={folder.source}",
+        f"--output={data}",
+        f"--image_size={training.image_sizes[-1]}",
+        "--small_images=upscale",
+        f"--vocabulary={vocabulary_file}",
+        "--extend_vocabulary",
+    ]
+    if folder.caption_field != CAPTION_FIELD:
+        preparing.append(f"--caption_field={folder.caption_field}")
+    if folder.test_fraction is not None:
+        preparing.append(f"--test_fraction={folder.test_fraction:g}")
+
+    def minutes(settings, seconds):
+        steps = folder.num_training // settings.batch_size * settings.passes_per_epoch
+        return settings.epochs * steps * seconds / 60
+
+    where = [f"--data={data}", f"--init={model}", "--resume"]
+    return [
+        Stage("prepare_data", preparing, folder.num_training / 6000),
+        Stage(
+            "pretrain_damsm",
+            [*where, f"--run={damsm}", *_flags_of(pretraining)],
+            minutes(pretraining, times.damsm),
+        ),
+        Stage(
+            "train",
+            [*where, f"--damsm={damsm}", f"--run={run}", *_flags_of(training)],
+            minutes(training, times.training),
+        ),
+    ]
+
+
+def evaluation_flags(run: str | os.PathLike, minutes: float) -> list[str] | None:
+    """Returns the flags of `evaluate` for a fine-tuned model; None where it cannot be scored.
+
+    R-precision by its own DAMSM, and, where a package with a network is installed and 50 pictures
+    are held out, the kernel distance to them.
+
+    Args:
+        run: The run directory, whose training is done.
+        minutes: What all of the fine-tuning may take; more time, more pictures.
+    """
+    data = os.path.join(run, "data")
+    held_out = load_dataset_info(data).splits.get("test")
+    if held_out is None or held_out.num_classes < 2:
+        return None
+    count = int(np.clip(10 * minutes, 50, 1000))
+    metrics, of_kid = ["r_precision"], []
+    protocol = _installed_protocol()
+    if protocol and held_out.num_images >= _FEWEST_FOR_KID:
+        metrics.append("kid")
+        size = min(held_out.num_images, count)
+        of_kid = [f"--protocol={protocol}", f"--kid_subset_size={size}"]
+    return [
+        f"--model={run}",
+        f"--data={data}",
+        f"--metrics={','.join(metrics)}",
+        *of_kid,
+        f"--num_images={count}",
+        f"--output={os.path.join(run, 'evaluation.json')}",
+    ]
+
+
+def _installed_protocol():
+    for protocol in ("squeezenet", "lite0", "mobilenet_v2"):
+        try:
+            choose_networks(["kid"], [protocol])
+        except InputError:
+            continue
+        return protocol
+    return None
+
+
+def _flags_of(settings) -> list[str]:
+    """The settings that are not the defaults of their command, as flags."""
+    lines = []
+    for field in dataclasses.fields(settings):
+        value, name = getattr(settings, field.name), field.metadata["setting"].flag or field.name
+        if value == field.default:
+            continue
+        if isinstance(value, bool):
+            lines.append(f"--{name}" if value else f"--no{name}")
+        else:
+            lines.append(f"--{name}={value}")
+    return lines

@@ -1,0 +1,79 @@
+"""What a training step costs on this machine."""
+
+import dataclasses
+import statistics
+import time
+
+import numpy as np
+import tensorflow as tf
+
+from dmgan_tf.models.model_directory import ModelComponents
+from dmgan_tf.training.config import DMGANConfig, PretrainingConfig
+from dmgan_tf.training.damsm_run import build_damsm
+from dmgan_tf.training.dmgan_run import build_dmgan
+from dmgan_tf.training.optimizer import adam
+
+_TIMED_STEPS, _TIMED_SECONDS = 10, 15.0  # whichever ends first
+_FASTER = 0.8  # as bfloat16 has to be on this processor, compared with float32, to be worth it
+
+
+@dataclasses.dataclass(frozen=True)
+class StepTimes:
+    """Seconds that a training step takes here, and the faster precision."""
+
+    damsm: float
+    training: float
+    precision: str
+
+
+def measure_steps(
+    pretraining: PretrainingConfig,
+    training: DMGANConfig,
+    start: ModelComponents,
+    precision: str | None = None,
+) -> StepTimes:
+    """Takes steps with random pictures, to know what they cost on this machine.
+
+    Args:
+        pretraining: The DAMSM's settings.
+        training: The training's.
+        start: The model to start from, whose encoders the training's steps use.
+        precision: The one to compute in; None for the faster of float32 and bfloat16.
+    """
+    size, num_words = training.image_sizes[-1], start.text_encoder.vocabulary_size
+    damsm_seconds = {}
+    for name in [precision] if precision else ["float32", "bfloat16"]:
+        damsm = build_damsm(
+            dataclasses.replace(pretraining, precision=name, image_weights=None), num_words, size
+        )
+        damsm.compile(adam(pretraining.learning_rate, name))
+        batch = _random_batch(pretraining.batch_size, (size,), pretraining.max_words, num_words)
+        damsm_seconds[name] = _seconds_per_step(damsm, batch)
+    fastest = min(damsm_seconds, key=damsm_seconds.get)
+    if damsm_seconds[fastest] > _FASTER * damsm_seconds.get("float32", np.inf):
+        fastest = "float32"
+    dmgan = build_dmgan(dataclasses.replace(training, precision=fastest), start)
+    batch = _random_batch(training.batch_size, training.image_sizes, training.max_words, num_words)
+    return StepTimes(damsm_seconds[fastest], _seconds_per_step(dmgan, batch), fastest)
+
+
+def _random_batch(batch_size, image_sizes, max_words, num_words):
+    random = np.random.default_rng(0)
+    images = [random.uniform(-1, 1, (batch_size, size, size, 3)) for size in image_sizes]
+    return {
+        "images": tuple(tf.constant(image, tf.float32) for image in images),
+        "token_ids": tf.constant(random.integers(1, num_words, (batch_size, max_words)), tf.int32),
+        "class_ids": tf.range(batch_size, dtype=tf.int32),
+    }
+
+
+def _seconds_per_step(model, batch):
+    step = tf.function(model.train_step, autograph=False)
+    seconds = []
+    while len(seconds) < _TIMED_STEPS + 2:  # the first two trace and warm up
+        if sum(seconds[2:]) > _TIMED_SECONDS:
+            break
+        began = time.perf_counter()
+        tf.nest.map_structure(lambda value: np.asarray(value), step(batch))
+        seconds.append(time.perf_counter() - began)
+    return statistics.median(seconds[2:])

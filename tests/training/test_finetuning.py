@@ -1,0 +1,107 @@
+"""What a fine-tuning decides on, by pictures, model, time and machine."""
+
+import dataclasses
+import types
+
+import pytest
+from commands import command_module, defined_flags
+from tiny_training import CONFIG
+
+from dmgan_tf import command
+from dmgan_tf.data.folder_survey import Folder
+from dmgan_tf.errors import InputError
+from dmgan_tf.models.model_directory import load_model_directory
+from dmgan_tf.training import finetuning
+from dmgan_tf.training.config import DMGANConfig, PretrainingConfig
+from dmgan_tf.training.finetuning import (
+    base_settings,
+    choose_image_size,
+    evaluation_flags,
+    stages_of,
+    with_time,
+)
+from dmgan_tf.training.step_times import StepTimes
+
+TIMES = StepTimes(damsm=0.1, training=0.5, precision="bfloat16")
+FOLDER = Folder("stamps", "text", 0.1, 700, [70] * 10, 9, says_sides=False)
+
+
+def model_of(image_sizes):
+    return types.SimpleNamespace(generator=types.SimpleNamespace(image_sizes=image_sizes))
+
+
+def test_the_image_size_is_the_largest_that_most_pictures_fill():
+    model = model_of((16, 32, 64, 128))
+    assert choose_image_size(FOLDER, model) == 64
+    mixed = dataclasses.replace(FOLDER, shorter_sides=[500] * 8 + [20] * 2)
+    assert choose_image_size(mixed, model) == 128
+    assert choose_image_size(FOLDER, model, 256) == 256  # a further stage
+    with pytest.raises(InputError, match="16, 32, 64, 128, or .* 256 or 512. Received: 100"):
+        choose_image_size(FOLDER, model, 100)
+    with pytest.raises(InputError, match="first stage of the model. Received: .* 70 in the middle"):
+        choose_image_size(FOLDER, model_of((128, 256)))
+
+
+@pytest.mark.parametrize("num_training", [20, 700, 100_000])
+@pytest.mark.parametrize("minutes", [10, 60])
+def test_the_steps_take_the_time_that_is_given(num_training, minutes):
+    sizes = {"batch_size": 16}
+    pretraining, training = with_time(
+        PretrainingConfig(**sizes), DMGANConfig(**sizes), num_training, TIMES, minutes
+    )
+    steps = {
+        settings: settings.epochs * settings.passes_per_epoch * (num_training // 16)
+        for settings in (pretraining, training)
+    }
+    seconds = 0.1 * steps[pretraining] + 0.5 * steps[training]
+    a_pass_of_each = 0.6 * (num_training // 16)
+    assert seconds < 60 * minutes + a_pass_of_each
+    assert training.epochs == 1 or seconds > 0.6 * 60 * minutes
+    assert training.epochs <= 18 and pretraining.epochs <= 18
+    assert pretraining.precision == training.precision == "bfloat16"
+    end = 0.002 * pretraining.learning_rate_decay**pretraining.epochs
+    assert end == pytest.approx(0.0002, rel=0.05)
+
+
+def test_the_commands_take_the_settings(finished_run, tmp_path):
+    start = load_model_directory(finished_run)
+    folder = dataclasses.replace(FOLDER, says_sides=True, longest_caption=30)
+    settings = base_settings(folder, start, finished_run, image_size=64)
+    assert settings[1].image_sizes == (16, 32, 64) and settings[1].channels == CONFIG.channels
+    assert settings[0].word_dim == 8 and settings[0].backbone_channels == 4
+    assert settings[0].max_words == settings[1].max_words == 30 and not settings[1].flip
+    settings = with_time(*settings, folder.num_training, TIMES, 30)
+    preparing, *trainings = stages_of(
+        *(folder, *settings, TIMES),
+        model="emoji_128",
+        vocabulary_file="vocabulary.txt",
+        run=tmp_path / "run",
+    )
+    for stage, wanted in zip(trainings, settings, strict=True):
+        with defined_flags(command_module(stage.command)) as options:
+            options([stage.command, *stage.flags])
+            assert command.read_settings(type(wanted)) == wanted
+            assert options.init == "emoji_128" and options.resume
+    with defined_flags(command_module("prepare_data")) as options:
+        options(["prepare_data", *preparing.flags])
+        assert options.image_size == 64 and options.test_fraction == 0.1
+        assert options.output == str(tmp_path / "run" / "data")
+        assert options.extend_vocabulary and options.vocabulary == "vocabulary.txt"
+    assert sum(stage.minutes for stage in trainings) == pytest.approx(30, rel=0.25)
+
+
+def test_a_model_that_lacks_a_part_is_refused(damsm_directory):
+    with pytest.raises(InputError, match="Received: one without generator"):
+        finetuning.load_start(damsm_directory)
+
+
+def test_what_is_evaluated(prepared_data, tmp_path, monkeypatch):
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "data").symlink_to(prepared_data)
+    flags = evaluation_flags(run, 60)
+    assert "--metrics=r_precision" in flags and "--num_images=600" in flags
+    monkeypatch.setattr(finetuning, "_FEWEST_FOR_KID", 6)
+    monkeypatch.setattr(finetuning, "_installed_protocol", lambda: "lite0")
+    flags = evaluation_flags(run, 1)
+    assert {"--metrics=r_precision,kid", "--protocol=lite0", "--kid_subset_size=6"} <= set(flags)
