@@ -34,6 +34,7 @@ NAME = "dmgan"
 WARM_UP = 3  # pictures before the clock starts
 SERVER = """
 import sys
+sys.modules["jax"] = None  # TensorFlow imports it where it is; it needs NumPy 2
 import tensorflow as tf
 from pytriton.decorators import batch
 from pytriton.model_config import DynamicBatcher, ModelConfig, QueuePolicy, Tensor
