@@ -16,6 +16,7 @@ import collections
 import contextlib
 import os
 import pathlib
+import signal
 import socket
 import subprocess
 import sys
@@ -146,16 +147,17 @@ def serving(export, batch_size, queue):
             env=environment,
             stdout=log,
             stderr=log,
+            start_new_session=True,
         )
         try:
             wait_until_ready(process, ports["grpc"], log)
             yield process, ports
         finally:
             process.terminate()
-            try:
+            with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(timeout=30)
-            except subprocess.TimeoutExpired:
-                process.kill()
+            with contextlib.suppress(ProcessLookupError):  # the server's program, if it is left
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 def free_ports(count):
