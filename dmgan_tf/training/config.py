@@ -186,7 +186,7 @@ class DMGANConfig(Settings):
     damsm_gamma3: float | None = setting(
         None,
         "Sharpness of the softmax in the DAMSM losses; default: the DAMSM's own, 10. In batches of "
-        "16 a few parts tell captions apart: 4, with a larger weight, keeps the others in the loss.",
+        "16 a few words tell captions apart: 4, with a larger weight, keeps all in the loss.",
         above=0,
     )
     kl_weight: float = setting(1.0, "Lambda 1, of the conditioning divergence.", low=0)
