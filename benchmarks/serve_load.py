@@ -35,12 +35,14 @@ from dmgan_tf.errors import InputError
 NAME = "dmgan"
 WARM_UP = 2  # seconds of asking before the clock starts
 SERVER = """
+import signal
 import sys
 import tensorflow as tf
 from pytriton.decorators import batch
 from pytriton.model_config import DynamicBatcher, ModelConfig, QueuePolicy, Tensor
 from pytriton.triton import Triton, TritonConfig
 
+signal.signal(signal.SIGTERM, signal.default_int_handler)  # upon which it tidies up
 path, workspace, sys.exec_prefix = sys.argv[1:4]  # the last is where Triton looks for Python
 http_port, grpc_port, batch_size, queue = map(int, sys.argv[4:])
 model = tf.saved_model.load(path)
@@ -211,7 +213,7 @@ def load(protocol, port, captions, callers, seconds):
 
 
 def ask(protocol, port, captions, first, end):
-    """Asks for one caption after another until a moment, over a connection of its own."""
+    """Asks for one caption after another until a moment, with a client of its own."""
     import tritonclient.grpc
     import tritonclient.http
     from tritonclient.utils import InferenceServerException
@@ -228,7 +230,7 @@ def ask(protocol, port, captions, first, end):
             answer = client.infer(NAME, [given]).as_numpy("image_bytes")[0, 0]
         except InferenceServerException as error:
             errors[f"{protocol}: {error}"] += 1
-            time.sleep(0.05)  # as a client that tries again
+            time.sleep(0.2)  # as a client that tries again
             continue
         times.append(time.perf_counter() - start)
         if not answer.startswith(b"\x89PNG"):
