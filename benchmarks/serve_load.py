@@ -3,8 +3,8 @@ r"""Asks a server for pictures as fast as it answers: requests a second, latency
 The server is NVIDIA's Triton, whose program comes in a package, without a backend for TensorFlow:
 its Python backend calls `generate_png` of an exported SavedModel. Its own clients ask it by gRPC
 and HTTP on this machine, each caller one caption after another. The program that hands requests to
-Python was compiled for NumPy 1 and reads every array wrongly with NumPy 2, so that program, and
-nothing else, gets an environment of its own:
+Python was compiled for NumPy 1 and reads strings wrongly with NumPy 2, so that program, and nothing
+else, gets an environment of its own:
 
   pip install --no-deps nvidia-pytriton tritonclient geventhttpclient gevent zope.event \
       zope.interface greenlet brotli python-rapidjson pyzmq sh typing_inspect mypy_extensions \
