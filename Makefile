@@ -16,8 +16,14 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 IN_VENV := $(VENV)/bin/python
 BUILDIFIER := $(VENV)/node/node_modules/.bin/buildifier
 BAZEL_FILES := BUILD MODULE.bazel
+# Where the processor computes in bfloat16, training takes three quarters of the time.
+PRECISION ?= $(shell grep -qsE "avx512_bf16|amx_bf16" /proc/cpuinfo && echo bfloat16 || echo float32)
 SHIPPED_MODEL := emoji_128
 SHIPPED_CAPTIONS := \
+	--caption="a noto drawing of a princess" \
+	--caption="a glossy fluent drawing of a purple heart" \
+	--caption="a flat drawing of a pouting face"
+CAPTIONS := \
 	--caption="a flat portrait of a person with long black hair and sunglasses, wearing a red shirt" \
 	--caption="a flat portrait of a person with long black hair and glasses, wearing a green shirt" \
 	--caption="a flat drawing of a person who has a pink afro and dark skin and wears a yellow checkered shirt" \
@@ -39,17 +45,17 @@ quickstart: $(VENV)/.installed-avatars  ## draw with the shipped model, then tra
 	@echo "== 2/6 drawings of people, each with ten captions, as TFRecords"
 	$(IN_VENV) -m dmgan_tf.prepare_data --flagfile=configs/quickstart_data.flags --output=$(QUICKSTART)/data
 	@echo "== 3/6 the DAMSM: an image and a text encoder that know which caption fits which picture"
-	$(IN_VENV) -m dmgan_tf.pretrain_damsm --flagfile=configs/quickstart_damsm.flags \
+	$(IN_VENV) -m dmgan_tf.pretrain_damsm --flagfile=configs/quickstart_damsm.flags --precision=$(PRECISION) \
 		--data=$(QUICKSTART)/data --run=$(QUICKSTART)/damsm --resume
 	@echo "== 4/6 the DM-GAN"
-	$(IN_VENV) -m dmgan_tf.train --flagfile=configs/quickstart_dmgan.flags \
+	$(IN_VENV) -m dmgan_tf.train --flagfile=configs/quickstart_dmgan.flags --precision=$(PRECISION) \
 		--data=$(QUICKSTART)/data --damsm=$(QUICKSTART)/damsm --run=$(QUICKSTART)/dmgan --resume
 	@echo "== 5/6 samples of it"
 	$(IN_VENV) -m dmgan_tf.sample --model=$(QUICKSTART)/dmgan $(CAPTIONS) \
 		--num_samples=4 --seed=0 --output=$(QUICKSTART)/samples
 	@echo "== 6/6 how much of what captions name it draws, in pairs that it never saw together"
 	$(IN_VENV) -m dmgan_tf.evaluate --model=$(QUICKSTART)/dmgan --data=$(QUICKSTART)/data \
-		--metrics=attributes --num_images=800 --output=$(QUICKSTART)/scores.json
+		--metrics=attributes --num_images=400 --output=$(QUICKSTART)/scores.json
 	@echo "The sample sheet: $(QUICKSTART)/samples/sheet.png (the shipped model's: $(QUICKSTART)/shipped/sheet.png)"
 
 web: $(VENV)/.installed  ## a page that draws in the browser, of the shipped model: static files in runs/web

@@ -2,20 +2,21 @@ r"""Asks a server for pictures as fast as it answers: requests a second, latency
 
 The server is NVIDIA's Triton, whose program comes in a package, without a backend for TensorFlow:
 its Python backend calls `generate_png` of an exported SavedModel. Its own clients ask it by gRPC
-and HTTP on this machine, each caller one caption after another. The packages want NumPy 1 and run
-with 2:
+and HTTP on this machine, each caller one caption after another. The backend's compiled part reads
+strings wrongly with NumPy 2, so the server gets a NumPy 1 of its own:
 
   pip install --no-deps nvidia-pytriton tritonclient geventhttpclient gevent zope.event \
       zope.interface greenlet brotli python-rapidjson pyzmq sh typing_inspect mypy_extensions \
       wrapt aiohttp multidict yarl aiosignal frozenlist propcache aiohappyeyeballs
-  python benchmarks/serve_load.py --model=emoji_128
-  python benchmarks/serve_load.py --model=emoji_128 --seconds=10 --callers=1,8 --protocols=grpc
+  pip install --no-deps --target=build/numpy1 numpy==1.26.4
+  python benchmarks/serve_load.py --model=emoji_128 --server_packages=build/numpy1
 """
 
 import collections
 import contextlib
 import os
 import pathlib
+import signal
 import socket
 import subprocess
 import sys
@@ -34,6 +35,7 @@ NAME = "dmgan"
 WARM_UP = 3  # pictures before the clock starts
 SERVER = """
 import sys
+sys.modules["jax"] = None  # TensorFlow imports it where it is; it needs NumPy 2
 import tensorflow as tf
 from pytriton.decorators import batch
 from pytriton.model_config import DynamicBatcher, ModelConfig, QueuePolicy, Tensor
@@ -71,6 +73,7 @@ with Triton(config=config) as triton:
 def define_flags():
     """Declares the flags of this benchmark."""
     flags.DEFINE_string("model", None, "Shipped model name, model directory or run directory.")
+    flags.DEFINE_string("server_packages", None, "Folder of packages for the server alone.")
     flags.DEFINE_list("callers", ["1", "8", "64"], "How many ask at once.")
     flags.DEFINE_list("protocols", ["grpc", "http"], "How they ask.")
     flags.DEFINE_list("batch_sizes", ["8", "1"], "Largest batch of the server; 1 batches nothing.")
@@ -136,22 +139,25 @@ def serving(export, batch_size, queue):
     arguments = [export, *ports.values(), batch_size, queue]
     # The backend's own process must find the library of this Python, not of the system's.
     environment = {**os.environ, "LD_LIBRARY_PATH": sysconfig.get_config_var("LIBDIR")}
+    paths = [flags.FLAGS.server_packages, os.environ.get("PYTHONPATH")]
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
             [sys.executable, "-c", SERVER, *map(str, arguments)],
             env=environment,
             stdout=log,
             stderr=log,
+            start_new_session=True,
         )
         try:
             wait_until_ready(process, ports["grpc"], log)
             yield process, ports
         finally:
             process.terminate()
-            try:
+            with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(timeout=30)
-            except subprocess.TimeoutExpired:
-                process.kill()
+            with contextlib.suppress(ProcessLookupError):  # the server's program, if it is left
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 def free_ports(count):

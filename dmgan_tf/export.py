@@ -32,7 +32,9 @@ from dmgan_tf import command
 from dmgan_tf.errors import InputError
 from dmgan_tf.process.keras_backend import check_tensorflow
 
-COMMON_FLAGS = ("model", "output", "format", "precision", "fast", "batch_sizes", "version")
+COMMON_FLAGS = (
+    *("model", "output", "format", "precision", "stages", "fast", "batch_sizes", "version"),
+)
 _OUTPUTS = {
     "saved_model": "SERVING_DIR/NAME, NAME being the model's on the server",
     "litert": "FOLDER",

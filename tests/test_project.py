@@ -159,6 +159,17 @@ def test_public_ci_runs_targets_that_are_there():
     assert called <= set(made)
 
 
+def test_make_knows_every_variable_of_what_users_run():
+    made = subprocess.run(
+        ["make", "-n", "--warn-undefined-variables", "quickstart", "test", "web"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert made.stderr == "" and "--output=runs/quickstart/samples" in made.stdout
+
+
 def test_issue_templates_ask_for_the_versions():
     forms = [path.read_text("utf-8") for path in (ROOT / ".github/ISSUE_TEMPLATE").glob("*_*.yml")]
     assert forms and all("`python -m dmgan_tf --version`" in form for form in forms)
