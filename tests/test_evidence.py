@@ -1,4 +1,4 @@
-"""The scripts behind the README's pictures and scores: what they choose, draw, count and refuse."""
+"""The scripts behind the documents' pictures and scores: what they choose, draw, count and refuse."""
 
 import importlib
 import json
