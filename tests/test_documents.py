@@ -73,6 +73,8 @@ def check(words):
     elif "pip" in words[:3]:
         named = re.findall(r"\[([\w,]+)\]", " ".join(words))
         assert {extra for extras in named for extra in extras.split(",")} <= set(EXTRAS)
+    elif words[1:3] == ["-m", "pytest"]:
+        assert all(is_there(word) for word in words[3:] if not word.startswith("--"))
     elif words[:3] == ["python", "-m", "dmgan_tf"]:
         assert words[3:] in ([], ["--version"])
     else:
