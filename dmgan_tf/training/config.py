@@ -183,6 +183,12 @@ class DMGANConfig(Settings):
         "Lambda 2, of the DAMSM losses: 5 (CUB), 50 (COCO); less for short runs.",
         low=0,
     )
+    damsm_gamma3: float | None = setting(
+        None,
+        "Sharpness of the softmax in the DAMSM losses; default: the DAMSM's own, 10. In batches of "
+        "16 a few words tell captions apart: 4, with a larger weight, keeps all in the loss.",
+        above=0,
+    )
     kl_weight: float = setting(1.0, "Lambda 1, of the conditioning divergence.", low=0)
     generator_learning_rate: float = setting(2e-4, "Adam's, for the generator.", above=0)
     discriminator_learning_rate: float = setting(2e-4, "Adam's, for the discriminators.", above=0)

@@ -183,6 +183,9 @@ def build_dmgan(config, encoders):
     """
     word_dim = encoders.text_encoder.word_dim
     damsm = encoders.extra.get("damsm", {})
+    gammas = {name: damsm[name] for name in GAMMAS if name in damsm}
+    if config.damsm_gamma3 is not None:
+        gammas["gamma3"] = config.damsm_gamma3
     dmgan = DMGAN(
         build_generator(config, word_dim),
         build_generator(config, word_dim),
@@ -191,7 +194,7 @@ def build_dmgan(config, encoders):
         encoders.image_encoder,
         objective=OBJECTIVES.create(Choice.parse(config.objective)),
         damsm_weight=config.damsm_weight,
-        gammas={name: damsm[name] for name in GAMMAS if name in damsm},
+        gammas=gammas,
         kl_weight=config.kl_weight,
         ema_decay=config.ema_decay,
         ema_warmup=config.ema_warmup,

@@ -139,6 +139,8 @@ def parts(damsm_directory):
 
 def test_gammas_and_words_of_the_damsm_reach_training(parts):
     assert build_dmgan(CONFIG, parts).gammas == {"gamma1": 2.0, "gamma2": 3.0, "gamma3": 4.0}
+    softer = dataclasses.replace(CONFIG, damsm_gamma3=1.5)
+    assert build_dmgan(softer, parts).gammas == {"gamma1": 2.0, "gamma2": 3.0, "gamma3": 1.5}
     config = dataclasses.replace(CONFIG, max_words=None)
     assert dmgan_run._with_max_words(config, parts).max_words == 2
 
