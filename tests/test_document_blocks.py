@@ -30,7 +30,7 @@ SMALLER = {
     "pretrain_damsm": [*flags_of(PRETRAINING), "--epochs=1"],
     "train": [*flags_of(CONFIG), "--epochs=1"],
     "finetune": ["--minutes=1", "--precision=float32"],
-    "evaluate": ["--num_images=12"],
+    "evaluate": ["--num_images=12", "--kid_subset_size=6"],
 }
 WITH_COMMANDS = [
     page for page in RUN if any(block.is_run and block.language != "json" for block in blocks(page))
