@@ -67,6 +67,7 @@ def main():
     texts = scores.texts if scores else [" ".join(model.vocabulary.words[1:11])] * 2
     exact = tensorflow_function(model)
     columns = ["format", "MB", "CPU s a picture", "largest difference", "mean difference"]
+    columns.append("over 2 levels")
     columns += scores.columns if scores else []
     print(f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}", flush=True)
     expected = draw(exact, model, texts)
@@ -80,7 +81,9 @@ def main():
             cells = ["ONNX float32" if name == "onnx" else f"LiteRT {name}", f"{megabytes:.1f}"]
         cells.append(f"{seconds(function, model, texts):.3f}")
         levels = 127.5 * np.abs(images - expected)
-        cells += ["", ""] if function is exact else [f"{levels.max():.2f}", f"{levels.mean():.3f}"]
+        far = f"{100 * np.mean(levels > 2):.2g} %"
+        differences = [f"{levels.max():.2f}", f"{levels.mean():.3f}", far]
+        cells += [""] * 3 if function is exact else differences
         cells += scores.of(images) if scores else []
         print(f"| {' | '.join(cells)} |", flush=True)
 

@@ -2,14 +2,15 @@ r"""Asks a server for pictures as fast as it answers: requests a second, latency
 
 The server is NVIDIA's Triton, whose program comes in a package, without a backend for TensorFlow:
 its Python backend calls `generate_png` of an exported SavedModel. Its own clients ask it by gRPC
-and HTTP on this machine, each caller one caption after another. The backend's compiled part reads
-strings wrongly with NumPy 2, so the server gets a NumPy 1 of its own:
+and HTTP on this machine, each caller one caption after another. The program that hands requests to
+Python was compiled for NumPy 1 and reads strings wrongly with NumPy 2, so that program, and nothing
+else, gets an environment of its own:
 
   pip install --no-deps nvidia-pytriton tritonclient geventhttpclient gevent zope.event \
       zope.interface greenlet brotli python-rapidjson pyzmq sh typing_inspect mypy_extensions \
       wrapt aiohttp multidict yarl aiosignal frozenlist propcache aiohappyeyeballs
-  pip install --no-deps --target=build/numpy1 numpy==1.26.4
-  python benchmarks/serve_load.py --model=emoji_128 --server_packages=build/numpy1
+  python -m venv build/numpy1 && build/numpy1/bin/pip install "numpy<2" pyzmq
+  python benchmarks/serve_load.py --model=emoji_128 --stub_environment=build/numpy1
 """
 
 import collections
@@ -32,16 +33,18 @@ from dmgan_tf import command
 from dmgan_tf.errors import InputError
 
 NAME = "dmgan"
-WARM_UP = 3  # pictures before the clock starts
+WARM_UP = 2  # seconds of asking before the clock starts
 SERVER = """
+import signal
 import sys
-sys.modules["jax"] = None  # TensorFlow imports it where it is; it needs NumPy 2
 import tensorflow as tf
 from pytriton.decorators import batch
 from pytriton.model_config import DynamicBatcher, ModelConfig, QueuePolicy, Tensor
 from pytriton.triton import Triton, TritonConfig
 
-path, http_port, grpc_port, batch_size, queue = sys.argv[1], *map(int, sys.argv[2:])
+signal.signal(signal.SIGTERM, signal.default_int_handler)  # upon which it tidies up
+path, workspace, sys.exec_prefix = sys.argv[1:4]  # the last is where Triton looks for Python
+http_port, grpc_port, batch_size, queue = map(int, sys.argv[4:])
 model = tf.saved_model.load(path)
 generate_png = model.signatures["generate_png"]
 
@@ -58,7 +61,7 @@ config = TritonConfig(
     http_address=here, http_port=http_port, grpc_address=here, grpc_port=grpc_port,
     allow_metrics=False, log_verbose=0,
 )
-with Triton(config=config) as triton:
+with Triton(config=config, workspace=workspace) as triton:
     triton.bind(
         model_name="dmgan",
         infer_func=draw,
@@ -73,7 +76,7 @@ with Triton(config=config) as triton:
 def define_flags():
     """Declares the flags of this benchmark."""
     flags.DEFINE_string("model", None, "Shipped model name, model directory or run directory.")
-    flags.DEFINE_string("server_packages", None, "Folder of packages for the server alone.")
+    flags.DEFINE_string("stub_environment", None, "Virtual environment with NumPy 1 and pyzmq.")
     flags.DEFINE_list("callers", ["1", "8", "64"], "How many ask at once.")
     flags.DEFINE_list("protocols", ["grpc", "http"], "How they ask.")
     flags.DEFINE_list("batch_sizes", ["8", "1"], "Largest batch of the server; 1 batches nothing.")
@@ -86,6 +89,11 @@ def main():
     options = flags.FLAGS
     if not options.model:
         raise InputError("Expected --model=MODEL, a model or run directory. Received: none.")
+    if not pathlib.Path(options.stub_environment or "none", "bin/python3").exists():
+        raise InputError(
+            "Expected --stub_environment=FOLDER, a virtual environment with NumPy 1. Received: "
+            f"{options.stub_environment}. The beginning of this file says how to make it."
+        )
     check_packages()
     logging.set_verbosity(logging.WARNING)
     from dmgan_tf.serving.export import export_model
@@ -98,10 +106,9 @@ def main():
         print(f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}", flush=True)
         answers = collections.Counter()
         for size in map(int, options.batch_sizes):
-            with serving(export, size, options.queue) as (process, ports):
+            with serving(export, folder, size, options.queue) as (process, ports):
                 for protocol in options.protocols:
-                    for _ in range(WARM_UP):
-                        ask(protocol, ports[protocol], captions, size, time.time() + 0.1)
+                    load(protocol, ports[protocol], captions, 2 * size, WARM_UP)
                     for callers in map(int, options.callers):
                         row = load(protocol, ports[protocol], captions, callers, options.seconds)
                         print_row(size, protocol, callers, row, memory_of(process))
@@ -133,18 +140,18 @@ def known_captions(model):
 
 
 @contextlib.contextmanager
-def serving(export, batch_size, queue):
+def serving(export, folder, batch_size, queue):
     """A server on free ports of this machine: its process, and the port of each protocol."""
     ports = dict(zip(("http", "grpc"), free_ports(2), strict=True))
-    arguments = [export, *ports.values(), batch_size, queue]
+    workspace = pathlib.Path(folder, "workspace")
+    environment = pathlib.Path(flags.FLAGS.stub_environment).absolute()
+    arguments = [export, workspace, environment, *ports.values(), batch_size, queue]
     # The backend's own process must find the library of this Python, not of the system's.
-    environment = {**os.environ, "LD_LIBRARY_PATH": sysconfig.get_config_var("LIBDIR")}
-    paths = [flags.FLAGS.server_packages, os.environ.get("PYTHONPATH")]
-    environment["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
+    variables = {**os.environ, "LD_LIBRARY_PATH": sysconfig.get_config_var("LIBDIR")}
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
             [sys.executable, "-c", SERVER, *map(str, arguments)],
-            env=environment,
+            env=variables,
             stdout=log,
             stderr=log,
             start_new_session=True,
@@ -206,7 +213,7 @@ def load(protocol, port, captions, callers, seconds):
 
 
 def ask(protocol, port, captions, first, end):
-    """Asks for one caption after another until a moment, over a connection of its own."""
+    """Asks for one caption after another until a moment, with a client of its own."""
     import tritonclient.grpc
     import tritonclient.http
     from tritonclient.utils import InferenceServerException
@@ -223,7 +230,7 @@ def ask(protocol, port, captions, first, end):
             answer = client.infer(NAME, [given]).as_numpy("image_bytes")[0, 0]
         except InferenceServerException as error:
             errors[f"{protocol}: {error}"] += 1
-            time.sleep(0.05)  # as a client that tries again
+            time.sleep(0.2)  # as a client that tries again
             continue
         times.append(time.perf_counter() - start)
         if not answer.startswith(b"\x89PNG"):

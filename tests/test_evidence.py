@@ -1,5 +1,6 @@
 """The scripts behind the pictures and scores of the docs: what they choose, draw and refuse."""
 
+import collections
 import importlib
 import json
 
@@ -147,6 +148,13 @@ def test_scores_stand_in_a_table_and_with_their_recipe(
     images = StoredImages(prepared_data, "test", size=32, crop=True, plan=plan)
     (expected,) = score_images(images, [], (), judges=[damsm_judge(another_damsm, plan)])
     assert real[2]["value"] == expected.value and real[2]["protocol"] == "another DAMSM"
+
+
+def test_a_row_of_load_holds_rate_percentiles_and_refusals(benchmark, capsys):
+    row = np.arange(101) / 1000, collections.Counter(busy=20, late=5), 5.0
+    benchmark("serve_load").print_row(8, "grpc", 64, row, 512.4)
+    expected = "| 8 | grpc | 64 | 20.2 | 50 | 95 | 99 | 25 of 126 | 512 |\n"
+    assert capsys.readouterr().out == expected
 
 
 def test_chosen_images_are_those_of_their_places_from_any_start(benchmark, prepared_data):
