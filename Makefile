@@ -32,7 +32,7 @@ CAPTIONS := \
 	--caption="a bald person in flat style with glasses and brown skin, wearing a turquoise wrap"
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart web notebooks test test-slow test-oldest test-newest test-browser dist faults mutations lint format build-file lock clean
+.PHONY: help quickstart web docs notebooks test test-slow test-oldest test-newest test-browser dist faults mutations lint format build-file lock clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 22
@@ -62,10 +62,14 @@ web: $(VENV)/.installed  ## a page that draws in the browser, of the shipped mod
 	$(IN_VENV) -m dmgan_tf.export --format=web --model=$(SHIPPED_MODEL) --output=runs/web
 	@echo "Look at it: $(PYTHON) -m http.server --directory=runs/web"
 
+docs: $(VENV)/.installed-docs  ## the pages of README and docs with the API reference, as a site in runs/docs
+	NO_MKDOCS_2_WARNING=1 $(IN_VENV) -m mkdocs build --strict --quiet
+	@echo "Look at it: $(PYTHON) -m http.server --directory=runs/docs"
+
 test: lint  ## lint, formatting, and the fast tests
 	$(IN_VENV) -m pytest $(IN_PARALLEL) $(PYTEST_FLAGS)
 
-test-slow: $(VENV)/.installed-test $(VENV)/.installed-notebooks  ## tests of processes, whole runs, backends, replicas and notebooks
+test-slow: $(VENV)/.installed-test $(VENV)/.installed-notebooks $(VENV)/.installed-docs  ## tests of processes, whole runs, backends, replicas, notebooks and documents
 	$(IN_VENV) -m pytest -m slow $(IN_PARALLEL) $(PYTEST_FLAGS)
 
 test-oldest: $(OLDEST)/.installed-oldest  ## the fast tests with the oldest versions that pyproject.toml admits
@@ -163,6 +167,11 @@ $(VENV)/.installed-browser: $(VENV)/.installed-test
 $(VENV)/.installed-notebooks: pyproject.toml | $(IN_VENV)
 	@echo "installing dmgan_tf and what runs its notebooks into $(VENV)"
 	$(IN_VENV) -m pip install --quiet --disable-pip-version-check --editable ".[figures,lite0,notebooks]"
+	@touch $@
+
+$(VENV)/.installed-docs: pyproject.toml | $(IN_VENV)
+	@echo "installing MkDocs, its theme and what reads docstrings into $(VENV)"
+	$(IN_VENV) -m pip install --quiet --disable-pip-version-check --editable ".[docs]"
 	@touch $@
 
 # Only formatting needs npm, so its absence, or a registry that does not answer, stops nothing.

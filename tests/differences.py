@@ -1,6 +1,6 @@
 """Comparing with published numbers, and remembering how far off the largest was.
 
-`pytest --differences` prints what the tests of a run remembered, as the table that the README has.
+`pytest --differences` prints what the tests of a run remembered, as in paper_release_ours.md.
 """
 
 import numpy as np

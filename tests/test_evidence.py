@@ -1,4 +1,4 @@
-"""The scripts behind the README's pictures and scores: what they choose, draw, count and refuse."""
+"""The scripts behind the pictures and scores of the docs: what they choose, draw and refuse."""
 
 import collections
 import importlib

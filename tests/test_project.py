@@ -38,8 +38,8 @@ COMMANDS = [path for path in python_files(PACKAGE) if is_command(path)]
 TOP_LEVEL = {
     *(".bazelrc", ".ci", ".github", ".gitignore", "BUILD", "CHANGELOG.md", "CITATION.cff"),
     *("CONTRIBUTING.md", "LICENSE", "MODULE.bazel", "Makefile", "README.md", "benchmarks"),
-    *("configs", "dmgan_tf", "docs", "notebooks", "pyproject.toml", "requirements.txt"),
-    *("requirements_lock.txt", "tests"),
+    *("configs", "dmgan_tf", "docs", "mkdocs.yml", "notebooks", "pyproject.toml"),
+    *("requirements.txt", "requirements_lock.txt", "tests"),
 }
 MADE_BY_TOOLS = {".git", ".venv", "runs", "build", "dist", "__pycache__", "node_modules"}
 MADE_BY_TOOLS |= {".hypothesis", ".ipynb_checkpoints", ".pytest_cache", ".ruff_cache"}

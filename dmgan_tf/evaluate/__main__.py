@@ -1,6 +1,6 @@
 r"""Scores a model, or a folder of images, by metrics with names and protocols.
 
-The paper's numbers, for a model trained on birds (30,000 images; see the README for the weights):
+The paper's numbers, for a model trained on birds (30,000 images; weights: docs/numbers.md):
 
   python -m dmgan_tf.evaluate --model=runs/birds --data=data/birds --metrics=fid,is,r_precision \
       --protocol=ttur,stackgan_birds --inception=pt_inception-2015-12-05-6726825d.pth \

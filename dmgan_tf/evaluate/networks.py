@@ -140,6 +140,6 @@ def _network_of(protocol, found):
     given = ", ".join(f"{source} ({network.variant})" for source, network in found)
     raise InputError(
         f"Expected --inception=SOURCE with weights of the {protocol.variant} Inception, which "
-        f"--protocol={protocol.name} is defined by. Received: {given or 'none'}. See the README's "
-        "table of them; lite0, squeezenet and mobilenet_v2 need only a package."
+        f"--protocol={protocol.name} is defined by. Received: {given or 'none'}. See the table "
+        "in docs/numbers.md; lite0, squeezenet and mobilenet_v2 need only a package."
     )
