@@ -53,6 +53,9 @@ class _Finder:
 
 
 def _run_tensorflow(execute, module):
+    # TensorFlow uses oneDNN by default only where a processor has AVX-512 VNNI or better; with
+    # AVX2 alone, training is half as fast without it.
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     level = os.environ.setdefault(LEVEL, _HIDING)
     with contextlib.nullcontext() if level == "0" else stderr_if_it_fails():
         execute(module)
