@@ -6,14 +6,14 @@ Example:
     python -m dmgan_tf.sample --model=runs/stamps --caption="a red apple" --output=samples
 
 The folder has pictures with captions, in one of the layouts of prepare_data: a NAME.txt beside each
-NAME.png, or a metadata.jsonl. A tenth of the pictures is held out, to measure at the end how well
-the model draws captions that it has not seen.
+NAME.png, or a metadata.jsonl. A tenth of the pictures (at least 8 and at most a quarter) is held
+out, to measure at the end how well the model draws captions that it has not seen.
 
-It runs prepare_data, pretrain_damsm and train in order, with settings that fit the number and the
-size of the pictures, the model, and the speed of this machine, for which ten steps are timed first.
-The three commands are printed before they run (--dry_run only prints them), so that you can change
-them and run them yourself. Progress is saved in RUN/finetune.json: after an interruption, the same
-command continues.
+It runs prepare_data, pretrain_damsm, train and evaluate in order, with settings that fit the number
+and the size of the pictures, the model, and the speed of this machine, for which ten steps are
+timed first. Each command is printed before it runs, so that you can change it and run it yourself;
+--dry_run only prints the first three. Progress is saved in RUN/finetune.json: after an
+interruption, the same command continues.
 
 The sheet RUN/samples/latest.png shows held-out captions; it is updated about twelve times.
 """
@@ -69,7 +69,7 @@ def define_flags() -> None:
     flags.DEFINE_enum(
         "precision", None, list(PRECISIONS), "Of the computation; default: the faster one."
     )
-    flags.DEFINE_bool("dry_run", False, "Only print the three commands.")
+    flags.DEFINE_bool("dry_run", False, "Only print the first three commands.")
 
 
 def main() -> None:
