@@ -1,7 +1,7 @@
 """DM-GAN in Keras and TensorFlow: a caption in, an image out.
 
 The public names. Each is imported when it is first used, because TensorFlow takes seconds to load
-and `python -m dmgan_tf.NAME --help` has no need of it.
+and `python -m dmgan_tf.NAME --help` does not need it.
 """
 
 import importlib
@@ -38,7 +38,7 @@ def __getattr__(name):
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(importlib.import_module(_MODULES[name]), name)
-    globals()[name] = value  # the next look-up does not come here
+    globals()[name] = value  # the next look-up does not call this function
     return value
 
 

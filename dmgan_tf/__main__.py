@@ -2,7 +2,7 @@
 
 python -m dmgan_tf                        the commands
 python -m dmgan_tf sample --model=...     as python -m dmgan_tf.sample --model=...
-python -m dmgan_tf --version              what a report of a problem should hold
+python -m dmgan_tf --version              what a bug report should contain
 
 An installed package has the same as `dmgan`: dmgan, dmgan sample, dmgan --version.
 """
@@ -22,7 +22,7 @@ from dmgan_tf.errors import did_you_mean, first_line
 from dmgan_tf.models.presets import SHIPPED, shipped_presets
 from dmgan_tf.process.quiet_import import importing_quietly
 
-# As a newcomer meets them; other commands follow.
+# In the order in which a new user needs them; other commands follow.
 _ORDER = (
     *("sample", "demo", "finetune", "prepare_data", "pretrain_damsm", "train"),
     *("evaluate", "visualize", "export", "convert"),
@@ -59,7 +59,7 @@ def overview() -> str:
         )
     return "\n".join(
         [
-            "DM-GAN in Keras and TensorFlow: a caption goes in, a picture comes out.",
+            "DM-GAN in Keras and TensorFlow: draws a picture from a caption.",
             "",
             *lines,
             "",
@@ -74,13 +74,13 @@ def overview() -> str:
 
 
 def version_lines() -> list[str]:
-    """Returns what a report of a problem should hold: versions, devices, and shipped models."""
+    """Returns what a bug report should contain: versions, devices, and shipped models."""
     lines = [f"dmgan_tf {_version('dmgan_tf')}", f"Python {platform.python_version()}"]
     with importing_quietly():
         for name, module in (("TensorFlow", "tensorflow"), ("Keras", "keras")):
             try:
                 lines.append(f"{name} {importlib.import_module(module).__version__}")
-            except Exception as error:  # the report is there to say so
+            except Exception as error:  # the report says so
                 lines.append(f"{name} cannot be imported: {first_line(error)}")
     lines += [f"platform {platform.platform()}", f"devices {_devices()}"]
     return [*lines, *(f"model {name} {digest_of(SHIPPED / name)}" for name in shipped_presets())]

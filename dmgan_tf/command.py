@@ -33,7 +33,7 @@ from dmgan_tf.files.paths import local_path
 from dmgan_tf.process.quiet_import import LEVEL, hides_messages, importing_quietly
 from dmgan_tf.registry.lookup import allow_module
 
-flags.disclaim_key_flags()  # those declared here are the command's, whose --help shows them
+flags.disclaim_key_flags()  # flags declared here belong to the command, whose --help shows them
 _DEFINE = {
     bool: flags.DEFINE_bool,
     int: flags.DEFINE_integer,
@@ -45,15 +45,15 @@ _HUBS = ("hf", "kaggle")  # protocols of the addresses that models have
 
 
 def run(main: Callable[[], None], sigterm_status: int = 143) -> None:
-    """Parses the absl flags, runs `main`, and turns what may go wrong into one line and a status.
+    """Parses the absl flags, runs `main`, and turns its errors into one line and a status.
 
     An unknown flag is bad input. So are words on the command line that are not flags, since a
-    mistyped `--flag` loses its value that way without a sign. Other exceptions than those of
+    mistyped `--flag` can lose its value that way without an error. Exceptions other than those of
     `dmgan_tf.errors` keep their traceback: those are our bugs.
 
     Every command takes `--allow_module`. `--help` shows the first sentence and an example of the
     docstring of `main`'s module, and the flags that its `COMMON_FLAGS` names. SIGTERM ends a
-    command as Ctrl-C does, so that what was being written is swept away.
+    command as Ctrl-C does, so that unfinished files are removed.
 
     Args:
         main: The command, called without arguments once flags are parsed.
@@ -65,7 +65,7 @@ def run(main: Callable[[], None], sigterm_status: int = 143) -> None:
             if len(arguments) > 1:
                 raise InputError(
                     f"Expected flags only (--name=value). Received: {' '.join(arguments[1:])!r}. "
-                    "Quote values that hold spaces; see --help."
+                    "Quote values that contain spaces; see --help."
                 )
             for name in flags.FLAGS.allow_module:
                 allow_module(name)
@@ -89,10 +89,10 @@ def run(main: Callable[[], None], sigterm_status: int = 143) -> None:
             "allow_module",
             [],
             "A Python module whose code a model may run; repeatable. A model directory that names "
-            "a class from outside of this package is refused without it: read the module first.",
+            "a class from outside this package is refused without it: read the module first.",
         )
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
-        sys.stdout.reconfigure(errors="replace")  # of names that it cannot write
+        sys.stdout.reconfigure(errors="replace")  # for names that it cannot encode
     logging.set_verbosity(logging.INFO)
     module = sys.modules[main.__module__]
     command_help.define_help_flags(module)
@@ -100,14 +100,14 @@ def run(main: Callable[[], None], sigterm_status: int = 143) -> None:
 
 
 def call(module: types.ModuleType, arguments: Sequence[str], instead_of: Iterable[str]) -> None:
-    """Runs another command within this one, with flags of its own.
+    """Runs another command within this one, with its own flags.
 
-    What goes wrong in it raises, as `run` expects of a `main`.
+    Its errors are raised, as `run` expects of a `main`.
 
     Args:
         module: The command, with `define_flags` and `main`.
         arguments: Its flags, as on a command line.
-        instead_of: The names of this command's own flags, which are not there meanwhile.
+        instead_of: The names of this command's own flags, which are removed meanwhile.
     """
     own = {name: flags.FLAGS[name] for name in instead_of}
     for name in own:
@@ -159,7 +159,7 @@ def _fail(error):
 
 
 def _say(line):
-    """Prints a last line, if anybody is left to read it: the status must come through."""
+    """Prints a last line, if stderr is still open: the exit status must be returned."""
     with contextlib.suppress(OSError):
         print(line, file=sys.stderr, flush=True)
 
@@ -176,7 +176,7 @@ class _PathParser(flags.ArgumentParser):
 
 
 class _PathListParser(flags.ListParser):
-    """Paths with commas between them."""
+    """Comma-separated paths."""
 
     def parse(self, argument):
         return [local_path(path) for path in super().parse(argument)]
@@ -202,21 +202,21 @@ def define_multi_path(name: str, default: list[str], explanation: str) -> None:
 
 
 def define_path_list(name: str, default: list[str], explanation: str) -> None:
-    """Declares a flag that names files or directories with commas between them."""
+    """Declares a flag that names files or directories, comma-separated."""
     flags.DEFINE(
         _PathListParser(), name, default, explanation, serializer=flags.CsvListSerializer(",")
     )
 
 
 def define_run_flags(kept: str) -> None:
-    """Declares the flags of a run's place, which both trainings have.
+    """Declares the flags of a run directory, which both trainings have.
 
     Args:
-        kept: What the run directory holds, for the help.
+        kept: What the run directory contains, for the help.
     """
     define_path("run", None, f"Run directory: {kept}.")
     flags.DEFINE_bool(
-        "resume", False, "Continue the run that stands in --run; start where none stands."
+        "resume", False, "Continue the run in --run; start a new one if there is none."
     )
 
 
@@ -228,7 +228,7 @@ def check_given(*names: str) -> None:
 
 
 def define_settings(settings: type) -> None:
-    """Declares a flag for each setting of a class, by what `setting` says of it.
+    """Declares a flag for each setting of a class, from its `setting` metadata.
 
     Args:
         settings: A dataclass such as `DMGANConfig`.
@@ -298,7 +298,7 @@ def flags_text(names: Iterable[str]) -> str:
     """Returns the named flags that have a value, one a line, as `--flagfile` reads them.
 
     Raises:
-        InputError: If a value cannot stand in a line of such a file.
+        InputError: If a value cannot be written in a line of such a file.
     """
     names = list(names)
     for name in names:
@@ -306,12 +306,12 @@ def flags_text(names: Iterable[str]) -> str:
         for text in value if isinstance(value, list) else [value]:
             if isinstance(text, str) and not _is_line(text):
                 raise InputError(
-                    f"Expected --{name} in one line of text, as flags.txt of the run is to keep "
+                    f"Expected --{name} in one line of text, because the run's flags.txt stores "
                     f"it. Received: {text[:80]!r}."
                 )
     return "".join(f"{line}\n" for line in flag_lines(names))
 
 
 def _is_line(text):
-    """Whether a text can be written in UTF-8 as a line; a name on a disk may be of other bytes."""
+    """Whether a text is one line that UTF-8 can encode; file names may contain other bytes."""
     return not set(text) & {"\n", "\r"} and text.encode("utf-8", "ignore").decode() == text

@@ -1,7 +1,7 @@
-"""What the `--help` of a command prints, and what it answers to a mistyped flag or value.
+"""The `--help` of a command, and its message about a mistyped flag or value.
 
 `--help` fits on one screen: what the command does, an example, and the flags that most people use,
-which the command's module names in `COMMON_FLAGS`, most used first. `--helpfull` has the rest.
+which the command's module names in `COMMON_FLAGS`, most used first. `--helpfull` shows the rest.
 """
 
 import contextlib
@@ -15,9 +15,9 @@ from absl import app, flags
 from dmgan_tf.errors import did_you_mean
 
 _WIDTH = 100  # columns
-_WIDEST_FLAG = 30  # characters, before its text begins on a line of its own
+_WIDEST_FLAG = 30  # characters, before its text begins on a new line
 _FLAG_FILE = "--flagfile=PATH", "More flags of a file, one a line; repeatable."
-_MODULE = __name__  # the flags of help belong to it, not to the command
+_MODULE = __name__  # the help flags belong to this module, not to the command
 
 
 def define_help_flags(module: types.ModuleType) -> None:

@@ -7,22 +7,22 @@ _LONGEST_LINE = 1_000  # characters
 
 
 class InputError(ValueError):
-    """Something a user gave cannot be used.
+    """Input from the user that cannot be used.
 
-    The message is one line: what was expected, what came, what to do. Commands print it and exit
-    with status 2; library callers catch it as the `ValueError` it is.
+    The message is one line: what was expected, what was received, what to do. Commands print it
+    and exit with status 2; library callers can catch it as a `ValueError`.
     """
 
     exit_status = 2
 
 
 class Interrupted(KeyboardInterrupt):
-    """A signal asked to stop, and the work stopped in order.
+    """A signal asked to stop, and the work stopped cleanly.
 
     A `KeyboardInterrupt`, because it may be raised anywhere: libraries swallow other exceptions.
 
     Args:
-        message: One line: what stopped, and how to go on.
+        message: One line: what stopped, and how to continue.
         exit_status: What a command exits with.
     """
 
@@ -32,7 +32,7 @@ class Interrupted(KeyboardInterrupt):
 
 
 class TrainingDiverged(Exception):
-    """Losses or gradients stayed beyond what numbers can hold, and going back did not help.
+    """Losses or gradients stayed not finite, and going back to a checkpoint did not help.
 
     The message is one line: the step, the network, what was not finite, what to try.
     """
@@ -47,9 +47,9 @@ class WorkerLost(Exception):
 
 
 def first_line(error: BaseException) -> str:
-    """What an error says, for a message of one line; its type's name if it says nothing.
+    """The text of an error, for a message of one line; its type's name if it has no text.
 
-    Libraries repeat what a file holds, of any length and with characters that steer a terminal.
+    Libraries quote a file's content, of any length and with terminal control characters.
     """
     line = next(iter(str(error).strip().splitlines()), type(error).__name__)
     short = line if len(line) <= _LONGEST_LINE else f"{line[: _LONGEST_LINE - 3]}..."
@@ -59,15 +59,15 @@ def first_line(error: BaseException) -> str:
 
 
 def did_you_mean(received: str, names: Iterable[str], prefix: str = "") -> str:
-    """Returns what a message about an unknown name ends with: ` Did you mean 'NAME'?`.
+    """Returns the end of a message about an unknown name: ` Did you mean 'NAME'?`.
 
     Args:
-        received: The name that is not known.
-        names: Those that are.
+        received: The unknown name.
+        names: The known names.
         prefix: What a user writes before such a name, `--`; then it needs no quotes.
 
     Returns:
-        A sentence after a space, or nothing if no name is near.
+        A sentence after a space, or an empty string if no name is similar.
     """
     near = difflib.get_close_matches(received.lower(), list(names), 1)
     return f" Did you mean {prefix + near[0] if prefix else repr(near[0])}?" if near else ""

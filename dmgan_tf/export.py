@@ -1,4 +1,4 @@
-r"""Writes a model for use elsewhere: on TensorFlow Serving, as one file, or as a page that draws.
+r"""Exports a model: for TensorFlow Serving, as one file, or as a web page that draws.
 
 python -m dmgan_tf.export --model=runs/quickstart/dmgan --output=serving/dmgan
 
@@ -12,16 +12,16 @@ python -m dmgan_tf.export --model=emoji_128 --output=site --format=web
 A model is a shipped name, a model directory, or a run directory.
 
 --format=saved_model takes plain captions. The last part of --output is the model's name on the
-server. A version is written whole or not at all, so a running server may watch the directory.
-README.md beside the versions says how to start a server and what to ask it.
+server. A version is written completely or not at all, so a running server may watch the directory.
+README.md beside the versions says how to start a server and how to call it.
 
---format=litert draws one caption of at most --caption_length known words; with --stages it gives
-every stage and the word attention as well. Vocabulary and tokenizer's rule lie beside it;
+--format=litert draws one caption of at most --caption_length known words; with --stages it returns
+every stage and the word attention as well. Vocabulary and tokenizer rule are written beside it;
 `dmgan_tf.serving.litert_reader` draws with it.
 
---format=onnx gives the same in float32, for any batch and any number of words.
+--format=onnx writes the same in float32, for any batch size and any number of words.
 
---format=web writes a page that draws in the visitor's browser, for any host of static files; its
+--format=web writes a page that draws in the visitor's browser, for any static file server; its
 README.md says more. LiteRT.js, which runs the model there, is fetched by npm, or taken from
 --runtime=FOLDER.
 """
@@ -36,7 +36,7 @@ COMMON_FLAGS = (
     *("model", "output", "format", "precision", "stages", "fast", "batch_sizes", "version"),
 )
 _OUTPUTS = {
-    "saved_model": "SERVING_DIR/NAME, NAME being the model's on the server",
+    "saved_model": "SERVING_DIR/NAME, where NAME is the model's name on the server",
     "litert": "FOLDER",
     "onnx": "FOLDER",
     "web": "FOLDER",
@@ -59,17 +59,17 @@ def define_flags() -> None:
         "precision",
         None,
         ["float32", "bfloat16", "float16", "int8"],
-        "saved_model: of the arithmetic, float32 (as it is if not given) or bfloat16. litert and "
-        "web: of the stored weights, float32, float16 (if not given) or int8.",
+        "saved_model: of the arithmetic, float32 or bfloat16; default: the model's own. litert and "
+        "web: of the stored weights, float32, float16 (default) or int8.",
     )
     flags.DEFINE_integer(
-        "version", None, "saved_model: number of this version; the next free one if not given."
+        "version", None, "saved_model: number of this version; default: the next free one."
     )
     flags.DEFINE_bool(
         "fast", False, "saved_model: rewrite the networks for speed; the images stay the same."
     )
     flags.DEFINE_list(
-        "batch_sizes", ["1", "2", "4", "8"], "saved_model: what the server draws at once."
+        "batch_sizes", ["1", "2", "4", "8"], "saved_model: batch sizes that the server uses."
     )
     flags.DEFINE_integer(
         "caption_length", 32, "litert and web: known words of the longest caption."
@@ -90,8 +90,8 @@ def main() -> None:
     for name, formats in _OF_SOME_FORMATS.items():
         if options.format not in formats and options[name].present:
             raise InputError(
-                f"Expected --{name} with --format={' or '.join(formats)} only. Received: it with "
-                f"--format={options.format}. Leave it out."
+                f"Expected --{name} with --format={' or '.join(formats)} only. Received: "
+                f"--format={options.format}. Leave --{name} out."
             )
     check_tensorflow("an export")
     logging.set_verbosity(logging.WARNING)  # TensorFlow names every weight of every signature
@@ -171,7 +171,7 @@ def _export_web(options, settings):
         **settings,
     )
     on_disk, sent = (size / 1e6 for size in sizes_of(site))
-    print(f"{on_disk:.1f} MB, which a host that compresses sends as {sent:.1f} MB.")
+    print(f"{on_disk:.1f} MB; {sent:.1f} MB from a server that compresses.")
     return site
 
 

@@ -1,4 +1,4 @@
-r"""Teaches a model one's own pictures, in the time that you give it.
+r"""Fine-tunes a model on your own pictures, in the time that you allow.
 
 Example:
 
@@ -6,16 +6,16 @@ Example:
     python -m dmgan_tf.sample --model=runs/stamps --caption="a red apple" --output=samples
 
 The folder has pictures with captions, in one of the layouts of prepare_data: a NAME.txt beside each
-NAME.png, or a metadata.jsonl. A tenth of the pictures is held out, to say at the end how well the
-model does with captions that it has not seen.
+NAME.png, or a metadata.jsonl. A tenth of the pictures (at least 8 and at most a quarter) is held
+out, to measure at the end how well the model draws captions that it has not seen.
 
-It is prepare_data, pretrain_damsm and train in a row, with settings that fit the number and the
-size of the pictures, the model, and the speed of this machine, of which ten steps are timed first.
-The three commands are printed before they run (--dry_run only prints them), so that you can change
-what you like and give them yourself. What is done is noted in RUN/finetune.json: after an
-interruption, the same command goes on.
+It runs prepare_data, pretrain_damsm, train and evaluate in order, with settings that fit the number
+and the size of the pictures, the model, and the speed of this machine, for which ten steps are
+timed first. Each command is printed before it runs, so that you can change it and run it yourself;
+--dry_run only prints the first three. Progress is saved in RUN/finetune.json: after an
+interruption, the same command continues.
 
-The sheet RUN/samples/latest.png shows held-out captions, a new one about every twelfth of the time.
+The sheet RUN/samples/latest.png shows held-out captions; it is updated about twelve times.
 """
 
 import json
@@ -57,23 +57,23 @@ def define_flags() -> None:
         "model", default_preset(), "The model to start from: a shipped name, a model directory, ..."
     )
     command.define_path(
-        "run", None, "Run directory: data, DAMSM, samples, evaluation.json and model/."
+        "run", None, "Run directory for data, DAMSM, samples, evaluation.json and model/."
     )
-    flags.DEFINE_float("minutes", 60.0, "What all of it may take, about.", lower_bound=1.0)
+    flags.DEFINE_float("minutes", 60.0, "Approximate total time.", lower_bound=1.0)
     flags.DEFINE_integer(
         "image_size",
         None,
-        "Pixels of what is drawn; default: the model's, or less if the pictures are smaller. Twice "
+        "Image size in pixels; default: the model's, or less if the pictures are smaller. Twice "
         "the model's adds a stage.",
     )
     flags.DEFINE_enum(
         "precision", None, list(PRECISIONS), "Of the computation; default: the faster one."
     )
-    flags.DEFINE_bool("dry_run", False, "Print the three commands, and do nothing.")
+    flags.DEFINE_bool("dry_run", False, "Only print the first three commands.")
 
 
 def main() -> None:
-    """Reads the flags, plans or goes on with a plan, and runs the commands in a row."""
+    """Reads the flags, makes or continues a plan, and runs the commands in order."""
     options = flags.FLAGS
     command.check_given("source", "run")
     check_tensorflow("training")
@@ -102,7 +102,7 @@ def main() -> None:
 
 
 def _read_state(run, asked):
-    """What was planned and done in this run before; None for a new one."""
+    """What this run has planned and done so far; None for a new run."""
     from dmgan_tf.training.session.run_directory import RunDirectory
 
     path = run / _STATE
@@ -121,14 +121,14 @@ def _read_state(run, asked):
     if others:
         given = " ".join(f"--{name}={before.get(name)}" for name in others)
         raise InputError(
-            f"Expected the flags that {run} was begun with, {given}. Received: others. Give these "
-            "to go on, or choose another --run."
+            f"Expected the flags that {run} was started with, {given}. Received: others. Give "
+            "these to continue, or choose another --run."
         )
     return state
 
 
 def _plan(run, *, source, caption_field, model, image_size, minutes, precision):
-    """Looks at pictures, model and machine, and decides on the flags of the three commands."""
+    """Chooses the flags of the three commands by pictures, model and machine."""
     began = time.monotonic()
     directory = find_model_directory(model)
     folder = examine_folder(source, caption_field)
@@ -167,7 +167,7 @@ def _run_stage(number, stage, run, state):
     print(f"\n{number} of 4, about {about} min:\n{_shown(name, arguments)}\n", flush=True)
     write_text(run / _STATE, json.dumps(state, indent=2) + "\n")
     if name == "prepare_data" and (run / "data").exists():
-        arguments = [*arguments, "--overwrite"]  # the folder may be another since
+        arguments = [*arguments, "--overwrite"]  # the folder may have changed since
     command.call(_COMMANDS[name], arguments, instead_of=_FLAGS)
     state["done"].append(name)
     write_text(run / _STATE, json.dumps(state, indent=2) + "\n")
@@ -178,14 +178,14 @@ def _evaluate(run, minutes, state):
 
     arguments = evaluation_flags(run, minutes)
     if arguments is None:
-        print("No evaluation: too few of the pictures held out could be used.")
+        print("No evaluation: too few of the held-out pictures could be used.")
         return
     stage = {"command": "evaluate", "flags": arguments, "minutes": minutes / 20}
     _run_stage(4, stage, run, state)
 
 
 def _shown(name, arguments):
-    """A command line as a shell reads it, with a line for each few flags."""
+    """A command line for a shell, with a few flags on each line."""
     lines = [f"python -m dmgan_tf.{name}"]
     for argument in map(shlex.quote, arguments):
         if len(lines[-1]) + len(argument) > 96:

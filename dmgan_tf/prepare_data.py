@@ -1,4 +1,4 @@
-r"""Turns captioned images into sharded TFRecords and a vocabulary.
+r"""Converts captioned images to sharded TFRecords and a vocabulary.
 
 The source is one of:
 
@@ -10,28 +10,28 @@ metadata.jsonl lies in each of these folders or above them. Without a test/, a f
 classes is held out for testing. Class ids say which images show the same thing.
 
 cub: CUB-200-2011 with the captions and the split of AttnGAN and DM-GAN: their archive birds/, with
-text/, train/ and test/, and CUB_200_2011/, with images/, images.txt and bounding_boxes.txt, in it;
-or the other way round. Images are cropped around the bird.
+text/, train/ and test/, and in it CUB_200_2011/ with images/, images.txt and bounding_boxes.txt; or
+birds/ in CUB_200_2011/. Images are cropped around the bird.
 
 coco: MS-COCO 2014: annotations/ with captions_train2014.json and captions_val2014.json, or train/,
 test/ and the texts (in text/, or train2014/ and val2014/) of the archive of AttnGAN and DM-GAN;
 images in train2014/ and val2014/ or images/.
 
-avatars: drawings of people, creatures and plants by styles of DiceBear, made on the spot from named
-parts and colours, with captions that name them and no --source (pip install "dmgan_tf[avatars]").
+avatars: drawings of people, creatures and plants in styles of DiceBear, generated from named parts
+and colours, with captions that name them; needs no --source (pip install "dmgan_tf[avatars]").
 
-A captions.pickle that lies with the lists of cub or coco gives the vocabulary, word for word, since
-an encoder of the release means nothing with another one.
+A captions.pickle beside the lists of cub or coco gives the vocabulary, unchanged, since an encoder
+of the release works only with that one.
 
 To choose a model by its scores while it trains, hold out classes of the training split with
 --validation_fraction, never the test split; the paper and the release train on all of them.
 
-Links are followed. All that stands in the source is counted: what is used, what is skipped and why,
-and what is not looked at, such as hidden files; skipped.txt in the output has the names.
+Links are followed. Every file in the source is counted: used, skipped with the reason, or ignored,
+such as hidden files; skipped.txt in the output has the names.
 
-An interrupted preparation goes on where it stopped when the same command is given again. If images
-were mended in place since, the same command prepares them again; a copy of the source counts as the
-same.
+An interrupted preparation continues where it stopped when the same command is run again. If images
+were repaired in place since, the same command prepares them again; a copy of the source counts as
+the same source.
 
 Examples:
 
@@ -81,7 +81,7 @@ def define_flags() -> None:
         "dataset",
         "image_folder",
         f"How the source is laid out: {', '.join(DATA_SOURCES.names)}, or module:Class, with "
-        "arguments of its own as in 'module:Class(argument=value)'.",
+        "arguments as in 'module:Class(argument=value)'.",
     )
     command.define_path(
         "source", None, "The folder of captioned images, or `emoji` for the embedded data set."
@@ -89,10 +89,10 @@ def define_flags() -> None:
     flags.DEFINE_list(
         "styles",
         None,
-        "Of avatars: comma-separated styles of DiceBear; by default all that there are words for.",
+        "Of avatars: comma-separated styles of DiceBear; by default all that have captions.",
     )
     flags.DEFINE_integer("num_images", 36_000, "Of avatars: the number of pictures to draw.")
-    flags.DEFINE_integer("seed", 0, "Of avatars: other pictures for another number.")
+    flags.DEFINE_integer("seed", 0, "Of avatars: random seed.")
     flags.DEFINE_string(
         "caption_field",
         CAPTION_FIELD,
@@ -100,15 +100,15 @@ def define_flags() -> None:
     )
     command.define_path("output", None, "The directory to write to.")
     flags.DEFINE_integer(
-        "image_size", 256, "The largest size in pixels that training will ask for.", lower_bound=16
+        "image_size", 256, "The largest size in pixels that training will use.", lower_bound=16
     )
     flags.DEFINE_integer(
         "shards",
         None,
-        "Files of the training split; by default one for 1,024 images.",
+        "Number of files of the training split; by default one for 1,024 images.",
         lower_bound=1,
     )
-    flags.DEFINE_integer("workers", None, "Threads; by default one a processor.", lower_bound=1)
+    flags.DEFINE_integer("workers", None, "Threads; by default one per processor.", lower_bound=1)
     flags.DEFINE_float(
         "test_fraction",
         0.1,
@@ -126,7 +126,7 @@ def define_flags() -> None:
     command.define_path(
         "vocabulary",
         None,
-        "A vocabulary.txt, an encoder's, or a captions.pickle to use as it is; by default that of "
+        "A vocabulary.txt, an encoder's, or a captions.pickle to use unchanged; by default that of "
         "the training captions, or the captions.pickle in the source.",
     )
     flags.DEFINE_boolean(
@@ -142,7 +142,7 @@ def define_flags() -> None:
         "small_images",
         None,
         SMALL_IMAGE_CHOICES,
-        "What becomes of an image smaller than image_size; by default error, but for cub and coco "
+        "How to treat an image smaller than image_size; by default error, but for cub and coco "
         "upscale, as the release does.",
     )
     flags.DEFINE_float(
@@ -151,7 +151,7 @@ def define_flags() -> None:
         "More unusable images than this fraction are an error; by default 0.1, but 0 for cub and "
         "coco.",
     )
-    flags.DEFINE_boolean("overwrite", False, "Replace a data set that the output already holds.")
+    flags.DEFINE_boolean("overwrite", False, "Replace a data set that the output already contains.")
 
 
 def main() -> None:
@@ -176,7 +176,7 @@ def main() -> None:
     if account is not None:
         account.warn()
 
-    from dmgan_tf.data import preparation  # slow to import: what is wrong comes first
+    from dmgan_tf.data import preparation  # slow to import: flags are checked first
 
     if options.overwrite:
         preparation.remove_dataset(options.output)
@@ -205,7 +205,7 @@ def main() -> None:
 def _extended(vocabulary, images):
     if vocabulary is None:
         raise InputError(
-            "Expected --vocabulary=FILE with --extend_vocabulary, the words to come first. "
+            "Expected --vocabulary=FILE, whose words come first, with --extend_vocabulary. "
             "Received: none. Give an encoder's vocabulary.txt, or leave --extend_vocabulary out."
         )
     captions = (caption for image in images for caption in image.captions)
@@ -249,7 +249,7 @@ def _describe(info) -> str:
         elsewhere = sum(split.num_images for split in info.splits.values()) - info.files.images
         if elsewhere:
             lines.append(
-                f"  images that lie outside of it, or are reached by two names: {elsewhere}"
+                f"  images outside the source, or with two paths: {elsewhere}"
             )
     return "\n".join(lines)
 

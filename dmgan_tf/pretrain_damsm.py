@@ -1,11 +1,11 @@
-"""Trains the DAMSM, the text and image encoders that `train` builds on.
+"""Trains the DAMSM, the text and image encoders that `train` uses.
 
 Example:
 
     python -m dmgan_tf.pretrain_damsm --data=data/emoji --run=runs/damsm \\
         --image_backbone=small_cnn --epochs=30
 
-On few pictures, go on from the encoders of a model, whose words come first in the data set's:
+With few pictures, start from the encoders of a model, whose words come first in the vocabulary:
 
     python -m dmgan_tf.prepare_data --source=my_images --output=data/mine --image_size=128 \\
         --vocabulary=runs/emoji/model/vocabulary.txt --extend_vocabulary
@@ -27,8 +27,8 @@ COMMON_FLAGS = (
 
 def define_flags() -> None:
     """Declares the flags of this command."""
-    command.define_path("data", None, "Data directory that prepare_data made.")
-    command.define_run_flags("checkpoints, logs and model/, always current")
+    command.define_path("data", None, "Data directory that prepare_data wrote.")
+    command.define_run_flags("checkpoints, logs and model/, always up to date")
     command.define_model(
         "init", None, "Run or model directory whose text and image encoder to start from."
     )
@@ -37,7 +37,7 @@ def define_flags() -> None:
 
 
 def main() -> None:
-    """Reads the flags, trains, and says what came of it."""
+    """Reads the flags, trains, and prints the result."""
     options = flags.FLAGS
     command.check_given("data", "run")
     config, settings = command.read_settings(PretrainingConfig), command.read_settings(RunSettings)

@@ -9,9 +9,9 @@ python -m dmgan_tf.sample --model=runs/birds --captions_file=captions.txt \
 A model is a shipped name, a model directory, or a run directory. A captions file is UTF-8 text with
 one caption a line; a line ends at \n or \r\n. Of a very long caption the first 256 known words
 within the first 4,000 characters are read. The same model, captions and seed give the same
-pictures, and another batch size the same to within one level of 255; so does --fast, somewhat
-sooner. --precision=bfloat16 is much sooner on a processor that knows it, and a little less exact.
-Each PNG holds its caption, seed and model as text.
+pictures; with another batch size or --fast they differ by at most one level of 255. --fast is
+somewhat faster. --precision=bfloat16 is much faster on a processor that supports it, and a little
+less exact. Each PNG stores its caption, seed and model as text.
 """
 
 import pathlib
@@ -34,10 +34,10 @@ COMMON_FLAGS = (
     *("model", "caption", "captions_file", "output", "num_samples"),
     *("seed", "stages", "fast", "precision", "batch_size"),
 )
-_LARGEST_SHEET = 400  # samples; a sheet of more is slow to open and nobody looks at it whole
+_LARGEST_SHEET = 400  # samples; a larger sheet is slow to open
 _LONGEST_SLUG = 60  # bytes; file systems allow 255 for the whole name
-_MOST_PICTURES = 10**6  # more are a slip of the keyboard
-_WORDS_AT_ONCE = 64  # beyond which fewer pictures are drawn at once: every pixel looks at each word
+_MOST_PICTURES = 10**6  # more is probably a typing error
+_WORDS_AT_ONCE = 64  # for longer captions smaller batches: each pixel attends to each word
 
 
 def define_flags() -> None:
@@ -45,14 +45,14 @@ def define_flags() -> None:
     command.define_model()
     flags.DEFINE_multi_string("caption", [], "What to draw; may be given several times.")
     command.define_path("captions_file", None, "UTF-8 text file, one caption a line.")
-    command.define_path("output", "samples", "Directory for the pictures; made if missing.")
-    flags.DEFINE_integer("num_samples", 4, "Pictures a caption, at least 1.")
+    command.define_path("output", "samples", "Directory for the pictures; created if missing.")
+    flags.DEFINE_integer("num_samples", 4, "Pictures per caption, at least 1.")
     flags.DEFINE_integer("seed", 0, "From 0 to 4294967295; another seed draws other pictures.")
     flags.DEFINE_bool("stages", False, "Also write and show the smaller stages.")
-    flags.DEFINE_integer("batch_size", 16, "Pictures drawn at once; changes speed and memory only.")
-    flags.DEFINE_enum("precision", "float32", list(PRECISIONS), "Of the generator.")
+    flags.DEFINE_integer("batch_size", 16, "Pictures drawn at once; affects speed and memory only.")
+    flags.DEFINE_enum("precision", "float32", list(PRECISIONS), "Precision of the generator.")
     flags.DEFINE_bool(
-        "fast", False, "Rewrite the generator for inference first: the same pictures, sooner."
+        "fast", False, "Rewrite the generator for inference first: the same pictures, faster."
     )
 
 
@@ -146,8 +146,8 @@ def write_samples(
         captions: What to draw.
         output: Directory for `000_the-caption_0.png`, ... and `sheet.png`.
         model_name: Written into the pictures and on the sheet.
-        num_samples: Pictures a caption.
-        seed: Of the noise.
+        num_samples: Pictures per caption.
+        seed: Random seed of the noise.
         stages: Whether to write every stage (`000_the-caption_0_64px.png`) and show it.
         batch_size: Pictures drawn at once.
 
@@ -161,12 +161,12 @@ def write_samples(
     if len(captions) * num_samples > _MOST_PICTURES:
         raise InputError(
             f"Expected at most {_MOST_PICTURES} pictures. Received: {len(captions)} captions with "
-            f"--num_samples={num_samples}. Draw them in several calls."
+            f"--num_samples={num_samples}. Draw them in several runs."
         )
     batch_size = _batch_size(model.tokenizer, captions, batch_size)
     repeated = [caption for caption in captions for _ in range(num_samples)]
     shown = max(1, min(len(captions), _LARGEST_SHEET // num_samples))
-    on_sheet = []  # only these stay in memory: a captions file may ask for tens of thousands
+    on_sheet = []  # only these stay in memory: a captions file may have tens of thousands of lines
     with progress_bar(len(repeated), "image", "drawing") as progress:
         for start in range(0, len(repeated), batch_size):
             drawn = model.generate(
@@ -216,7 +216,7 @@ def _save_stages(path: pathlib.Path, stages, metadata: dict[str, str]) -> None:
 def slug(caption: str) -> str:
     """A short readable part of a file name: letters and digits of any script, and hyphens."""
     text = re.sub(r"[\W_]+", "-", caption.lower()).strip("-")
-    # Cut by bytes, because that is how file systems count, and never within a character.
+    # Cut by bytes, because file systems limit bytes, and never within a character.
     text = text.encode("utf-8")[:_LONGEST_SLUG].decode("utf-8", "ignore").rstrip("-")
     return text or "caption"
 

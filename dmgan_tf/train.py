@@ -1,4 +1,4 @@
-"""Trains a DM-GAN on a prepared data set, against a DAMSM trained on the same vocabulary.
+"""Trains a DM-GAN on a prepared data set, with a DAMSM trained on the same vocabulary.
 
 Example:
 
@@ -8,33 +8,32 @@ Example:
 
     python -m dmgan_tf.train --flagfile=runs/dmgan/flags.txt --resume
 
-With --during_training, FID and R-precision on captions of the validation split go to TensorBoard,
-the epoch's line and RUN/evaluations.jsonl every --evaluate_every epochs, and the model of the
-lowest FID stays in RUN/best. The data set needs a validation split, prepare_data
---validation_fraction=0.1; the test split is never used. So few images, and the DAMSM of training as
-the judge, serve to compare the epochs of a run, not papers; for those see dmgan_tf.evaluate.
+With --during_training, FID and R-precision on captions of the validation split are written to
+TensorBoard, the epoch's line and RUN/evaluations.jsonl every --evaluate_every epochs, and the model
+with the lowest FID is kept in RUN/best. The data set needs a validation split, prepare_data
+--validation_fraction=0.1; the test split is never used. With so few images and the DAMSM of
+training, these scores compare the epochs of a run, not papers; for those see dmgan_tf.evaluate.
 
     python -m dmgan_tf.train --data=data/mine --damsm=runs/damsm --run=runs/dmgan \\
         --during_training --evaluate_every=5 --protocol=lite0
 
---batch_size is that of all devices together, and the model does not depend on how many they are.
---strategy=multi_worker trains on several machines, which see the same data and run directory: the
-same command on each, with its own index. The first one, the chief, alone writes. If one is lost the
-others end with status 4; start all again with --resume.
+--batch_size is that of all devices together, and the model does not depend on their number.
+--strategy=multi_worker trains on several machines, which share the data and the run directory: run
+the same command on each, with its own index. Only the first one, the chief, writes. If one is lost
+the others end with status 4; start all again with --resume.
 
     TF_CONFIG='{"cluster": {"worker": ["10.0.0.1:2222", "10.0.0.2:2222"]},
                 "task": {"type": "worker", "index": 0}}' \\
         python -m dmgan_tf.train --data=data/mine --damsm=runs/damsm --run=runs/dmgan \\
         --strategy=multi_worker --resume
 
-A step whose loss or gradient is not finite is left out; --on_nan says what many in a row lead to.
-How the two sides stand shows in TensorBoard, `tensorboard --logdir=RUN/logs`, for each SIZE of
-image. A discriminator that has won gives real images a discriminator_SIZE_real_probability of 1 and
-generated ones a generated_probability of 0 for good: its gradient_norm falls to 0, the loss
-generator_SIZE_loss climbs, and the generator learns from the DAMSM alone. One that has lost, or
-learns nothing, gives both 0.5. One that runs away has a layer whose discriminator_SIZE_sigma_LAYER,
-the largest singular value of its weights, climbs without end. Lower the learning rate of the side
-that is ahead.
+A step whose loss or gradient is not finite is skipped; --on_nan sets what many consecutive ones do.
+TensorBoard, `tensorboard --logdir=RUN/logs`, shows the balance of the two networks for each SIZE of
+image. A discriminator that is too strong keeps discriminator_SIZE_real_probability at 1 and
+generated_probability at 0: its gradient_norm falls to 0, the loss generator_SIZE_loss increases,
+and the generator learns from the DAMSM alone. One that is too weak, or learns nothing, gives 0.5
+for both. One that diverges has a layer whose discriminator_SIZE_sigma_LAYER, the largest singular
+value of its weights, keeps increasing. Lower the learning rate of the stronger network.
 """
 
 from absl import flags
@@ -52,9 +51,9 @@ COMMON_FLAGS = (
 
 def define_flags() -> None:
     """Declares the flags of this command."""
-    command.define_path("data", None, "Data directory that prepare_data made.")
+    command.define_path("data", None, "Data directory that prepare_data wrote.")
     command.define_model("damsm", None, "Run or model directory of pretrain_damsm.")
-    command.define_run_flags("checkpoints, logs, samples and model/, always current")
+    command.define_run_flags("checkpoints, logs, samples and model/, always up to date")
     command.define_model(
         "init", None, "Run or model directory whose generator and discriminators to start from."
     )
@@ -62,7 +61,7 @@ def define_flags() -> None:
         "sample_captions", [], "A caption of the sample sheets; repeatable. Default: held-out ones."
     )
     flags.DEFINE_integer(
-        "sample_every", None, "Steps between sheets, besides one an epoch.", lower_bound=1
+        "sample_every", None, "Steps between sheets, in addition to one per epoch.", lower_bound=1
     )
     flags.DEFINE_bool(
         "during_training",
@@ -114,7 +113,7 @@ def main() -> None:
 
 
 def _check_evaluation_flags(options):
-    """Raises an error for flags of an evaluation that was not asked for."""
+    """Raises an error for evaluation flags without --during_training."""
     names = command.names_of_flags(EvaluationSettings)
     given = [f"--{name}" for name in names if options[name].present]
     if given and not options["during_training"].present:

@@ -1,4 +1,4 @@
-r"""Looks inside a model: the figures of the paper as PNG files, and the numbers behind them as CSV.
+r"""Visualizes a model: the figures of the paper as PNG files, and their numbers as CSV.
 
 python -m dmgan_tf.visualize --model=runs/quickstart/dmgan \
     --caption="a flat drawing of a red apple" --caption="a glossy green apple"
@@ -12,15 +12,15 @@ python -m dmgan_tf.visualize --model=runs/birds --figure=interpolation --num_fra
 python -m dmgan_tf.visualize --model=runs/birds --figure=architecture
 
 The figures: stages, every stage of each caption's picture side by side (Figure 4 of the paper);
-diversity, each caption under many noises (Figure 5); attention, where in the picture each word is
-read; memory, the most relevant words by memory writing and by key addressing, or by word attention
-in a model that has that instead, and the response gate (Figure 6); interpolation, walks from one
-noise to the next, and from each caption to --to_caption; architecture, the model's networks and
-their sizes (Figure 2), which needs no caption. Without --figure, all that the model has.
+diversity, each caption with several noise vectors (Figure 5); attention, where in the picture each
+word is attended to; memory, the most relevant words by memory writing and by key addressing, or by
+word attention in a model without a memory, and the response gate (Figure 6); interpolation, from
+one noise vector to the next, and from each caption to --to_caption; architecture, the model's
+networks and their sizes (Figure 2), which needs no caption. Without --figure, all of them.
 
 A model is a shipped name, a model directory, or a run directory. The same model, captions and seed
-give the same files. To look inside a picture that `sample` drew, give its seed, and as --first_row
-the `row` that its PNG holds.
+give the same files. To visualize a picture that `sample` drew, give its seed, and as --first_row
+the `row` that its PNG stores.
 """
 
 import dataclasses
@@ -56,20 +56,20 @@ def define_flags() -> None:
     command.define_model()
     flags.DEFINE_multi_string("caption", [], "What to draw; may be given several times.")
     flags.DEFINE_multi_enum(
-        "figure", [], FIGURES, "What to look at; may be given several times. All if not given."
+        "figure", [], FIGURES, "Figure to draw; may be given several times. Default: all."
     )
-    command.define_path("output", "figures", "Directory for the files; made if missing.")
+    command.define_path("output", "figures", "Directory for the files; created if missing.")
     for name, default, lowest, highest, text in (
         ("seed", 0, 0, 2**32 - 1, "Another seed draws other pictures."),
-        ("first_row", 0, 0, 4_000_000_000, "Place of the first caption's noise."),
-        ("num_samples", 8, 1, 256, "Pictures a caption in diversity."),
-        ("num_frames", 8, 2, 32, "Pictures a walk in interpolation."),
-        ("num_words", 5, 1, 64, "Words a list in memory."),
-        ("batch_size", 16, 1, 1024, "Pictures drawn at once; changes speed and memory only."),
+        ("first_row", 0, 0, 4_000_000_000, "Row of the first caption's noise."),
+        ("num_samples", 8, 1, 256, "Pictures per caption in diversity."),
+        ("num_frames", 8, 2, 32, "Pictures per interpolation."),
+        ("num_words", 5, 1, 64, "Words per list in memory."),
+        ("batch_size", 16, 1, 1024, "Pictures drawn at once; affects speed and memory only."),
     ):
         flags.DEFINE_integer(name, default, text, lowest, highest)
-    flags.DEFINE_string("to_caption", None, "Where the walks between captions end.")
-    command.define_model("compare_with", None, "Another model, to stand below in memory.")
+    flags.DEFINE_string("to_caption", None, "Caption to interpolate to.")
+    command.define_model("compare_with", None, "Another model, shown below in memory.")
     flags.DEFINE_enum(
         "rank_by",
         "mean",
@@ -87,7 +87,7 @@ def main() -> None:
 
     from dmgan_tf.models.text_to_image import DMGANTextToImage  # slow to import; flags come first
 
-    # TensorFlow would warn of a graph for each number of words; unknown words still are warned of.
+    # Hides TensorFlow's warnings of a graph for each number of words, not those of unknown words.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     models = {options.model: DMGANTextToImage.from_preset(options.model)}
     if options.compare_with is not None:
@@ -97,7 +97,7 @@ def main() -> None:
 
 
 def _outputs(models, options):
-    """Draws what was asked for, one `Output` after another."""
+    """Yields one `Output` after another for the figures requested."""
     model = models[options.model]
     if set(options.figure) == {"architecture"}:
         yield architecture_output(model)
@@ -155,12 +155,12 @@ class Output:
     """A figure and its tables.
 
     Attributes:
-        name: Of the files, without an ending.
+        name: Of the files, without a suffix.
         figure: A `PIL.Image.Image`.
-        rows: Of the table beside it.
+        rows: Of its table.
         printed: Which columns of the table to print; all if empty.
         caption: What the figure shows, if it is one caption's.
-        more_tables: Rows of others by what their files' names add.
+        more_tables: Rows of further tables by the suffix of their files' names.
     """
 
     name: str
@@ -209,7 +209,7 @@ def architecture_output(model: Any) -> Output:
 
 
 def _diversity(model, options, title, drawn_with):
-    """Each caption under `--num_samples` noises, in the places that `sample` gives them."""
+    """Each caption with `--num_samples` noise vectors, in the rows that `sample` uses."""
     repeated = [caption for caption in options.caption for _ in range(options.num_samples)]
     images = model.generate(repeated, **drawn_with)
     row = options.first_row
@@ -262,7 +262,7 @@ def _by_model(tables):
 
 
 def _interpolation(model, options, title):
-    """A walk from each caption's noise to the next, and one from each to `--to_caption`."""
+    """Interpolations from each caption's noise to the next, and from each to `--to_caption`."""
     from dmgan_tf.models.interpolation import interpolate_captions, interpolate_noise
 
     walks = []

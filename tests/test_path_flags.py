@@ -86,7 +86,7 @@ def test_what_a_run_keeps_is_what_was_meant(monkeypatch):
 def test_a_value_that_flags_txt_cannot_hold(error_line, value, tmp_path):
     given = (f"--data={tmp_path}", f"--damsm={tmp_path}", f"--run={tmp_path}/run")
     line = error_line("train", *given, f"--sample_captions={value}")
-    assert "Expected --sample_captions in one line of text, as flags.txt" in line
+    assert "Expected --sample_captions in one line of text, because the run's flags.txt" in line
     assert repr(value)[1:-1] in line
     assert not (tmp_path / "run").exists()
 

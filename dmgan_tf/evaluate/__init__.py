@@ -1,1 +1,1 @@
-"""Scores of a model or of a folder of pictures, by protocols that have a name."""
+"""Scores of a model or of a folder of pictures, by named protocols."""

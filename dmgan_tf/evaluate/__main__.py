@@ -1,4 +1,4 @@
-r"""Scores a model, or a folder of images, by metrics with names and protocols.
+r"""Scores a model, or a folder of images, by named metrics and protocols.
 
 The paper's numbers, for a model trained on birds (30,000 images; weights: docs/numbers.md):
 
@@ -6,7 +6,7 @@ The paper's numbers, for a model trained on birds (30,000 images; weights: docs/
       --protocol=ttur,stackgan_birds --inception=pt_inception-2015-12-05-6726825d.pth \
       --inception=birds_valid299/model.ckpt --output=birds.json
 
-Without an Inception, by networks that packages bring (squeezenet and mobilenet_v2 are others):
+Without Inception weights, by networks from packages (squeezenet and mobilenet_v2 are others):
 
   python -m dmgan_tf.evaluate --model=runs/emoji --data=data/emoji --protocol=lite0 \
       --metrics=fid,kid,r_precision --num_images=10000
@@ -17,22 +17,22 @@ Images that another program made, against a data set, a folder or a statistics f
       --protocol=pytorch_fid --inception=models/inception
   python -m dmgan_tf.evaluate --images=samples --reference=birds.npz --metrics=fid ...
 
-Real images against one another, as a yardstick:
+Real images against one another, as a baseline:
 
   python -m dmgan_tf.evaluate --images=data/emoji --images_split=train --data=data/emoji \
       --metrics=fid,r_precision --protocol=lite0 --damsm=runs/damsm
 
-How near the pictures lie to those of training (with a sheet, scores.memorisation_lite0.png), and
-how far those of one caption lie from one another:
+The distance from the pictures to those of training (with a sheet, scores.memorisation_lite0.png),
+and between pictures of one caption:
 
   python -m dmgan_tf.evaluate --model=runs/emoji --data=data/emoji --protocol=lite0 \
       --metrics=memorisation,diversity --num_images=1000 --output=scores.json
 
-Of a folder, pictures are listed and decoded as prepare_data does it, links followed; "left_out" in
-the JSON counts and names its other files. A metadata.jsonl in it says which pictures count.
+Pictures of a folder are listed and decoded as in prepare_data, links followed; "left_out" in the
+JSON counts and names its other files. A metadata.jsonl in it says which pictures are scored.
 
-A number means something beside another one of the same protocol only, so each score is named with
-its protocol. An interrupted evaluation goes on when the same command is given again.
+Only numbers of the same protocol are comparable, so each score is named with its protocol. An
+interrupted evaluation continues when the same command is run again.
 """
 
 import dataclasses
@@ -51,7 +51,7 @@ COMMON_FLAGS = (
     *("model", "images", "data", "reference", "metrics"),
     *("protocol", "inception", "damsm", "num_images", "output"),
 )
-_MOST = 10**7  # images or draws; more are a slip of the keyboard, and end in want of memory
+_MOST = 10**7  # images or draws; more is probably a typing error, and runs out of memory
 _FLAGS = (
     *("model", "images", "images_split", "data", "split", "reference", "metrics", "protocol"),
     *("inception", "features", "damsm", "clip", "num_images", "seed", "num_splits"),
@@ -102,27 +102,28 @@ def define_flags() -> None:
         1,
         _MOST,
     )
-    flags.DEFINE_integer("seed", 0, "Of captions, noise and wrong captions.", 0, 2**32 - 1)
-    flags.DEFINE_integer("num_splits", 10, "Parts of the Inception Score.", 1)
-    flags.DEFINE_integer("kid_subsets", 100, "Draws of the kernel distance.", 1, _MOST)
-    flags.DEFINE_integer("kid_subset_size", 1000, "Images of such a draw.", 2)
+    flags.DEFINE_integer("seed", 0, "Seed of captions, noise and wrong captions.", 0, 2**32 - 1)
+    flags.DEFINE_integer("num_splits", 10, "Splits of the Inception Score.", 1)
+    flags.DEFINE_integer("kid_subsets", 100, "Subsets of the kernel distance.", 1, _MOST)
+    flags.DEFINE_integer("kid_subset_size", 1000, "Images of such a subset.", 2)
     flags.DEFINE_bool(
         "crop",
         None,
-        "Compare with the middle 64/76 of real images, the scale of training's crops; default: as "
-        "the model was trained, else yes. Saved images of a model trained without want --nocrop.",
+        "Compare with the middle 64/76 of a data set's images, the scale of training's crops; "
+        "default: as the model was trained, else yes. Saved images of a model trained without need "
+        "--nocrop. Images of a folder are never cropped.",
     )
-    flags.DEFINE_enum("precision", "float32", list(PRECISIONS), "Of the generator.")
+    flags.DEFINE_enum("precision", "float32", list(PRECISIONS), "Precision of the generator.")
     flags.DEFINE_bool(
-        "fast", False, "Rewrite the generator for inference first: the same images, sooner."
+        "fast", False, "Rewrite the generator for inference first: the same images, faster."
     )
     flags.DEFINE_enum("strategy", "default", ["default", "mirrored"], "One device or all GPUs.")
-    flags.DEFINE_integer("batch_size", 32, "Images at once; changes speed and memory only.", 1)
-    command.define_path("save_images", None, "A folder to keep the images in, with their captions.")
+    flags.DEFINE_integer("batch_size", 32, "Batch size; affects speed and memory only.", 1)
+    command.define_path("save_images", None, "A folder to save the images in, with their captions.")
     command.define_path(
-        "save_statistics", None, "A .npz to keep the real images' mean and covariance in."
+        "save_statistics", None, "A .npz to save the real images' mean and covariance in."
     )
-    command.define_path("output", "evaluation.json", "Where the numbers go, with their recipe.")
+    command.define_path("output", "evaluation.json", "The report: scores and settings.")
 
 
 def main() -> None:
@@ -144,7 +145,7 @@ def main() -> None:
     )
     images = _images_of(options, strategy)
     saver = ImageSaver(options.save_images, images) if options.save_images else None
-    report.check_output(output)  # before the long work
+    report.check_output(output)  # before the long computation
     settings = Settings(
         num_splits=options.num_splits,
         num_subsets=options.kid_subsets,
@@ -191,7 +192,7 @@ def main() -> None:
 
 
 class _PartialPaths:
-    """The files beside the report that an interrupted evaluation goes on from."""
+    """The files beside the report from which an interrupted evaluation continues."""
 
     def __init__(self, output):
         self._output = output
@@ -207,7 +208,7 @@ class _PartialPaths:
 
 
 def _scores(images, networks, references, judges, saver, partials, common):
-    """Those of the images, then those of judges that want others, in a pass for each source."""
+    """Scores of the images, then of judges that need others, in one pass for each source."""
     from dmgan_tf.evaluate.scoring import score_images
 
     of_source = {id(images): (images, [])}
@@ -271,7 +272,7 @@ def _check_flags(options) -> None:
         )
     if options.fast and not options.model:
         raise InputError(
-            "Expected --model=MODEL with --fast, which is about drawing. Received: --images. "
+            "Expected --model=MODEL with --fast, which affects drawing. Received: --images. "
             "Leave --fast out."
         )
     if options.model and not options.data:

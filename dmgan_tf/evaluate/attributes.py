@@ -22,7 +22,7 @@ class AttributeJudge(Judge):
 
     Args:
         plan: The captions of the scored images.
-        real: The real images that stand beside them, with their captions; None for none.
+        real: The real images to compare with, with their captions; None for none.
 
     Raises:
         InputError: If it is not known what the captions name.
@@ -105,7 +105,7 @@ class AttributeJudge(Judge):
         """The share of each attribute by name, of the style, and under "" of all but the style."""
         asked = wanted >= 0
         hits = said == wanted
-        # What is drawn in another style has none of this style's parts.
+        # A picture in another style has none of this style's parts.
         hits &= hits[:, style : style + 1]
         shares = {_STYLE: share_right(hits[:, [style]], asked[:, [style]])}
         for name, columns in self._columns.items():
@@ -131,7 +131,7 @@ class AttributeJudge(Judge):
             if share.count
         ]
         title = (
-            f"Named attributes drawn as told: {100 * mean.value:.1f} % ± "
+            f"Named attributes drawn as in the caption: {100 * mean.value:.1f} % ± "
             f"{100 * mean.standard_error:.1f} of {mean.count:,}. Bars: the scored pictures, the "
             "worst on top; lines: the same pictures under other captions (left), real pictures."
         )
@@ -139,7 +139,7 @@ class AttributeJudge(Judge):
 
 
 class Readings:
-    """What the reader said of images, in order.
+    """The reader's predictions for images, in order.
 
     Args:
         num_heads: How many attributes it reads.
@@ -152,7 +152,7 @@ class Readings:
         self.said = np.zeros((0, num_heads), "int64")
 
     def update(self, features: np.ndarray) -> None:
-        """Adds what was read off the images that follow."""
+        """Adds the predictions for the next images."""
         self.said = np.concatenate([self.said, features.astype("int64")])
 
     def state(self) -> dict[str, np.ndarray]:
@@ -160,5 +160,5 @@ class Readings:
         return {"said": self.said}
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
-        """Goes on from what `state` returned."""
+        """Continues from what `state` returned."""
         self.said = state["said"]

@@ -1,4 +1,4 @@
-"""Which captions an evaluation draws, and which it offers as wrong answers."""
+"""Which captions an evaluation draws, and which it uses as wrong answers."""
 
 import dataclasses
 import hashlib
@@ -19,7 +19,7 @@ class CaptionPlan:
         rows: int `(images,)`: the caption of each scored image, as an index into `captions`.
         source: Where they come from, for the report: a dict of JSON values.
         named: For each caption, the value of each attribute that it names; empty where that is not
-            known. As a whole it is empty if nothing is known of any.
+            known. Empty if not known for any caption.
     """
 
     captions: list[str]
@@ -33,7 +33,7 @@ class CaptionPlan:
         return [self.captions[row] for row in self.rows[start:stop]]
 
     def sha256(self) -> str:
-        """Returns a hash of what is drawn and of the wrong answers offered."""
+        """Returns a hash of what is drawn and of the wrong answers."""
         digest = hashlib.sha256()
         for caption in self.captions:
             digest.update(caption.encode("utf-8") + b"\0")
@@ -45,11 +45,11 @@ class CaptionPlan:
 def choose_captions(
     caption_list: CaptionList, num_images: int, seed: int, source: dict
 ) -> CaptionPlan:
-    """Chooses the captions to draw: every image's once before any image's again.
+    """Chooses the captions to draw: one of every image before a second one of any.
 
-    Each round visits the images of the split in an order of its own, so that any part of the run
-    holds all classes alike, and takes each image's next caption. Where an image's captions are used
-    up they begin again, with other noise.
+    Each round visits the images of the split in a new order, so that every part of the run has all
+    classes equally often, and takes each image's next caption. After an image's last caption its
+    first follows, with other noise.
 
     Reference:
         Zhu et al. 2019, section 4: 30,000 images from randomly selected unseen descriptions.
@@ -74,7 +74,7 @@ def choose_captions(
 def first_captions(
     caption_list: CaptionList, source: dict, num_images: int | None = None
 ) -> CaptionPlan:
-    """Plans a split's own first images, or of all: each with the first of its captions."""
+    """Plans a split's own first images, or all: each with its first caption."""
     first_rows, _ = _rows_of_images(caption_list)
     return _plan_of(caption_list, first_rows[:num_images], source)
 
@@ -102,14 +102,14 @@ def match_captions(
 
     Args:
         texts: The caption of each image.
-        class_ids: What each image shows, an int; None where that is not known. It is then what the
-            same text stands for in the pool, else a class of its own, and one for equal texts.
+        class_ids: What each image shows, an int; None where not known. The class is then that of
+            the same text in the pool, else a new one, shared by equal texts.
         pool: The plan of the split that the captions are of; its captions are the wrong answers.
             None for those of the images themselves.
         source: See `CaptionPlan`.
 
     Returns:
-        A `CaptionPlan`; captions that the pool does not hold are added to it.
+        A `CaptionPlan`; captions that the pool lacks are added to it.
     """
     captions = list(pool.captions) if pool else []
     pool_classes = [int(number) for number in pool.class_ids] if pool else []

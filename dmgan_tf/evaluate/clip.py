@@ -1,4 +1,4 @@
-"""CLIP as a judge that no DM-GAN was trained against."""
+"""CLIP as a judge that no DM-GAN was trained with."""
 
 import os
 import pathlib
@@ -18,9 +18,9 @@ _TEXT_STEP = 16  # lengths of captions that the network is compiled for are mult
 class ClipScorer:
     """Codes of images and captions by a pretrained CLIP of keras-hub.
 
-    A DAMSM flatters the generator that was trained with it. CLIP has seen neither the generator nor
-    its data, so its score, and R-precision on its codes, stand beside the DAMSM's. Load one with
-    `from_preset`.
+    A DAMSM overrates the generator that was trained with it. CLIP was trained with neither the
+    generator nor its data, so its score, and R-precision on its codes, complement the DAMSM's. Load
+    one with `from_preset`.
 
     Reference: Radford et al. 2021, "Learning Transferable Visual Models From Natural Language
     Supervision"; Hessel et al. 2021, "CLIPScore".
@@ -28,9 +28,9 @@ class ClipScorer:
     Args:
         backbone: A `keras_hub.models.CLIPBackbone` in float32.
         tokenizer: The `keras_hub.models.CLIPTokenizer` that it was trained with.
-        image_converter: Its `keras_hub.layers.CLIPImageConverter`, of which the normalisation is
-            taken; resizing is as in the original, whatever the converter says.
-        name: What a report calls it.
+        image_converter: Its `keras_hub.layers.CLIPImageConverter`, of which only the normalisation
+            is used; resizing is always as in the original.
+        name: Its name in a report.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class ClipScorer:
 
         Raises:
             InputError: If keras-hub is not installed, or there is no such preset, or it cannot be
-                downloaded, or it is no CLIP.
+                downloaded, or it is not a CLIP.
         """
         keras_hub = _keras_hub()
         known = keras_hub.models.CLIPBackbone.presets
@@ -85,7 +85,7 @@ class ClipScorer:
             backbone = keras_hub.models.CLIPBackbone.from_preset(source, dtype="float32")
             tokenizer = keras_hub.models.CLIPTokenizer.from_preset(source)
             image_converter = keras_hub.layers.CLIPImageConverter.from_preset(source)
-        # A damaged or foreign file fails in any way; a failed download is an OSError.
+        # A damaged or wrong file raises any exception; a failed download an OSError.
         except (OSError, ValueError, TypeError, KeyError, AttributeError, ImportError) as error:
             if local:
                 raise _no_preset(directory, first_line(error)) from error
@@ -99,15 +99,15 @@ class ClipScorer:
         """Computes the codes of images.
 
         Args:
-            images: Uint8 `(images, height, width, 3)`, RGB, of any size; the middle square
-                counts of those that are not square.
-            batch_size: Images that the network sees at a time.
+            images: Uint8 `(images, height, width, 3)`, RGB, of any size; cropped to the middle
+                square.
+            batch_size: Images per call of the network.
 
         Returns:
             Float32 array `(images, dim)`, each row of unit length.
 
         Raises:
-            InputError: If that is not what the images are.
+            InputError: If the images have another type or shape.
         """
         images = np.asarray(images)
         if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] != 3 or not images.size:
@@ -122,11 +122,11 @@ class ClipScorer:
         return np.concatenate(codes)
 
     def encode_texts(self, texts: Sequence[str], batch_size: int = 64) -> np.ndarray:
-        """Computes the codes of captions; what is beyond CLIP's context (77 tokens) is left out.
+        """Computes the codes of captions, truncated to CLIP's context (77 tokens).
 
         Args:
-            texts: Each with a character that is not a space.
-            batch_size: Captions that the network sees at a time.
+            texts: Captions, none blank.
+            batch_size: Captions per call of the network.
 
         Returns:
             Float32 array `(texts, dim)`, each row of unit length.
@@ -187,9 +187,9 @@ def _batches(rows, batch_size):
 
 
 def _without_padding(token_ids):
-    """Cuts what comes after the end of the longest caption, in steps for the sake of compilation.
+    """Cuts the padding after the longest caption, in steps so that few lengths are compiled.
 
-    Words see only those before them, and a code is taken at the end mark, the largest id.
+    Words attend only to earlier ones, and the code is that of the end token, the largest id.
     """
     longest = int(np.argmax(token_ids, axis=1).max()) + 1
     return token_ids[:, : -(-longest // _TEXT_STEP) * _TEXT_STEP]

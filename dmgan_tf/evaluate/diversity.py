@@ -1,4 +1,4 @@
-"""Diversity: how far pictures of one caption lie from one another, beside real pictures."""
+"""Diversity: distances between pictures of one caption, compared with real pictures."""
 
 import dataclasses
 
@@ -35,7 +35,7 @@ class DiversityJudge(Judge):
             raise InputError(
                 "Expected several images of a caption for diversity, such as "
                 f"{PICTURES_OF_A_CAPTION}. Received: {images.num_images} images of as many "
-                "captions. Give --model, or images of which some share their caption."
+                "captions. Give --model, or several images of some captions."
             )
         self.name = f"diversity_{network.name}"
         self.network = network
@@ -80,12 +80,12 @@ class DiversityJudge(Judge):
 
 
 def several_of_each(images: GeneratedImages, captions: CaptionList, seed: int) -> GeneratedImages:
-    """Plans the pictures that a model draws for its diversity: eight of each of some captions.
+    """Plans the pictures that a model draws for diversity: eight of each of some captions.
 
     Args:
-        images: Those that it draws for the other metrics, whose number is the most.
+        images: Those that it draws for the other metrics, whose number is the maximum.
         captions: Those of the split.
-        seed: Of the choice of captions.
+        seed: Random seed of the choice of captions.
 
     Raises:
         InputError: If that number is less than eight.

@@ -1,4 +1,4 @@
-"""What every network gives of images here, and the hash that tells its weights from others."""
+"""The interface of feature networks, and the hash that identifies their weights."""
 
 import dataclasses
 import hashlib
@@ -11,16 +11,16 @@ from keras import ops
 
 @dataclasses.dataclass(frozen=True)
 class FeatureNetwork:
-    """A network of features behind a fixed preparation of images.
+    """A feature network with a fixed preprocessing of images.
 
     Args:
-        name: The protocol's, a file's or a judge's.
-        function: What a call does.
+        name: That of the protocol, the file or the judge.
+        function: Preprocessing and network.
         sha256: Of the network's weights, or of the module that computes the features.
         dim: How many features an image has.
         metrics: Those that its outputs serve, among `"fid"`, `"is"` and `"kid"`.
         description: Network; resize; quantisation. One line, for the report.
-        in_graph: Whether a call may be traced; one of a user's Python module may not.
+        in_graph: Whether a call may be traced; a user's Python module may not.
 
     Call arguments:
         images: uint8 `(batch, height, width, 3)`, of any height and width that are known.

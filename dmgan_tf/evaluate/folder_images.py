@@ -1,4 +1,4 @@
-"""The pictures of a folder, as images to score, and what else stands there."""
+"""The pictures of a folder, as images to score, and the other files there."""
 
 import collections
 import concurrent.futures
@@ -37,15 +37,14 @@ class FolderImages(ImageSource):
     """The pictures of a folder, made by any program, in the order of their names.
 
     A `metadata.jsonl`, as `--save_images` writes one, gives their order, captions and classes.
-    What else stands in the folder is named in `left_out`: the images that stand there and the files
-    left out are all of its files.
+    `left_out` names all other files of the folder.
 
     Args:
-        directory: The folder, looked through by `files.folder_listing`.
+        directory: The folder, listed by `files.folder_listing`.
         num_images: How many to use, the first ones; None for all.
 
     Raises:
-        InputError: If there is no picture, or fewer than asked for, or they differ in size.
+        InputError: If there is no picture, or fewer than requested, or they differ in size.
     """
 
     def __init__(self, directory: str | os.PathLike, num_images: int | None = None):
@@ -123,7 +122,7 @@ class FolderImages(ImageSource):
                 for path in listing.files
                 if path.suffix.lower() in IMAGE_SUFFIXES
             ]
-        # A name may be written in another normal form of Unicode than the file's own.
+        # A name may have another Unicode normalisation form than the file's own.
         entries = [
             dataclasses.replace(entry, path=listing.find(entry.path) or entry.path)
             for entry in read_metadata(metadata)
@@ -138,7 +137,7 @@ class FolderImages(ImageSource):
         return entries
 
     def _common_size(self):
-        """(height, width) of every image, by their headers alone, before the work begins."""
+        """(height, width) of every image, read from the headers before scoring."""
         with concurrent.futures.ThreadPoolExecutor(_DECODING_THREADS) as pool:
             sizes = list(pool.map(self._size_of, (entry.path for entry in self._entries)))
         for entry, size in zip(self._entries, sizes, strict=True):
@@ -182,7 +181,7 @@ class FolderImages(ImageSource):
     def _opened(self, path):
         try:
             if not path.is_file():
-                raise FileNotFoundError("no file there")  # and of a pipe, one would wait for ever
+                raise FileNotFoundError("no file there")  # reading a pipe would block
             return open_picture(path)
         except Exception as error:  # decoders raise many kinds
             raise self._unreadable(path, error) from error
@@ -197,7 +196,7 @@ class FolderImages(ImageSource):
 def _left_out(
     listing: FolderListing, used: Sequence[CaptionedImage], known: Sequence[CaptionedImage]
 ) -> dict[str, list[str]]:
-    """The names of all entries of a folder that are not used, by why."""
+    """The names of all entries of a folder that are not used, by reason."""
     used_paths, known_paths = ({entry.path for entry in entries} for entries in (used, known))
     by_reason = collections.defaultdict(list)
     for path in listing:

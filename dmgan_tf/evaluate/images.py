@@ -1,6 +1,6 @@
-"""Where scored images come from: a model or a prepared data set; `folder_images` has the third.
+"""Sources of scored images: a model or a prepared data set; `folder_images` has the third.
 
-Every source gives uint8 images in a fixed order and can begin at any of them.
+Every source yields uint8 images in a fixed order and can start at any of them.
 """
 
 import abc
@@ -30,7 +30,7 @@ class ImageSource(abc.ABC):
     Attributes:
         num_images: How many there are.
         plan: The `CaptionPlan` that says what each shows; None if that is not known.
-        left_out: Of a folder, the names of its other files by why they are not among the images.
+        left_out: Of a folder, the names of its other files by the reason why they are not images.
     """
 
     num_images: int
@@ -42,7 +42,7 @@ class ImageSource(abc.ABC):
         """Yields uint8 `(up to batch_size, height, width, 3)`, from image `start` to the end."""
 
     def at(self, places: Sequence[int]) -> list[np.ndarray]:
-        """Returns single images, uint8 `(height, width, 3)`, by their numbers."""
+        """Returns single images, uint8 `(height, width, 3)`, by their indices."""
         return [next(self.batches(int(place), 1))[0] for place in places]
 
     @abc.abstractmethod
@@ -63,8 +63,8 @@ class ImageSource(abc.ABC):
 class GeneratedImages(ImageSource):
     """Images that a model draws from the captions of a plan.
 
-    Image i is drawn with the noise of `seed` and i, as in `DMGANTextToImage.generate`: by its
-    caption, the seed and its place alone, however the work is cut and spread.
+    Image i is drawn with the noise of `seed` and i, as in `DMGANTextToImage.generate`: it depends
+    on its caption, the seed and i, not on batches or devices.
 
     Args:
         model: A `DMGANTextToImage`; made in the strategy's scope if that has several replicas.
@@ -96,7 +96,7 @@ class GeneratedImages(ImageSource):
         self._traced = {}
         drawn = [plan.captions[row] for row in np.unique(plan.rows)]
         model.tokenizer.warn_of_unknown(drawn)
-        for caption in drawn:  # one without a known word is told of before hours of drawing
+        for caption in drawn:  # a caption without a known word is reported before hours of drawing
             model.tokenizer.encode(caption)
 
     def draw_with(self, model: DMGANTextToImage, **details) -> None:
@@ -104,7 +104,7 @@ class GeneratedImages(ImageSource):
 
         Args:
             model: A `DMGANTextToImage`.
-            details: What the description is to say of it.
+            details: Its entries in the description.
         """
         self.model = model
         self._details |= details
@@ -155,10 +155,10 @@ class StoredImages(ImageSource):
         crop: Whether to take the middle 64/76 of the shorter side, on the scale of training's
             crops; if not, the largest square in the middle.
         num_images: How many to use, the first ones; None for all.
-        plan: What they show, if that is wanted.
+        plan: What they show, if needed.
 
     Raises:
-        InputError: If there is no such data, or fewer images than asked for.
+        InputError: If there is no such data, or fewer images than requested.
     """
 
     def __init__(

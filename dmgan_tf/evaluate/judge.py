@@ -1,4 +1,4 @@
-"""What finds something out about images in the pass over them that all metrics share."""
+"""Measurements of images in the one pass that all metrics share."""
 
 import abc
 from typing import Protocol
@@ -12,7 +12,7 @@ from dmgan_tf.evaluate.score import Score, Settings
 
 
 class Accumulator(Protocol):
-    """What the features of every image go into, batch by batch, and can be saved in between."""
+    """Accumulates the features of every image, batch by batch; can be saved in between."""
 
     def update(self, features: np.ndarray) -> None: ...
 
@@ -22,14 +22,14 @@ class Accumulator(Protocol):
 
 
 class Judge(abc.ABC):
-    """A network, what is gathered of its features, and the scores that come of it.
+    """A network, the accumulator of its features, and the scores computed from them.
 
     Attributes:
-        name: Unlike that of any other judge of the evaluation.
+        name: Unique among the judges of the evaluation.
         network: uint8 images to `{"features": ...}`.
-        description: For the report, and for telling an interrupted evaluation from another: a
-            dict of JSON values that holds whatever the scores depend on.
-        images: The images that it wants; None for those that the other metrics score.
+        description: For the report, and to identify an interrupted evaluation: a dict of JSON
+            values that contains everything the scores depend on.
+        images: The images that it needs; None for those that the other metrics score.
     """
 
     name: str
@@ -38,7 +38,7 @@ class Judge(abc.ABC):
     images: ImageSource | None = None
 
     def prepare(self, references: dict, **options) -> None:  # noqa: B027  most need nothing
-        """Does what takes long and needs no scored image.
+        """Does the long work that needs no scored image.
 
         Args:
             references: The `Reference` of each network, by name.
@@ -48,12 +48,12 @@ class Judge(abc.ABC):
 
     @abc.abstractmethod
     def begin(self, images: ImageSource) -> Accumulator:
-        """Returns what gathers the features of these images, in order."""
+        """Returns the accumulator for the features of these images, in order."""
 
     @abc.abstractmethod
     def scores(self, gathered: Accumulator, settings: Settings) -> list[Score]:
-        """Returns the scores, once the features of all images are gathered."""
+        """Returns the scores, once the features of all images are added."""
 
     def sheet(self) -> Image.Image | None:
-        """Returns a picture of what was found, to lie beside the report; None where none is."""
+        """Returns a picture of the result, to be saved beside the report, or None."""
         return None

@@ -1,4 +1,4 @@
-"""Networks that tell which caption a picture was drawn from: a DAMSM, or CLIP."""
+"""Networks that find the caption of a picture: a DAMSM, or CLIP."""
 
 import dataclasses
 import os
@@ -37,7 +37,7 @@ class CaptionJudge(Judge):
         retrieval: The captions' codes, with the draw of wrong answers.
         text_codes: The captions' codes, where similarity itself is a score; None where not.
         description: For the report, a dict of JSON values.
-        warnings: Why its R-precision may not be what it seems.
+        warnings: Why its R-precision may be misleading.
     """
 
     name: str
@@ -83,11 +83,11 @@ def damsm_judge(
     Args:
         directory: A run or model directory with text encoder and image encoder.
         plan: The `CaptionPlan` of the images.
-        vocabulary: That of the data set which the captions are of, to be the DAMSM's; None where
-            they are of none.
-        seed: Of the draw of wrong captions.
-        drawn_by: The model that drew the images, if one did. The report says if this DAMSM is the
-            one it was trained against, known by its text encoder.
+        vocabulary: That of the captions' data set, which must be the DAMSM's; None without a data
+            set.
+        seed: Random seed of the wrong captions.
+        drawn_by: The model that drew the images, if any. The report says if this DAMSM is the one
+            it was trained with, recognised by its text encoder.
 
     Returns:
         A `CaptionJudge`.
@@ -122,13 +122,13 @@ def judge_by_encoders(
     path: str | os.PathLike | None = None,
     tokenizer: Tokenizer | None = None,
 ) -> CaptionJudge:
-    """Makes a DAMSM that is loaded already the judge of images.
+    """Makes a loaded DAMSM the judge of images.
 
     Args:
         components: Has a vocabulary, a text encoder and an image encoder.
         plan: The `CaptionPlan` of the images.
-        seed: Of the draw of wrong captions.
-        is_own: Whether the generator was trained against it, which the report then says.
+        seed: Random seed of the wrong captions.
+        is_own: Whether the generator was trained with it, which the report then says.
         path: Where it came from, for the report.
         tokenizer: The vocabulary's `Tokenizer`, if there is one that has warned already.
 
@@ -174,13 +174,13 @@ def clip_judge(preset: str, plan: CaptionPlan, *, seed: int = 0) -> CaptionJudge
     Args:
         preset: A preset of keras-hub, or the directory of one.
         plan: The `CaptionPlan` of the images.
-        seed: Of the draw of wrong captions.
+        seed: Random seed of the wrong captions.
 
     Returns:
         A `CaptionJudge`, whose similarities are CLIP scores.
 
     Raises:
-        InputError: If keras-hub or the preset cannot be had.
+        InputError: If keras-hub or the preset is not available.
     """
     scorer = ClipScorer.from_preset(preset)
     codes = scorer.encode_texts(plan.captions)
@@ -200,7 +200,7 @@ def clip_judge(preset: str, plan: CaptionPlan, *, seed: int = 0) -> CaptionJudge
 
 
 class Verdicts:
-    """How a judge found images, gathered in order.
+    """A judge's results for images, in order.
 
     Args:
         judge: The `CaptionJudge`.
@@ -208,8 +208,7 @@ class Verdicts:
 
     Attributes:
         hits: bool `(images so far,)`: which images found their caption.
-        similarities: float64 `(images so far,)`: their CLIP scores; empty where the judge gives
-            none.
+        similarities: float64 `(images so far,)`: their CLIP scores; empty for other judges.
     """
 
     def __init__(self, judge: CaptionJudge, rows: np.ndarray):
@@ -219,7 +218,7 @@ class Verdicts:
         self.similarities = np.zeros(0)
 
     def update(self, codes: np.ndarray) -> None:
-        """Adds the codes of the images that follow, `(batch, dim)`."""
+        """Adds the codes of the next images, `(batch, dim)`."""
         first = len(self.hits)
         rows = self._rows[first : first + len(codes)]
         if self._judge.text_codes is not None:
@@ -233,5 +232,5 @@ class Verdicts:
         return {"hits": self.hits, "similarities": self.similarities}
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
-        """Goes on from what `state` returned."""
+        """Continues from what `state` returned."""
         self.hits, self.similarities = state["hits"], state["similarities"]

@@ -1,4 +1,4 @@
-"""Memorisation: how near drawn pictures lie to those of training, and a sheet that shows it."""
+"""Memorisation: distances from drawn pictures to those of training, and a sheet of the nearest."""
 
 import numpy as np
 from PIL import Image
@@ -103,6 +103,6 @@ class MemorisationJudge(Judge):
             f"training picture. Left: the picture; beside it, the {NUM_NEIGHBOURS} nearest of "
             f"{len(self._features):,} training pictures, at these cosine distances of "
             f"{self.network.name}. Median distance to the nearest: {np.median(distances[:, 0]):.3f}"
-            f"; of real pictures that training did not see: {np.median(self._real):.3f}."
+            f"; for real pictures not used in training: {np.median(self._real):.3f}."
         )
         return contact_sheet(rows, captions, title=title)

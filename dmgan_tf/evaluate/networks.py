@@ -1,4 +1,4 @@
-"""The networks that metrics and protocols ask for, found among the weights that a user has."""
+"""The networks that metrics and protocols need, with the weights that a user has."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ from dmgan_tf.evaluate.own_features import load_features
 from dmgan_tf.evaluate.protocols import PROTOCOLS, Protocol
 from dmgan_tf.evaluate.score import METRICS
 
-DEFINED_METRICS = ("fid", "is", "kid")  # by a protocol; others take the features of any
+DEFINED_METRICS = ("fid", "is", "kid")  # by a protocol; other metrics use the features of any
 _WHERE_TO_GET = {
     "fid_2015": "pt_inception-2015-12-05-6726825d.pth of pytorch-fid",
     "keras_applications": "the directory of StackGAN's checkpoint, birds_valid299",
@@ -28,7 +28,7 @@ _LOADERS_OF_PACKAGES = {
 
 
 def protocol_features(protocol: Protocol, network: keras.Model) -> FeatureNetwork:
-    """Makes the features and logits that a protocol defines.
+    """Makes the network of features and logits that a protocol defines.
 
     Args:
         protocol: One of `PROTOCOLS`.
@@ -38,7 +38,7 @@ def protocol_features(protocol: Protocol, network: keras.Model) -> FeatureNetwor
         A `FeatureNetwork`.
 
     Raises:
-        InputError: If its classifier is not the protocol's.
+        InputError: If its classifier is not that of the protocol.
     """
     if protocol.num_classes is not None and protocol.num_classes != network.num_classes:
         raise InputError(
@@ -75,19 +75,19 @@ def choose_networks(
     """Loads the networks that metrics need.
 
     Args:
-        metrics: The metrics asked for.
+        metrics: The requested metrics.
         protocols: Names among `PROTOCOLS`; None for `ttur`, or for none where `features` is given.
-        inceptions: Where weights of Inception-v3 lie, in any form that `load_inception` reads; each
-            protocol takes those of its own variant.
-        features: A `.keras` or `.py` file with a network of the user's own, `load_features`.
+        inceptions: Paths of Inception-v3 weights, in any form that `load_inception` reads; each
+            protocol uses those of its variant.
+        features: A `.keras` or `.py` file with a custom network, see `load_features`.
 
     Returns:
-        The networks, in the order of `protocols`, the user's own last; empty where no metric needs
+        The networks, in the order of `protocols`, the custom one last; empty where no metric needs
         one.
 
     Raises:
-        InputError: If a protocol is unknown, if none defines a metric that is asked for, or if
-            weights are missing.
+        InputError: If a protocol is unknown, if none defines a requested metric, or if weights are
+            missing.
     """
     wanted = {metric for metric in metrics if metric in DEFINED_METRICS}
     on_any = {metric for metric in metrics if METRICS[metric].on_features} - wanted

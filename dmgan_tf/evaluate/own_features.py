@@ -1,4 +1,4 @@
-"""A network of features of the user's own, for data that no Inception knows."""
+"""A custom feature network, for data unlike Inception's training data."""
 
 import hashlib
 import importlib.util
@@ -17,24 +17,24 @@ _PROBE_SIZE = 256  # pixels of the two grey images that a module is tried with
 
 
 def load_features(path: str | os.PathLike) -> FeatureNetwork:
-    """Loads a network of the user's own.
+    """Loads a custom feature network.
 
     Args:
         path: One of these:
 
-            - a `.keras` model. It gets float32 RGB from 0 to 255, so its own preparation of pixels
-              belongs inside it; resized with antialiased bilinear sampling if its input has a fixed
-              height and width, else as the images are. It returns features `(batch, dim)`, or a
-              dict with `"features"` and, for an Inception Score, `"logits"` `(batch, classes)`.
+            - a `.keras` model. It gets float32 RGB from 0 to 255, so it must do its own
+              preprocessing; images are resized with antialiased bilinear sampling if its input has
+              a fixed height and width, else not. It returns features `(batch, dim)`, or a dict with
+              `"features"` and, for an Inception Score, `"logits"` `(batch, classes)`.
             - a `.py` module with a function `features(images)`, which gets uint8 NumPy arrays
               `(batch, height, width, 3)` and returns the same as arrays. It is tried once with two
-              grey images of 256 pixels. The module runs as any Python does: only load your own.
+              grey images of 256 pixels. The module's code is run: load only code that you trust.
 
     Returns:
         A `FeatureNetwork`; a module's has `in_graph` False.
 
     Raises:
-        InputError: If there is no such file, it cannot be loaded, or its outputs are no features.
+        InputError: If there is no such file, it cannot be loaded, or its outputs are not features.
     """
     path = pathlib.Path(path)
     loader = {".keras": _load_model, ".py": _load_module}.get(path.suffix)
@@ -50,7 +50,7 @@ def load_features(path: str | os.PathLike) -> FeatureNetwork:
 def _load_model(path):
     try:
         network = keras.saving.load_model(path, compile=False)
-    except Exception as error:  # Keras raises many kinds
+    except Exception as error:  # Keras raises many exception types
         raise InputError(
             f"Expected a model that Keras can load in {path}. Received: {first_line(error)}"
         ) from error
@@ -83,8 +83,8 @@ def _load_model(path):
 
 
 def _input_size(path, network):
-    """Height and width that a model's one input is fixed to; None if it takes any."""
-    shape = getattr(network, "input_shape", (None, None, None, 3))  # a class of one's own has none
+    """The fixed height and width of a model's one input; None if it takes any."""
+    shape = getattr(network, "input_shape", (None, None, None, 3))  # a custom class has none
     is_image = isinstance(shape, tuple) and len(shape) == 4 and shape[3] in (3, None)
     if not is_image or shape[1] != shape[2]:
         raise InputError(

@@ -1,4 +1,4 @@
-"""The file that an interrupted evaluation goes on from."""
+"""The file from which an interrupted evaluation continues."""
 
 import json
 import logging
@@ -15,12 +15,12 @@ _SECONDS_BETWEEN_SAVES = 60.0
 
 
 class PartialResult:
-    """What was gathered so far, on disk: running statistics, never images.
+    """The statistics accumulated so far, on disk; never images.
 
     Args:
-        path: The file, `.npz`; whoever has what it led to removes it.
-        identity: Everything that the numbers depend on, a dict of JSON values. What was gathered
-            under another identity is not gone on from.
+        path: The file, `.npz`; the caller removes it once the report is written.
+        identity: Everything that the numbers depend on, a dict of JSON values. A file of another
+            identity is ignored.
         every: Seconds between two saves, and before the first.
     """
 
@@ -33,13 +33,13 @@ class PartialResult:
         self._begin = self._last_save = time.monotonic()
 
     def restore(self, accumulators: dict) -> int:
-        """Takes over what an earlier run of the same evaluation gathered.
+        """Restores the statistics of an earlier run of the same evaluation.
 
         Args:
             accumulators: Objects with `restore`, by name.
 
         Returns:
-            How many images they hold; 0 where there is nothing to go on from.
+            How many images they contain; 0 where there is nothing to continue.
         """
         if not self.path.is_file():
             return 0
@@ -48,7 +48,7 @@ class PartialResult:
                 arrays = dict(stored)
             identity = json.loads(str(arrays.pop("identity")))
             num_images = int(arrays.pop("num_images"))
-        except Exception as error:  # of damaged archives there are many kinds
+        except Exception as error:  # damaged archives raise many exception types
             return self._damaged(error)
         different = sorted(
             key
@@ -57,7 +57,7 @@ class PartialResult:
         )
         if different:
             logging.warning(
-                "%s is of another evaluation (%s differ) and not gone on from",
+                "%s is of another evaluation (%s differ) and is ignored",
                 self.path,
                 ", ".join(different),
             )
@@ -73,21 +73,21 @@ class PartialResult:
             for name, accumulator in accumulators.items():
                 accumulator.restore(empty[name])
             return self._damaged(error)
-        logging.info("going on from %s, at image %d", self.path, num_images)
+        logging.info("continuing from %s, at image %d", self.path, num_images)
         return num_images
 
     def offer(self, accumulators: dict, num_images: int) -> None:
-        """Saves what was gathered, if the last time was long enough ago."""
+        """Saves the statistics, if the last save was long enough ago."""
         if time.monotonic() - self._last_save >= self._every:
             self._save(accumulators, num_images)
 
     def finish(self, accumulators: dict, num_images: int) -> None:
-        """Saves what took long to gather, since an interruption may yet come before the report."""
+        """Saves the statistics, since an interruption may still come before the report."""
         if time.monotonic() - self._begin >= self._every:
             self._save(accumulators, num_images)
 
     def _damaged(self, error):
-        logging.warning("%s is damaged and not gone on from (%s)", self.path, error)
+        logging.warning("%s is damaged and is ignored (%s)", self.path, error)
         return 0
 
     def _save(self, accumulators, num_images):

@@ -1,7 +1,7 @@
-"""The ways in which published numbers were measured, each with its name.
+"""The protocols by which published numbers were measured.
 
-A protocol is a network and all that happens to a picture before it: how it is resized, whether it
-is rounded to whole levels afterwards, how levels become numbers. FID differs by up to 30 % between
+A protocol is a network and its preprocessing: how a picture is resized, whether it is rounded to
+whole levels afterwards, how levels are scaled. FID differs by up to 30 % between
 protocols on the same pictures.
 """
 
@@ -26,14 +26,14 @@ class Protocol:
     """How one family of published numbers was measured.
 
     Args:
-        name: What `--protocol` calls it.
+        name: Its value of `--protocol`.
         variant: The network: a variant of `InceptionV3`, or that of a package.
         metrics: Those that it defines, among `"fid"`, `"is"` and `"kid"`.
         description: Network; resize; quantisation. One line, for the report.
         published_by: Whose numbers these are.
         preprocess: uint8 `(batch, height, width, 3)` to the network's float32 input.
         class_logits: The network's logits and its classifier to those of the Inception Score.
-        num_classes: Size of that classifier; None where any will do.
+        num_classes: Size of that classifier; None for any.
         dim: How many features an image has.
     """
 
@@ -66,7 +66,7 @@ def _clean(images):
 
 def _bicubic(images, size):
     resized = resize(images, size, antialias=True, kernel="bicubic")
-    return ops.clip(resized, 0, 255)  # which a cubic can leave
+    return ops.clip(resized, 0, 255)  # a cubic filter can overshoot it
 
 
 def _release(images):
@@ -91,7 +91,7 @@ def _mobilenet_v2(images):
 
 
 def _without_bias(logits, classifier):
-    """The graph of 2015 was cut before its bias when the Inception Score was first published."""
+    """The first published Inception Score used the 2015 graph without the bias of its logits."""
     return logits - ops.cast(classifier.bias, "float32")
 
 

@@ -1,4 +1,4 @@
-"""The real images that scored ones are compared with."""
+"""The real images with which scored ones are compared."""
 
 import dataclasses
 import hashlib
@@ -39,14 +39,14 @@ def find_reference(
 
     Args:
         networks: The networks of the evaluation.
-        metrics: The metrics asked for.
-        images: The images to score, whose size data sets are read at.
+        metrics: The requested metrics.
+        images: The images to score; data sets are read at their size.
         reference: A folder, a prepared data set or a statistics file; None for `data`.
         data: A prepared data set, or None.
         split: Its split, and that of a `reference` that is one.
         crop: See `StoredImages`; None for as the model was trained, else yes.
         settings: The evaluation's `Settings`.
-        strategy: Over whose replicas the work is spread.
+        strategy: The strategy whose replicas share the work.
         partial_path: See `measure_reference`.
         statistics: A `.npz` to write the mean and covariance to, or None.
 
@@ -55,7 +55,7 @@ def find_reference(
         dict where no metric compares.
 
     Raises:
-        InputError: If there is nothing to compare with, or it does not fit.
+        InputError: If there is nothing to compare with, or it does not match.
     """
     compared = {metric for metric in metrics if METRICS[metric].compares}
     comparing = [
@@ -126,8 +126,8 @@ def _stored_statistics(place, network, metrics):
         )
     if notes.get("weights_sha256", network.sha256) != network.sha256:
         raise InputError(
-            f"Expected statistics in {place} by the weights of {network.name} that are used here. "
-            "Received: those by others. Make it again with --save_statistics."
+            f"Expected statistics in {place} from the weights of {network.name} used here. "
+            "Received: those of others. Make it again with --save_statistics."
         )
     digest = hashlib.sha256(pathlib.Path(place).read_bytes()).hexdigest()
     description = {"kind": "statistics", "path": str(place), "sha256": digest}

@@ -1,4 +1,4 @@
-"""One function over the replicas of a strategy, each with its share of a batch."""
+"""Runs one function on the replicas of a strategy, each with its share of a batch."""
 
 from collections.abc import Callable
 
@@ -7,16 +7,16 @@ import tensorflow as tf
 
 
 class OverReplicas:
-    """Runs a function of batches on every replica, on a share of the rows each.
+    """Runs a function of batches on every replica, each with a share of the rows.
 
-    Batches are filled up to one size, so that one graph serves them all; the rows added are dropped
-    from what comes back.
+    Batches are padded to one size, so that one graph is enough; the padding is removed from the
+    result.
 
     Args:
         function: Takes tensors of `(rows, ...)` and returns a tensor or a dict of them, likewise
             of `(rows, ...)`, each row depending on its own inputs alone.
         strategy: A `tf.distribute.Strategy` of one process.
-        batch_size: Most rows of a call, over all replicas.
+        batch_size: Largest number of rows per call, over all replicas.
     """
 
     def __init__(self, function: Callable, strategy: tf.distribute.Strategy, batch_size: int):
@@ -25,10 +25,10 @@ class OverReplicas:
         self._function = tf.function(function, autograph=False, reduce_retracing=True)
 
     def __call__(self, *arrays: np.ndarray) -> np.ndarray | dict[str, np.ndarray]:
-        """Calls the function on arrays of at most `batch_size` rows, all of as many.
+        """Calls the function on arrays of at most `batch_size` rows, all of the same number.
 
         Returns:
-            What the function returns, with NumPy arrays.
+            The function's result, as NumPy arrays.
         """
         num_rows = len(arrays[0])
         filled = [self._filled(np.asarray(array)) for array in arrays]

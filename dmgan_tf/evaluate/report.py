@@ -1,4 +1,4 @@
-"""What an evaluation says: a table for the screen, and JSON with all that repeats it."""
+"""The report of an evaluation: a table, and JSON with everything needed to repeat it."""
 
 import dataclasses
 import importlib.metadata
@@ -57,7 +57,7 @@ def value_text(score: Score) -> str:
 
 
 def check_output(path: str | os.PathLike) -> None:
-    """Raises an `InputError` unless a report can be written to `path`, before the long work.
+    """Raises an `InputError` unless a report can be written to `path`, before scoring.
 
     Args:
         path: The file; it may be an earlier report, but nothing else.
@@ -73,7 +73,7 @@ def check_output(path: str | os.PathLike) -> None:
         with tempfile.NamedTemporaryFile(
             dir=path.parent, prefix=f".{path.stem}.", suffix=".reference.partial.npz"
         ):
-            pass  # the longest name of those to come
+            pass  # the longest name of the files to be written
     except OSError as error:
         raise InputError(
             f"Expected a place where files can be written for --output={path}. Received: {error}. "
@@ -103,7 +103,7 @@ def write_report(path: str | os.PathLike, scores: list[Score], details: dict) ->
         "versions": versions(),
     }
     text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-    # Paths need not be UTF-8; what is none becomes an escape of JSON.
+    # Paths need not be UTF-8; other bytes are written as JSON escapes.
     write_text(path, text.encode("utf-8", "backslashreplace").decode("utf-8"))
 
 

@@ -1,4 +1,4 @@
-"""Scored images on disk, so that any program may score or show them again."""
+"""Saves scored images, so that any program can score or show them again."""
 
 import json
 import os
@@ -16,18 +16,18 @@ from dmgan_tf.files.folder_listing import list_folder
 
 
 class ImageSaver:
-    """Keeps images as PNG files, and their captions once the last has come.
+    """Saves images as PNG files, and their captions after the last one.
 
     Args:
-        directory: The folder; made if missing. Images of the same names are replaced.
+        directory: The folder; created if missing. Images of the same names are overwritten.
         images: The `ImageSource` that they come from.
 
     Call arguments:
-        first: The place of the first image.
+        first: The index of the first image.
         batch: uint8 `(images, height, width, 3)`.
 
     Raises:
-        InputError: If that is no folder, or it holds other images, which would count as these.
+        InputError: If it is not a folder, or contains other images.
     """
 
     def __init__(self, directory: str | os.PathLike, images: ImageSource):
@@ -67,7 +67,7 @@ class ImageSaver:
         if not self.directory.is_dir():
             return set()
         ours = {_file_name(place) for place in range(self._images.num_images)}
-        # What an interruption left of a file is hidden, and so not among these.
+        # Partial files of an interruption are hidden, and so not among these.
         files = list_folder(self.directory).files
         images = {path for path in files if path.suffix.lower() in IMAGE_SUFFIXES}
         return {path.relative_to(self.directory).as_posix() for path in images} - ours

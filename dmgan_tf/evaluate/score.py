@@ -1,13 +1,13 @@
-"""The metrics by name, and what a score is.
+"""The metrics by name, and the class of a score.
 
-To add a metric: its entry in `METRICS`, a `Judge` in a module of its own, and a line in
+To add a metric: an entry in `METRICS`, a `Judge` in a new module, and a line in
 `setup.choose_judges` that makes it.
 """
 
 import dataclasses
 
-# Splits and folds are of shuffled images, because those of a data set may stand in the order of
-# their classes. It is torch-fidelity's seed.
+# Splits and folds are of shuffled images, because a data set may be sorted by class. It is
+# torch-fidelity's seed.
 SHUFFLE_SEED = 2020
 
 
@@ -16,10 +16,10 @@ class Shown:
     """How a table shows a score.
 
     Args:
-        title: What it is called.
-        unit: Behind the number.
-        digits: After the point.
-        beside: What `Score.chance` is the number of, or what `Score.num_groups` counts.
+        title: Its name.
+        unit: After the number.
+        digits: After the decimal point.
+        beside: What `Score.chance` or `Score.num_groups` measures.
     """
 
     title: str
@@ -30,10 +30,10 @@ class Shown:
 
 @dataclasses.dataclass(frozen=True)
 class Metric:
-    """What a metric needs and gives.
+    """Inputs and outputs of a metric.
 
     Args:
-        scores: Those that it yields, by the name in the JSON.
+        scores: Its scores, by the name in the JSON.
         on_features: Whether it is computed by the networks of --protocol and --features.
         compares: What it compares with: `"moments"` or `"features"` of real images; None for
             nothing.
@@ -89,11 +89,11 @@ class Settings:
     """How scores are computed, apart from which images and networks.
 
     Args:
-        num_splits: Parts of the Inception Score.
-        num_folds: Parts of R-precision.
-        num_subsets: Draws of the kernel distance.
-        subset_size: Images of such a draw.
-        batch_size: Images at once, over all replicas; changes speed and memory only.
+        num_splits: Splits of the Inception Score.
+        num_folds: Folds of R-precision.
+        num_subsets: Subsets of the kernel distance.
+        subset_size: Images of such a subset.
+        batch_size: Images at once, over all replicas; affects speed and memory only.
     """
 
     num_splits: int = 10
@@ -105,7 +105,7 @@ class Settings:
 
 @dataclasses.dataclass(frozen=True)
 class Score:
-    """One number and what it was made of.
+    """One number and what it was computed from.
 
     Args:
         metric: A name among the `scores` of `METRICS`.
@@ -114,11 +114,10 @@ class Score:
         deviation: Its standard deviation over splits, subsets or folds, where it has them.
         num_images: Images scored.
         num_reference: Real images compared with; None if there were none, or it is not known.
-        chance: What guessing scores, or real images do, in the unit of `value`, where that means
-            something.
-        warnings: Why it may not be what it seems.
-        standard_error: Of the value, where it has one in place of a deviation.
-        num_groups: The captions or classes that it is a mean over; None where it is of no such.
+        chance: The score of guessing, or of real images, in the unit of `value`, where defined.
+        warnings: Why it may be misleading.
+        standard_error: Of the value, where it has one instead of a deviation.
+        num_groups: The number of captions or classes of which it is a mean; None for other means.
     """
 
     metric: str

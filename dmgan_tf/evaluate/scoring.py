@@ -1,4 +1,4 @@
-"""Images in, scores out: every metric in one pass over the images."""
+"""Computes every metric in one pass over the images."""
 
 import dataclasses
 import os
@@ -24,12 +24,12 @@ FEW_IMAGES = 10_000  # below, FID's bias is larger than most differences between
 
 @dataclasses.dataclass(frozen=True)
 class Reference:
-    """What real images look like to one network.
+    """Features of real images by one network.
 
     Args:
         moments: Their mean and covariance.
         features: float32 `(images, dim)`, where a metric needs them.
-        class_ids: int `(images,)`: what each of them shows, where that is known and wanted.
+        class_ids: int `(images,)`: what each of them shows, where known and needed.
     """
 
     moments: Moments
@@ -39,7 +39,7 @@ class Reference:
 
 @dataclasses.dataclass(frozen=True)
 class _Gathering:
-    """One accumulator, and the output of one network that feeds it."""
+    """One accumulator, and the output of one network that is added to it."""
 
     network: FeatureNetwork
     output: str
@@ -61,13 +61,13 @@ def measure_reference(
 
     Args:
         images: The real images.
-        networks: The networks whose features are wanted.
-        metrics: The metrics that are asked for, some of which need the features themselves.
+        networks: The networks whose features are needed.
+        metrics: The requested metrics, some of which need the features themselves.
         settings: See `Settings`.
-        strategy: Over whose replicas the work is spread; the current one if None.
-        partial_path: Where to keep what an interrupted run goes on from; None for nowhere.
+        strategy: The strategy whose replicas share the work; the current one if None.
+        partial_path: The file from which an interrupted run continues; None for none.
         show_progress: Whether to draw a progress bar on the terminal.
-        title: What that bar says.
+        title: The text of that bar.
 
     Returns:
         A `Reference` by each network's name.
@@ -90,7 +90,7 @@ def measure_reference(
 
 
 def keeps_features(metrics: Sequence[str]) -> bool:
-    """Returns whether a metric compares with the features of real images themselves."""
+    """Returns whether a metric needs the features of real images themselves."""
     return any(METRICS[metric].compares == "features" for metric in metrics)
 
 
@@ -114,12 +114,12 @@ def score_images(
         networks: The networks of the metrics on features.
         metrics: `fid`, `is` and `kid`, each computed by every network whose protocol defines it.
         references: What `measure_reference` returned; for `fid` and `kid`.
-        judges: What else is found out in the same pass, each with a network of its own.
+        judges: Further measurements in the same pass, each with its own network.
         settings: See `Settings`.
-        strategy: Over whose replicas the work is spread; the current one if None.
-        partial_path: Where to keep what an interrupted run goes on from; None for nowhere.
-        on_images: Called with the place of the first image and the uint8 images of every batch. If
-            it keeps them in its `directory`, a run that kept none there is not gone on from.
+        strategy: The strategy whose replicas share the work; the current one if None.
+        partial_path: The file from which an interrupted run continues; None for none.
+        on_images: Called with the index of the first image and the uint8 images of every batch. If
+            it saves them in its `directory`, a run that saved none there is not continued.
         show_progress: Whether to draw a progress bar on the terminal.
 
     Returns:
@@ -163,7 +163,7 @@ def check_counts(counts: Sequence[int], metrics: Sequence[str], settings: Settin
 
     Args:
         counts: How many images are scored, then how many they are compared with, where known.
-        metrics: The metrics that are asked for.
+        metrics: The requested metrics.
         settings: See `Settings`.
     """
     if "fid" in metrics and min(counts) < 2:
@@ -210,9 +210,9 @@ def _gather(
     on_images=None,
     title=None,
 ):
-    """Feeds every accumulator with the outputs of its network, image by image."""
+    """Adds the outputs of its network to every accumulator, in order."""
     if not gatherings and on_images is None:
-        return  # all that is wanted is of other images
+        return  # all scores are of other images
     strategy = strategy or tf.distribute.get_strategy()
     networks = {id(item.network): item.network for item in gatherings.values()}
     runners = {
@@ -244,7 +244,7 @@ def _gather(
 
 
 def _identity(images, gatherings, judges, settings):
-    """What the numbers depend on. The batch size is none of it."""
+    """What the numbers depend on; the batch size does not matter."""
     fixed = dataclasses.asdict(settings)
     del fixed["batch_size"]
     return {

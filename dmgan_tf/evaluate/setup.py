@@ -1,4 +1,4 @@
-"""From the words of a command to the images and the judges of an evaluation."""
+"""Makes the images and the judges of an evaluation from the flags of the command."""
 
 import pathlib
 from collections.abc import Sequence
@@ -39,22 +39,22 @@ def find_images(
     dtype: str,
     strategy: tf.distribute.Strategy,
 ) -> ImageSource:
-    """Finds the images to score, with what each of them shows as far as it is known.
+    """Finds the images to score, with what each of them shows where known.
 
     Args:
         model: A model to draw with, or None.
-        images: A folder or a prepared data set, if no model.
+        images: A folder or a prepared data set, if there is no model.
         images_split: The split of such a data set.
         data: The prepared data set of the captions; needed for a model.
         split: Its split.
-        num_images: How many; None for 30,000 of a model, for all else.
-        seed: Of captions and noise.
+        num_images: How many; None for 30,000 of a model, for all of a folder or data set.
+        seed: Random seed of captions and noise.
         crop: See `StoredImages`; None for yes.
         dtype: Keras dtype policy of the generator.
-        strategy: Over whose replicas images are drawn.
+        strategy: The strategy whose replicas draw the images.
 
     Raises:
-        InputError: If there are no such images, or model and data do not belong together.
+        InputError: If there are no such images, or model and data do not match.
     """
     if model:
         plan = choose_captions(
@@ -65,7 +65,7 @@ def find_images(
         )
         with strategy.scope():
             loaded = DMGANTextToImage.from_preset(model, dtype=dtype)
-        loaded.tokenizer  # noqa: B018  a model without one says so here
+        loaded.tokenizer  # noqa: B018  a model without one raises here
         check_words_known(
             load_dataset_info(data).vocabulary(),
             f"the data set {data}",
@@ -120,23 +120,23 @@ def choose_judges(
     reference: str | None = None,
     crop: bool | None = None,
 ) -> list[Judge]:
-    """Loads the judges of the metrics that have some: a metric, a line.
+    """Loads the judges of the metrics that have one: one metric per line.
 
     Args:
-        metrics: The metrics asked for.
+        metrics: The requested metrics.
         images: The images to score.
-        model: The model that drew them, whose DAMSM judges if no other is given; or None.
+        model: The model that drew them, whose DAMSM is used if no other is given; or None.
         damsm: A DAMSM, or None.
         clip: A preset of CLIP.
-        seed: Of the draw of wrong captions, and of the captions of diversity.
+        seed: Random seed of the wrong captions, and of the captions of diversity.
         networks: Whose features are compared.
         data: The prepared data set, or None.
         split: Its split.
-        reference: Real images in the place of that split, or None.
+        reference: Real images instead of that split, or None.
         crop: See `StoredImages`; None for as the model was trained, else yes.
 
     Raises:
-        InputError: If a judge is missing, or what it needs of the images or the data.
+        InputError: If a judge is missing, or images or data lack what it needs.
     """
     for metric in ("r_precision", "clip", "attributes", "diversity"):
         if metric in metrics and images.plan is None:
@@ -163,7 +163,7 @@ def choose_judges(
 
 
 def _real_images_with_captions(images, crop):
-    """The split that the captions of drawn pictures are of."""
+    """The split of the captions of drawn pictures."""
     source = images.plan.source
     if "data" not in source or isinstance(images, StoredImages):
         return None
@@ -175,7 +175,7 @@ def _real_images_with_captions(images, crop):
 def _damsm_judge(images, model, damsm, seed):
     if not (damsm or model):
         raise InputError(
-            "Expected --damsm=DIR, the DAMSM that is to judge R-precision. Received: nothing."
+            "Expected --damsm=DIR, the DAMSM that measures R-precision. Received: nothing."
         )
     data = images.plan.source.get("data")
     return damsm_judge(
@@ -188,7 +188,7 @@ def _damsm_judge(images, model, damsm, seed):
 
 
 def _training_images(images, data, split, reference, crop):
-    """The pictures that memorisation looks for; those of the split must be others."""
+    """The training pictures of memorisation; the scored split must be another."""
     if not data:
         raise InputError(
             "Expected --data=DIR, the prepared data set of training, for memorisation. "
@@ -197,7 +197,7 @@ def _training_images(images, data, split, reference, crop):
     load_dataset_info(data)
     if split == TRAINING_SPLIT and not reference:
         raise InputError(
-            "Expected real images that training did not see for memorisation: --split=test, or "
+            "Expected real images not used in training for memorisation: --split=test, or "
             f"--reference=DIR. Received: --split={split}."
         )
     return real_images(data, images, TRAINING_SPLIT, crop)

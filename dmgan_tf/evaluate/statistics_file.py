@@ -10,7 +10,7 @@ from dmgan_tf.errors import InputError, first_line
 from dmgan_tf.files.atomic import replacing
 from dmgan_tf.metrics.frechet import Moments
 
-_NUMBERS = ("mu", "sigma", "count")  # all else in a file are notes
+_NUMBERS = ("mu", "sigma", "count")  # all other entries of a file are notes
 
 
 def save_statistics(path: str | os.PathLike, moments: Moments, **notes) -> None:
@@ -19,7 +19,7 @@ def save_statistics(path: str | os.PathLike, moments: Moments, **notes) -> None:
     Args:
         path: The .npz file.
         moments: What to write.
-        **notes: Strings and numbers that say where they come from, such as the protocol.
+        **notes: Strings and numbers that describe their origin, such as the protocol.
 
     Raises:
         InputError: If it cannot be written.
@@ -39,15 +39,15 @@ def save_statistics(path: str | os.PathLike, moments: Moments, **notes) -> None:
 
 
 def load_statistics(path: str | os.PathLike, dim: int | None = None) -> tuple[Moments, dict]:
-    """Reads a file of `mu` and `sigma`, whoever wrote it.
+    """Reads a file of `mu` and `sigma`, written by any program.
 
     Args:
         path: The .npz file.
-        dim: The number of features that it must be of; None for any.
+        dim: The number of features that it must have; None for any.
 
     Returns:
         `Moments`, whose `count` is None unless the file has one; and the notes by name, strings and
-        numbers that the file says of itself.
+        numbers.
 
     Raises:
         InputError: If there is no such file, or if it does not hold finite statistics of `dim`
@@ -92,7 +92,7 @@ def _read_arrays(path):
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return {name: np.asarray(array) for name, array in arrays.items()}
-    except Exception as error:  # of damaged archives and pickled arrays there are many kinds
+    except Exception as error:  # damaged archives and pickled arrays raise many exception types
         raise _not_statistics(path, f"a file that cannot be read ({first_line(error)})") from error
 
 

@@ -432,7 +432,7 @@ def test_a_model_with_another_vocabulary(error_line, prepared_data):
         ),
         (
             ["--images={images}", *MEMORISATION, "--split=train"],
-            "real images that training did not see",
+            "real images not used in training",
         ),
         (["--images={images}", *MEMORISATION, "--split=validation"], "validation"),
         (["--images={images}", *MEMORISATION, "--reference=x.npz"], "mean and covariance only"),

@@ -1,4 +1,4 @@
-"""The R1 penalty of Mescheder et al. 2018, for `--objective="r1_objective:R1(weight=2.0)"`."""
+"""The R1 penalty of Mescheder et al. 2018, for `--objective="r1_objective:R1(weight=10.0)"`."""
 
 from keras import ops
 
