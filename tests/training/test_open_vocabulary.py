@@ -114,7 +114,7 @@ def test_data_of_other_words_that_it_knows(damsm_run, prepared_data):
 def test_a_run_goes_on_with_its_own_table_only(damsm_run, prepared_data, config, tmp_path):
     other = write_table(tmp_path / "vectors.txt", seed=1)
     changed = dataclasses.replace(config, word_vectors=other)
-    with pytest.raises(InputError, match="the word vectors that the run began with"):
+    with pytest.raises(InputError, match="the word vectors that the run was started with"):
         pretrain_damsm(changed, prepared_data, damsm_run, resume=True)
 
 
