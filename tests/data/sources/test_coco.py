@@ -142,11 +142,11 @@ IMAGE = {"id": 9, "file_name": "a.jpg"}
         (lambda c: {**c, "images": [{**IMAGE, "id": [9]}]}, "TypeError, unhashable"),
         (
             lambda c: {**c, "images": [{**IMAGE, "file_name": 9}]},
-            "TypeError, a name or a caption that is no text",
+            "TypeError, a name or a caption that is not text",
         ),
         (
             lambda c: {**c, "annotations": [{"image_id": 9, "caption": 5}]},
-            "TypeError, a name or a caption that is no text",
+            "TypeError, a name or a caption that is not text",
         ),
         (lambda c: {**c, "annotations": [{"caption": "a bus"}]}, "KeyError, 'image_id'"),
     ],

@@ -326,7 +326,7 @@ def test_captions_in_another_field(tmp_path):
     images = image_folder.ImageFolder(tmp_path, 0.0, caption_field="caption").read()["train"]
     assert [image.captions for image in images] == [("red 0",), ("red 1",), ("red 2",)]
     write_listing(tmp_path, [{**entry, "title": "red", "width": 3} for entry in entries])
-    with pytest.raises(InputError, match="Say with --caption_field which one holds the captions"):
+    with pytest.raises(InputError, match="Name the one with the captions by --caption_field"):
         read_image_folder(tmp_path)
     write_listing(tmp_path, [*entries, {"file_name": "4.jpg", "text": "red"}])
     assert len(read_image_folder(tmp_path, 0.0)["train"]) == 4  # some have none: counted later

@@ -78,7 +78,7 @@ def test_class_ids_of_python_3(tmp_path, kind):
         ([np.float64(1)] * 3, "damaged|asks for"),
         (
             np.arange(3),
-            "other than plain numbers, an array say.* remove class_info.pickle: it is not",
+            "other than plain numbers, such as an array.* remove class_info.pickle: it is not",
         ),
     ],
 )
