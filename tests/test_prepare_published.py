@@ -332,7 +332,7 @@ def test_a_mended_source_is_begun_anew(prepare, tmp_path):
     assert status == 2
     assert (
         "Received: an unfinished one, of a source or settings that have changed since. Give "
-        "--overwrite to begin anew" in stderr
+        "--overwrite to start again" in stderr
     )
     assert prepare("cub", birds, "--overwrite")[0] == 0
 

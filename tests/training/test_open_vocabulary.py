@@ -65,7 +65,7 @@ def test_a_generator_trained_with_it_draws_new_words(
     config = dataclasses.replace(CONFIG, epochs=1)
     result = train_dmgan(config, prepared_data, damsm_run, tmp_path / "run")
     model = DMGANTextToImage.from_preset(result.model)
-    assert "Its training captions held" in " ".join(model.readme.split())
+    assert "Its training captions had" in " ".join(model.readme.split())
     with caplog.at_level(logging.WARNING):
         new, known = model.generate(["a crimson circle", "a red disc"], seed=0)
     assert "nknown" not in caplog.text and np.any(new != known)

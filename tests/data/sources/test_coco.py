@@ -179,7 +179,7 @@ def test_an_image_that_the_annotations_list_twice(tmp_path):
     make_coco(tmp_path / "coco")
     rewrite(tmp_path / "coco", lambda c: {**c, "images": [*c["images"], c["images"][1]]})
     with pytest.raises(
-        InputError, match="every image of coco once, .*000025.jpg' 2 times. Mend the list"
+        InputError, match="every image of coco once, .*000025.jpg' 2 times. Correct the list"
     ):
         COCO(tmp_path / "coco").read()
 

@@ -127,7 +127,7 @@ def test_without_a_checkpoint_it_stops():
 def test_the_one_network_of_pretraining_is_the_damsm(caplog):
     monitor = HealthMonitor(None)
     feed(monitor, {"bad_steps": 1.0, "loss": np.nan, "image_gradient_norm": np.nan}, {})
-    assert "Step 1 of DAMSM is left out" in caplog.text
+    assert "Step 1 of DAMSM is skipped" in caplog.text
     assert "not finite: loss, image_gradient_norm." in caplog.text
 
 

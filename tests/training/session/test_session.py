@@ -235,7 +235,7 @@ def test_the_work_of_the_last_epoch_is_done_again_where_its_model_is_gone(train,
 
 def test_an_epoch_of_another_length_is_refused(train):
     train()
-    with pytest.raises(InputError, match="Expected 3 steps an epoch, .* give 2. .*flags.txt"):
+    with pytest.raises(InputError, match="Expected 3 steps per epoch, .* give 2. .*flags.txt"):
         train(steps_per_epoch=2)
 
 
