@@ -71,7 +71,7 @@ def test_a_generator_trained_with_it_draws_new_words(
     assert "nknown" not in caplog.text and np.any(new != known)
     with caplog.at_level(logging.WARNING):
         model.generate(["a crimson pear"], seed=0)
-    assert "Unknown words left out of 'a crimson pear': pear" in caplog.text
+    assert "Unknown words dropped from 'a crimson pear': pear" in caplog.text
     with pytest.raises(InputError, match="a word of the vocabulary"):
         model.generate(["pear"])
 
