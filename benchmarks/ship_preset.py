@@ -36,14 +36,14 @@ were held out for the scores.
 | Fluent Emoji Flat | flat | 1,338 | Microsoft Corporation | MIT |
 
 Names and keywords are those of emojibase-data 17.0.0 (Miles Johnson, MIT), from Unicode CLDR
-(Unicode, Inc., Unicode licence). The licences stand in `ATTRIBUTION.md` beside this card, and go
-where the weights go."""
+(Unicode, Inc., Unicode licence). The licences are in `ATTRIBUTION.md` beside this card; distribute
+it with the weights."""
 LIMITS = """\
-- It draws single things on a white ground, in the four styles that it saw; no scenes, no text, no
-  counting, no left and right.
-- Simple shapes and colours follow the caption best. Faces and busts are recognised, features out
-  of place; other things with parts (animals, vehicles, tools) stay blots more often than not.
-- It is a toy that shows a method. Pictures may resemble the drawings that it was trained on."""
+- It draws single objects on a white background, in the four styles of its training data; no scenes,
+  no text, no counting, no left and right.
+- Simple shapes and colours follow the caption best. Faces and busts are recognisable, with
+  misplaced features; other objects with parts (animals, vehicles, tools) usually are not.
+- It is a small demonstration of a method. Pictures may resemble its training drawings."""
 LICENCES = """\
 # Attribution
 
