@@ -141,7 +141,7 @@ def media(brand, *others):
     [
         (media(b"heic", b"mif1"), "HEIC.* convert it to JPEG or PNG"),
         (media(b"mif1", b"heic"), "HEIC"),
-        (media(b"mp42"), "a film"),
+        (media(b"mp42"), "a video"),
         (b"\xff\x0a" + bytes(20), "JPEG XL"),
         (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
         (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000"),

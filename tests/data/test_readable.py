@@ -297,7 +297,7 @@ def test_fraction_out_of_range(greys, fraction):
 
 
 def test_what_is_readable_of_another_split(greys):
-    with pytest.raises(InputError, match="readable of 'train'. Received: 'test'"):
+    with pytest.raises(InputError, match="readable records of 'train'. Received: 'test'"):
         batches(greys, scan(greys, split="test"))
 
 

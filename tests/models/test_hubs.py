@@ -268,7 +268,7 @@ def test_what_hugging_face_refuses(hugging_face, name, expected):
         (Failure(status=404), "no such model, or one without config.json"),
         (Failure(status=403), "terms must be accepted on kaggle.com"),
         (Failure(), "Expected to reach kaggle.com.*Failure, the network is down.*/VERSION"),
-        (ValueError("Invalid model handle"), "kagglehub refuses .Invalid model handle"),
+        (ValueError("Invalid model handle"), "an error of kagglehub .Invalid model handle"),
     ],
 )
 def test_what_kaggle_refuses(kaggle, failure, expected):
