@@ -95,9 +95,7 @@ def _holds(part, other):
 
 def _draw_row(canvas, top, boxes, lefts, width):
     """Draws boxes of one height, with inputs above them; returns their top and bottom."""
-    chain = boxes[0].path.startswith(
-        ("text_encoder", "generator")
-    )  # the previous output is the input
+    chain = boxes[0].path.startswith(("text_encoder", "generator"))
     before = [None, *boxes[:-1]] if chain else [None] * len(boxes)
     given = [_given(*pair) for pair in zip(boxes, before, strict=True)]
     texts = [_text(box, width - 2 * _PADDING) for box in boxes]
