@@ -1,10 +1,10 @@
 r"""Trains the four rows of the paper's Table 3 at small size, three times each, and scores them.
 
 All rows have the data of `make quickstart`, the DAMSM and the settings of
-configs/ablation/small.flags in common, and differ in configs/ablation/ROW.flags alone. Each is
-judged on held-out captions: by the attribute reader, by a second DAMSM that no generator was
-trained against, and by KID of two networks that training does not use. Whatever is finished is not
-done again, so that the command may be stopped and given once more.
+configs/ablation/small.flags in common, and differ only in configs/ablation/ROW.flags. Each is
+scored on held-out captions: by the attribute reader, by a second DAMSM that no generator was
+trained with, and by KID of two networks that training does not use. Finished parts are not
+repeated, so that the command can be stopped and run again.
 
   python benchmarks/ablation.py --run=runs/ablation
   python benchmarks/ablation.py --run=runs/ablation --jobs=2   # two trainings at once, a core each
@@ -45,7 +45,7 @@ def define_flags():
     flags.DEFINE_string("run", None, "Directory for the data, the two DAMSMs and all trainings.")
     flags.DEFINE_list("rows", list(ROWS), "Which rows to train.")
     flags.DEFINE_integer("seeds", 3, "Trainings of each row.", lower_bound=1)
-    flags.DEFINE_integer("epochs", None, "Instead of those of the recipe.", lower_bound=1)
+    flags.DEFINE_integer("epochs", None, "Epochs, instead of the recipe's.", lower_bound=1)
     flags.DEFINE_integer("jobs", 1, "Trainings at once.", lower_bound=1)
     flags.DEFINE_integer("num_images", 2000, "Images drawn by each.", lower_bound=1000)
 
@@ -61,7 +61,7 @@ def main():
         )
     directory = pathlib.Path(options.run)
     prepare(directory)
-    # Seed by seed, so that a stopped ablation has whole seeds to show.
+    # Seed by seed, so that a stopped ablation has complete seeds.
     runs = [(row, seed) for seed, row in itertools.product(range(options.seeds), options.rows)]
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
         list(pool.map(lambda run: train_and_score(directory, *run, options), runs))
@@ -70,7 +70,7 @@ def main():
 
 
 def prepare(directory):
-    """The data, the DAMSM that the rows train against, and the one that judges them."""
+    """The data, the DAMSM of the rows' training, and the one that scores them."""
     python(
         "prepare_data",
         f"--flagfile={CONFIGS / 'quickstart_data.flags'}",
@@ -89,7 +89,7 @@ def prepare(directory):
 
 
 def train_and_score(directory, row, seed, options):
-    """Trains one row with one seed and scores it; what is said goes to a log beside its run."""
+    """Trains one row with one seed and scores it; output is written to a log beside its run."""
     run = directory / f"{row}_{seed}"
     report = run.with_suffix(".json")
     if report.exists():
@@ -119,7 +119,7 @@ def train_and_score(directory, row, seed, options):
             f"--damsm={directory / 'judge'}",
             "--metrics=attributes,r_precision,kid",
             "--protocol=squeezenet,mobilenet_v2",
-            "--kid_subset_size=400",  # the test pictures that there are
+            "--kid_subset_size=400",  # all test pictures
             f"--num_images={options.num_images}",
             f"--output={report}",
             **output,

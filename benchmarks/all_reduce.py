@@ -1,11 +1,11 @@
-r"""On paper: what exchanging gradients costs when a recipe is trained on many GPUs.
+r"""Estimates the cost of exchanging gradients when a recipe is trained on many GPUs.
 
-Nothing is exchanged here. Counted in the code's own networks: the bytes of the gradients of one
-step, the exchanges of batch norm, the features that the DAMSM gathers, and the floating-point
-operations of a step. Assumed, and to be changed by flags: what a GPU sustains, what connects GPUs
-and machines, and what one exchange costs before its first byte. A ring of n sends 2 (n - 1) / n
-times the bytes; over several machines each first sums what its own GPUs have. Nothing overlaps: the
-generator's step waits for the discriminators' weights, so it is the upper bound.
+Nothing is exchanged here. Counted in the networks: the bytes of the gradients of one step, the
+exchanges of batch norm, the features that the DAMSM gathers, and the floating-point operations of a
+step. Assumed, and set by flags: the sustained speed of a GPU, the bandwidth between GPUs and
+machines, and the latency of one exchange. A ring of n sends 2 (n - 1) / n times the bytes; with
+several machines each first sums over its own GPUs. Nothing overlaps: the generator's step waits for
+the discriminators' weights, so it is an upper bound.
 
   python benchmarks/all_reduce.py
   python benchmarks/all_reduce.py --recipes=cub_dmgan --teraflops=60 --between_machines=50
@@ -40,13 +40,13 @@ _FLOAT_BYTES = 4  # gradients are float32 under every precision
 
 @dataclasses.dataclass(frozen=True)
 class Exchanges:
-    """What one step exchanges between replicas, and computes.
+    """The exchanges between replicas and the computation of one step.
 
     Args:
         batch_size: Images a GPU.
         gradient_bytes: Of all gradients that are summed.
-        gathered_bytes: Of the features that one replica gives the others, there and back.
-        exchanges: How many follow one another.
+        gathered_bytes: Of the features that one replica sends to the others, and their gradients.
+        exchanges: The number of successive exchanges.
         flop: Floating-point operations of a GPU.
     """
 
@@ -59,17 +59,17 @@ class Exchanges:
 
 def define_flags():
     """Declares the flags of this benchmark."""
-    flags.DEFINE_list("recipes", ["cub_dmgan", "coco_dmgan", "coco_damsm"], "Which to reckon.")
-    flags.DEFINE_float("teraflops", 20.0, "What a GPU is taken to sustain.")
+    flags.DEFINE_list("recipes", ["cub_dmgan", "coco_dmgan", "coco_damsm"], "Recipes to calculate.")
+    flags.DEFINE_float("teraflops", 20.0, "Assumed sustained speed of a GPU.")
     flags.DEFINE_float("between_gpus", 200.0, "GB/s that a GPU sends within a machine.")
     flags.DEFINE_float("between_machines", 12.5, "GB/s that a machine sends: 100 Gbit/s.")
-    flags.DEFINE_float("start", 30.0, "Microseconds of an exchange within a machine.")
-    flags.DEFINE_float("start_between_machines", 100.0, "Microseconds of one over machines.")
+    flags.DEFINE_float("start", 30.0, "Microseconds of latency within a machine.")
+    flags.DEFINE_float("start_between_machines", 100.0, "Microseconds of latency between machines.")
     flags.DEFINE_string("count", None, "Count for this one recipe here and print it as JSON.")
 
 
 def main():
-    """Counts for each recipe in a process of its own, and prints a table."""
+    """Counts for each recipe in a separate process, and prints a table."""
     options = flags.FLAGS
     if options.count:
         print(json.dumps(dataclasses.asdict(count(options.count))))
@@ -95,7 +95,7 @@ def main():
 
 
 def exchange_seconds(counted, gpus, options):
-    """Seconds of one step's exchanges between so many GPUs."""
+    """Seconds of one step's exchanges between this number of GPUs."""
     inside, machines = min(gpus, GPUS_A_MACHINE), -(-gpus // GPUS_A_MACHINE)
     start = options.start if machines == 1 else options.start_between_machines
     summed = counted.gradient_bytes
@@ -110,7 +110,7 @@ def exchange_seconds(counted, gpus, options):
 
 
 def count(recipe):
-    """What a step of a recipe, at its batch size on one GPU, computes and would exchange."""
+    """The computation and the exchanges of a recipe's step, at its batch size on one GPU."""
     vocabulary_size = VOCABULARY_SIZES[recipe.partition("_")[0]]
     if recipe.endswith("damsm"):
         config = read_recipe(recipe, pretrain_damsm, PretrainingConfig)

@@ -1,6 +1,6 @@
 r"""Draws the network at the paper's sizes: 64, 128 and 256 pixels, CUB's vocabulary, Inception-v3.
 
-Its weights are of no training, so nothing but the structure is to be seen. `python -m
+Its weights are not trained, so only the structure is shown. `python -m
 dmgan_tf.visualize --figure=architecture --model=MODEL` draws that of any model.
 
   python benchmarks/architecture.py --output=docs/architecture.png
@@ -25,15 +25,15 @@ VOCABULARY_SIZE = 5_450  # CUB's
 
 def define_flags():
     """Declares the flags of this benchmark."""
-    flags.DEFINE_string("output", "docs/architecture.png", "Where the picture goes.")
+    flags.DEFINE_string("output", "docs/architecture.png", "Output file.")
 
 
 def main():
     """Builds the networks, draws and writes."""
     output = flags.FLAGS.output
     drawn = architecture_output(paper_model())
-    # Few colours need few bytes. What was drawn goes with them, so that a test can tell when the
-    # code has moved on.
+    # Few colours need few bytes. The content is stored as metadata, so that a test can detect when
+    # the picture is out of date.
     save_png(output, drawn.figure.quantize(128), {"parts": json.dumps(drawn.rows)})
     print(output)
 

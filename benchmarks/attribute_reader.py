@@ -1,7 +1,7 @@
-r"""Trains the network that `evaluate --metrics=attributes` reads pictures with, and tests it.
+r"""Trains and tests the network of `evaluate --metrics=attributes`.
 
-It learns from renders of its own, held-out pairs included, and is tested on those that models are
-trained and tested on: as they are, blurred, and with noise.
+It is trained on separate renders, including held-out pairs, and is tested on the test pictures of
+the models' data: unchanged, blurred, and with noise.
 
   python -m dmgan_tf.prepare_data --dataset=avatars --seed=1 --test_fraction=0.3 --image_size=64 \
       --output=data/avatars_for_reader
@@ -42,7 +42,7 @@ flags.DEFINE_string("test", None, "Data set whose test split it is tested on.", 
 flags.DEFINE_string("init", None, "A reader to start from, or to test.")
 flags.DEFINE_integer("epochs", 6, "Passes over the training data.")
 flags.DEFINE_float("learning_rate", 2e-3, "Of Adam, after 100 steps; it falls to nearly zero.")
-flags.DEFINE_string("output", "attribute_reader.npz", "Where the trained reader goes.")
+flags.DEFINE_string("output", "attribute_reader.npz", "Output file of the trained reader.")
 
 
 def main():
@@ -97,7 +97,7 @@ def _trained(images, attributes):
 
 
 def _disturbed(images):
-    """Shifts, blurs and adds noise, each batch by amounts of its own; every second one is sharp."""
+    """Shifts, blurs and adds noise, by random amounts per batch; every second one is sharp."""
     x = tf.cast(images, tf.float32)
     x = tf.pad(x, [[0, 0], [_SHIFT] * 2, [_SHIFT] * 2, [0, 0]], "SYMMETRIC")
     x = tf.image.random_crop(x, tf.stack([tf.shape(images)[0], SIZE, SIZE, 3]))
@@ -123,7 +123,7 @@ def _report(reader, images, attributes):
     pixels = tf.constant(images, tf.float32)
     noise = random.normal(0, 4, images.shape).astype("float32")
     versions = {
-        "as they are": pixels,
+        "unchanged": pixels,
         "blurred by 0.5 px": _blurred(pixels, tf.constant(0.5)),
         "noise of 4 levels": pixels + noise,
     }
@@ -151,7 +151,7 @@ def _report(reader, images, attributes):
 
 
 def confusion(reader, images, targets):
-    """Prints the pairs of values that are taken for one another most."""
+    """Prints the pairs of values that are confused most often."""
     logits = reader.predict(images, batch_size=256, verbose=0)
     found = []
     for column, (head, part) in enumerate(zip(reader.heads, reader.slices, strict=True)):

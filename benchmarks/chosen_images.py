@@ -1,4 +1,4 @@
-"""Some images of a larger source, as a source of their own."""
+"""A subset of the images of a source, as a new source."""
 
 import numpy as np
 
@@ -6,12 +6,12 @@ from dmgan_tf.evaluate.images import ImageSource
 
 
 class ChosenImages(ImageSource):
-    """Images of another source, by their places in it and in its order.
+    """Images of another source, by their indices and in its order.
 
     Args:
-        source: The `ImageSource` that they are of.
-        places: Which; none twice.
-        plan: What each shows, as a `CaptionPlan`; None if that is not known.
+        source: The `ImageSource`.
+        places: Their indices, without repetition.
+        plan: What each shows, as a `CaptionPlan`; None if not known.
     """
 
     def __init__(self, source, places, plan=None):

@@ -1,11 +1,11 @@
 r"""Measures `python -m dmgan_tf.convert` at the paper's sizes: seconds and peak memory.
 
-All six networks, and a vocabulary of 5,449 words, are first written at random in the layout of the
-authors' files; the command then runs in a process of its own, as a user runs it.
+All six networks with random weights, and a vocabulary of 5,449 words, are first written in the
+layout of the authors' files; the command then runs in a separate process.
 
   python benchmarks/conversion.py
 
-Then it loads the model directory, as it is done and as it would be if networks drew initial values.
+Then it loads the model directory, without and with random initial values of the networks.
 """
 
 import contextlib

@@ -20,7 +20,7 @@ def define_flags():
     flags.DEFINE_string("split", "test", "The split whose first records are shown.")
     flags.DEFINE_integer("count", 24, "How many records.", 1, 1024)
     flags.DEFINE_integer("columns", 6, "How many side by side.", 1, 32)
-    flags.DEFINE_string("output", "data.jpg", "Where the sheet goes, a .jpg or .png.")
+    flags.DEFINE_string("output", "data.jpg", "Output file, a .jpg or .png.")
 
 
 def main():

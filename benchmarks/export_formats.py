@@ -1,8 +1,8 @@
 r"""Measures a model in each format that it can be exported to, for one caption at a time.
 
-Size, processor time of a picture on one thread, difference from TensorFlow in float32, and, of
-pictures of a split's captions, R-precision by the model's own DAMSM and the share of right
-attributes, where there are any.
+Size, CPU time per picture on one thread, difference from TensorFlow in float32, and, for pictures
+of a split's captions, R-precision by the model's own DAMSM and the fraction of right attributes,
+where there are any.
 
   python -m dmgan_tf.prepare_data --dataset=image_folder --source=dmgan_tf/data/emoji \
       --output=data/emoji --image_size=64
@@ -45,7 +45,7 @@ def define_flags():
     """Declares the flags of this benchmark."""
     flags.DEFINE_string("model", None, "Shipped model name, model directory or run directory.")
     flags.DEFINE_bool("paper_size", False, "Time random weights of the paper's size instead.")
-    flags.DEFINE_string("data", None, "Data whose captions are drawn; none to leave scores out.")
+    flags.DEFINE_string("data", None, "Data whose captions are drawn; none for no scores.")
     flags.DEFINE_string("split", "test", "The split whose captions are drawn.")
     flags.DEFINE_integer("num_images", 300, "Images to draw for scores.", lower_bound=BATCH)
     flags.DEFINE_integer("calls", 15, "Pictures to time.", lower_bound=2)
@@ -89,7 +89,7 @@ def main():
 
 
 def paper_size():
-    """A model of the paper's size, 64 to 256 px, with weights as training starts with."""
+    """A model of the paper's size, 64 to 256 px, with initial weights."""
     vocabulary = Vocabulary([f"word{i}" for i in range(1, PAPER_VOCABULARY)])
     text_encoder = TextEncoder(len(vocabulary))
     generator = Generator()
@@ -171,10 +171,10 @@ def seconds(function, model, texts):
 
 
 class Scores:
-    """What pictures of a split's captions are worth.
+    """Scores pictures of a split's captions.
 
     Args:
-        model: The model; its image encoder judges.
+        model: The model; its image encoder is used.
         data: What `prepare_data` wrote.
     """
 

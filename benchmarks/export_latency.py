@@ -1,9 +1,9 @@
 r"""Measures an exported model: latency, cold start, memory and size, for any model directory.
 
 Exports each variant into a temporary directory, loads them all into one process and calls
-`serving_default` in turn, so that what else the machine does meets them alike; a ratio of two
-holds better than either figure. Cold starts are processes of their own, from their start to the
-first picture: one that loads the SavedModel, and one that calls `DMGANTextToImage.generate`.
+`serving_default` of each alternately, so that other load affects all alike; ratios are more
+reliable than times. Cold starts are separate processes, timed from their start to the first
+picture: one that loads the SavedModel, and one that calls `DMGANTextToImage.generate`.
 
   python benchmarks/export_latency.py --model=runs/quickstart/dmgan
   python benchmarks/export_latency.py --model=runs/birds --variants=float32,bfloat16_fast \
@@ -29,7 +29,7 @@ from dmgan_tf.errors import InputError
 VARIANTS = ("float32", "bfloat16", "float32_fast", "bfloat16_fast")
 CAPTION_WORDS = 10
 
-# Each prints the moments, in seconds since the epoch, at which a part of it was done.
+# Each prints the times, in seconds since the epoch, at which its parts were finished.
 COLD_START = """
 import json, pathlib, resource, sys, time
 moments = [time.time()]
@@ -119,7 +119,7 @@ def known_caption(model_directory):
 
 
 def print_latencies(exports, caption, batch_sizes, calls):
-    """Times every variant at every batch size, in turn, and prints a row for each."""
+    """Times every variant at every batch size, alternately, and prints a row for each."""
     import tensorflow as tf
 
     models = {variant: tf.saved_model.load(path) for variant, path in exports.items()}
@@ -143,7 +143,7 @@ def print_latencies(exports, caption, batch_sizes, calls):
 
 
 def print_cold_starts(exports, model_directory, caption, repetitions):
-    """Starts a process for each variant, and for the package, and prints what takes how long."""
+    """Starts a process for each variant, and for the package, and prints the time of each part."""
     columns = (
         f"{'first picture':>13} {'Python':>8} {'TensorFlow':>11} {'loading':>8} {'drawing':>8}"
     )

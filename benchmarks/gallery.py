@@ -1,8 +1,8 @@
-r"""Draws the picture at the top of the README: captions, what a model draws of them, its stages.
+r"""Draws the picture at the top of the README: captions, a model's pictures of them, its stages.
 
-The captions are the user's, so a picture of them says what a model can do at its best, and
-`held_out_sheet.py` what it does of captions that nobody chose. Picture i has the noise of the seed
-and i, as `generate` gives it; the stages are of the picture after the last.
+The captions are chosen by the user, so the pictures show a model at its best; `held_out_sheet.py`
+draws captions that are not chosen. Picture i has the noise of the seed and i, as in `generate`; the
+stages are those of a further picture.
 
   python benchmarks/gallery.py --model=emoji_128 --output=docs/gallery.jpg \
       --caption="a flat drawing of a red apple" --caption="a noto drawing of a cat face" \
@@ -22,10 +22,10 @@ def define_flags():
     """Declares the flags of this benchmark."""
     flags.DEFINE_string("model", None, "Shipped model name, model directory or run directory.")
     flags.DEFINE_multi_string("caption", [], "What to draw; may be given several times.")
-    flags.DEFINE_string("stages_of", None, "One more caption, whose stages stand below.")
+    flags.DEFINE_string("stages_of", None, "One more caption, whose stages are shown below.")
     flags.DEFINE_integer("seed", 0, "Of the noise.", 0, 2**32 - 1)
     flags.DEFINE_integer("columns", 6, "Pictures side by side.", 1, 16)
-    flags.DEFINE_string("output", "gallery.jpg", "Where the picture goes, a .jpg or .png.")
+    flags.DEFINE_string("output", "gallery.jpg", "Output file, a .jpg or .png.")
 
 
 def main():

@@ -1,8 +1,8 @@
-r"""Lays out what a model draws of captions that it never saw, without choosing among the pictures.
+r"""Lays out a model's pictures of unseen captions, without selection.
 
-The captions are the first ones of test records that a seed puts in an order, one of each class:
-the rule was fixed before any picture was drawn, and stands in the sheet's title. A word in square
-brackets is one that the model has no embedding for, since no training caption has it.
+The captions are the first ones of test records in a random order, one of each class: the rule was
+fixed before any picture was drawn, and is in the sheet's title. The model has no embedding for a
+word in square brackets, since no training caption has it.
 
   python benchmarks/held_out_sheet.py --model=emoji_128 --data=data/emoji --output=docs/held_out.jpg
   python benchmarks/held_out_sheet.py --model=emoji_128 --data=data/emoji --real  # beside real ones
@@ -30,9 +30,9 @@ def define_flags():
     flags.DEFINE_string("data", None, "Data directory that prepare_data made.")
     flags.DEFINE_string("split", "test", "The split whose captions are drawn.")
     flags.DEFINE_integer("count", 48, "How many captions, each of another class.", 1, 1024)
-    flags.DEFINE_integer("seed", 0, "Of the order of the records, and of the noise.", 0, 2**32 - 1)
-    flags.DEFINE_bool("real", False, "Put the real picture of each caption beside the drawn one.")
-    flags.DEFINE_string("output", "held_out.jpg", "Where the sheet goes, a .jpg or .png.")
+    flags.DEFINE_integer("seed", 0, "Seed of the records' order and of the noise.", 0, 2**32 - 1)
+    flags.DEFINE_bool("real", False, "Show the real picture of each caption beside the drawn one.")
+    flags.DEFINE_string("output", "held_out.jpg", "Output file, a .jpg or .png.")
 
 
 def main():
@@ -63,7 +63,7 @@ def main():
 
 
 def choose_records(class_ids, count, seed):
-    """Records in an order of the seed alone, but for those of a class that was there before.
+    """Records in a random order by the seed, without those of a class that occurred before.
 
     Args:
         class_ids: `(records,)`, what each shows.
@@ -71,7 +71,7 @@ def choose_records(class_ids, count, seed):
         seed: Of the order.
 
     Returns:
-        The places of `count` records.
+        The indices of `count` records.
 
     Raises:
         InputError: If there are fewer classes.
@@ -102,7 +102,7 @@ def mark_unknown(caption, vocabulary):
 
 
 def title(options, num_marked):
-    """What the sheet shows, and by which rule."""
+    """The title: what the sheet shows, and by which rule."""
     real = " (left) and the real pictures (right)" if options.real else ""
     marked = f" [Unknown] words are in {num_marked} of them." if num_marked else ""
     return (

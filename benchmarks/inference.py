@@ -1,10 +1,10 @@
-r"""Measures drawing: seconds a batch, memory, and how near that is to what the processor can do.
+r"""Measures drawing: seconds per batch, memory, and the fraction of the processor's peak rate.
 
-The paper's generator with random weights, as it was trained and rewritten (`serving/fast.py`), in
-two precisions. Beside each stand the time that the authors' release would take, by its convolutions
-in PyTorch (`release_convolutions.py`; left out where PyTorch is not installed), and the share of
-the highest rate that one large 3x3 convolution reaches here in TensorFlow. All of it is run in
-turn, so that what else the machine does meets all alike, and a ratio is the median over the rounds.
+The paper's generator with random weights, as trained and rewritten (`serving/fast.py`), in two
+precisions. They are compared with the time of the authors' release, estimated from its convolutions
+in PyTorch (`release_convolutions.py`; omitted where PyTorch is not installed), and with the highest
+rate of one large 3x3 convolution in TensorFlow. All measurements alternate, so that other load
+affects all alike, and a ratio is the median over the rounds.
 
   python benchmarks/inference.py
   python benchmarks/inference.py --variants=fast_bfloat16,compiled_bfloat16 --batch_sizes=8
@@ -12,7 +12,7 @@ turn, so that what else the machine does meets all alike, and a ratio is the med
 
 Variants: float32, bfloat16; fast_float32, fast_bfloat16; compiled_float32, compiled_bfloat16, the
 fast ones with `compiled=True`. The rate of each counts the multiplications that the rewritten
-generator needs, whether or not it does more. Memory is that of a process of its own.
+generator needs, even if it does more. Memory is that of a separate process.
 """
 
 import math
@@ -47,11 +47,11 @@ def define_flags():
     flags.DEFINE_integer("base_size", 64, "Pixels of the first image.", 16)
     flags.DEFINE_integer("num_stages", 3, "Number of images.", 1)
     flags.DEFINE_integer("num_residual_blocks", 2, "Residual blocks a refinement.", 0)
-    flags.DEFINE_integer("rounds", 7, "Rounds over all that is measured.", 1)
+    flags.DEFINE_integer("rounds", 7, "Rounds over all measurements.", 1)
 
 
 def main():
-    """Measures in turn, then prints a table for each batch size."""
+    """Measures alternately, then prints a table for each batch size."""
     options = flags.FLAGS
     unknown = set(options.variants) - set(VARIANTS)
     if unknown:
@@ -138,7 +138,7 @@ def measure(drawing, peaks, batch_size, sizes, rounds):
 
 
 def peaks_named(peaks):
-    """Their names among what is measured."""
+    """Their names among the measurements."""
     return [f"{name} peak" for name in peaks]
 
 

@@ -1,12 +1,12 @@
-r"""Measures the input pipeline: training examples a second on one core.
+r"""Measures the input pipeline: training examples per second on one core.
 
-Pinned to one processor, with one TensorFlow thread, so that the number is that of a core. Prepare
-the data first:
+Pinned to one processor, with one TensorFlow thread, so that the number is for one core. Prepare the
+data first:
 
   python -m dmgan_tf.prepare_data --source=DIR --output=data/emoji_256 --image_size=256
   python benchmarks/input_pipeline.py --data=data/emoji_256
 
-Read the better of the repetitions on a machine that does other work beside.
+On a machine with other load, use the best of the repetitions.
 """
 
 import os
@@ -27,7 +27,7 @@ flags.DEFINE_multi_integer("image_sizes", [64, 128, 256], "The sizes of the stag
 flags.DEFINE_integer("batch_size", 16, "Images in a batch.", lower_bound=1)
 flags.DEFINE_integer("examples", 4096, "Examples to time in each repetition.", lower_bound=1)
 flags.DEFINE_integer("repetitions", 3, "How often to measure.", lower_bound=1)
-flags.DEFINE_boolean("cache", True, "Whether to hold the encoded images in memory.")
+flags.DEFINE_boolean("cache", True, "Whether to keep the encoded images in memory.")
 
 
 def main() -> None:

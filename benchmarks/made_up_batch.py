@@ -1,11 +1,11 @@
-"""A batch of training that no data set is needed for."""
+"""A random training batch, without a data set."""
 
 import numpy as np
 import tensorflow as tf
 
 
 def made_up_batch(batch_size, image_sizes, words, vocabulary_size):
-    """A batch of random images and captions, as the input pipeline gives them."""
+    """A batch of random images and captions, in the format of the input pipeline."""
     random = np.random.default_rng(0)
     shape = (batch_size,)
     return {

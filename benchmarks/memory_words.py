@@ -1,8 +1,8 @@
-r"""Measures what the memory is for, on drawings whose attributes can be read.
+r"""Measures what the memory contributes, on drawings with known attributes.
 
-Whose caption do pictures follow when the memory alone, or the sentence alone, is given another
-one's? And does the writing gate raise the words that the image before it got wrong (the question
-of the paper's Figure 6)?
+Which caption do pictures follow if only the memory, or only the sentence, is that of another
+caption? And is the writing gate larger for the words that the previous image got wrong (the
+question of the paper's Figure 6)?
 
   python benchmarks/memory_words.py --model=runs/avatars --data=data/avatars
 """
@@ -77,7 +77,7 @@ def main():
 
 
 def draw(model, texts, others, other_words, other_sentence):
-    """Images of every stage, uint8, and word gates, where parts of the text may be another's."""
+    """Images of every stage, uint8, and word gates, with parts of the text of another caption."""
 
     @tf.function(reduce_retracing=True)
     def step(token_ids, other_ids, noise, condition_noise):
@@ -120,13 +120,13 @@ def pad(token_ids, width):
 
 
 def readings(reader, images):
-    """What each head reads, int `(images, heads)`."""
+    """The prediction of each head, int `(images, heads)`."""
     logits = reader.predict(images, batch_size=128, verbose=0)
     return np.stack([logits[:, part].argmax(-1) for part in reader.slices], axis=1)
 
 
 def right(said, wanted, style):
-    """The share of named attributes that are right, as `evaluate` counts them."""
+    """The fraction of named attributes that are right, as in `evaluate`."""
     hits = (said == wanted) & (said == wanted)[:, [style]]
     asked = wanted >= 0
     asked[:, style] = False
@@ -135,10 +135,10 @@ def right(said, wanted, style):
 
 
 def gate_row(number, gates, before, wanted, reader, texts, named, style):
-    """How a gate opens for words of attributes that the image before had right, and wrong.
+    """The gates of words whose attribute was right in the previous image, and where it was wrong.
 
-    The two are compared word by word, since some words are let in more than others whatever the
-    image: the mean over words of the difference, each weighted by the rarer of its two cases.
+    The two are compared word by word, since the gates of words differ for any image: the mean over
+    words of the difference, each weighted by the rarer of its two cases.
     """
     found = collections.defaultdict(lambda: ([], []))
     columns = {(head.style, head.attribute): i for i, head in enumerate(reader.heads)}
@@ -175,7 +175,7 @@ def gate_row(number, gates, before, wanted, reader, texts, named, style):
 
 
 def words_of(values):
-    """The words by which each named attribute may be said, little words left out."""
+    """The words that may describe each named attribute, without stop words."""
     attributes = load_style(values["style"]).attributes
     return {
         name: {

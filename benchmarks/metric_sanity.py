@@ -1,10 +1,10 @@
-r"""Shows that the metrics fall and rise as they must, on real images of a prepared data set.
+r"""Shows how the metrics respond to distortions of real images of a prepared data set.
 
-FID and KID of the test images against themselves, the training images, and copies of themselves
-that are blurred, noised or mixed with other images more and more; R-precision of real images for
-their own captions and for those of others. With a model, its images beside them. Last, how often
-the nearest other test image by the protocol's features shows the same class, among all images and
-among those of other folders of the source (in the emoji sets a folder is a style).
+FID and KID of the test images, compared with themselves, the training images, and copies that are
+increasingly blurred, noisy or mixed with other images; R-precision of real images with their own
+captions and with those of others. With a model, also of its images. Last, how often the nearest
+other test image by the protocol's features has the same class, among all images and among those of
+other folders of the source (in the emoji sets a folder is a style).
 
   python -m dmgan_tf.prepare_data --source=emoji --image_size=64 --output=runs/emoji
   python -m dmgan_tf.pretrain_damsm --flagfile=configs/quickstart_damsm.flags \
@@ -101,10 +101,10 @@ def print_retrieval(images, network, caption_list):
 def define_flags():
     """Declares the flags of this benchmark."""
     flags.DEFINE_string("data", None, "Data directory that prepare_data made.")
-    flags.DEFINE_string("damsm", None, "Run or model directory of the DAMSM that judges.")
-    flags.DEFINE_string("model", None, "A model to score beside the real images.")
+    flags.DEFINE_string("damsm", None, "Run or model directory of the DAMSM for R-precision.")
+    flags.DEFINE_string("model", None, "A model to score with the real images.")
     flags.DEFINE_string("protocol", "lite0", "A protocol that defines FID and KID.")
-    flags.DEFINE_multi_string("inception", [], "Weights of Inception-v3, if the protocol wants it.")
+    flags.DEFINE_multi_string("inception", [], "Weights of Inception-v3, if the protocol needs it.")
     flags.DEFINE_bool("crop", False, "Take the middle 64/76 of the images, not all of them.")
 
 

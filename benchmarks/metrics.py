@@ -1,8 +1,8 @@
-r"""Measures the metrics on made-up features of 30,000 images: seconds, and peak memory.
+r"""Measures the metrics on random features of 30,000 images: seconds, and peak memory.
 
-Features of 2,048 and logits of 1,008 values come in batches and are not kept, as those of a network
-would; for the kernel distance alone they are stored. Targets: under 2 GB, and the Fréchet distance
-itself under 10 s on two cores.
+Features of 2,048 and logits of 1,008 values are processed in batches and not stored, like those of
+a network; only for the kernel distance they are stored. Targets: under 2 GB, and the Fréchet
+distance itself under 10 s on two cores.
 
   python benchmarks/metrics.py
   python benchmarks/metrics.py --num_images=5000 --batch_size=50
@@ -23,17 +23,17 @@ from dmgan_tf.metrics.r_precision import CaptionRetrieval, r_precision
 
 DIM, NUM_CLASSES = 2048, 1008
 NUM_CAPTIONS, CODE_DIM = 200_000, 256  # COCO's test split, and a DAMSM's codes
-MIXED = 64  # features are correlated in groups of so many, lest making them takes all the time
+MIXED = 64  # size of groups of correlated features, so that generating them is fast
 
 
 def define_flags():
     """Declares the flags of this benchmark."""
-    flags.DEFINE_integer("num_images", 30_000, "On both sides.", lower_bound=1000)
-    flags.DEFINE_integer("batch_size", 64, "Images that arrive at a time.", lower_bound=1)
+    flags.DEFINE_integer("num_images", 30_000, "Images on both sides.", lower_bound=1000)
+    flags.DEFINE_integer("batch_size", 64, "Images per batch.", lower_bound=1)
 
 
 def main():
-    """Streams both sides, computes each metric, and prints what it took."""
+    """Streams both sides, computes each metric, and prints time and memory."""
     at_start = peak_memory()
     seconds = dict.fromkeys(("statistics", "Fréchet", "Inception Score", "store", "kernel"), 0.0)
     moments, stores = [], []
@@ -70,7 +70,7 @@ def main():
 
 
 def retrieval(num_images):
-    """R-precision of codes that know nothing, each caption of a class of its own."""
+    """R-precision of random codes, each caption in its own class."""
     random = np.random.default_rng(3)
     captions = random.standard_normal((NUM_CAPTIONS, CODE_DIM), "float32")
     images = random.standard_normal((num_images, CODE_DIM), "float32")

@@ -1,7 +1,7 @@
-r"""Measures `prepare_data`: images a second, and processor time an image by what it is spent on.
+r"""Measures `prepare_data`: images per second, and CPU time per image and step.
 
-Draws pictures with the spectrum of photographs, of COCO's usual size, writes them as JPEG and
-prepares them. The drawing is not timed; keep the pictures for a second run with --pictures:
+Generates pictures with the spectrum of photographs, of COCO's usual size, writes them as JPEG and
+prepares them. Their generation is not timed; keep the pictures for a second run with --pictures:
 
   python benchmarks/preparation.py --pictures=runs/pictures
 """
@@ -22,7 +22,7 @@ from dmgan_tf.data.sources.source import CaptionedImage
 
 FLAGS = flags.FLAGS
 
-flags.DEFINE_string("pictures", None, "Where to keep the pictures; by default nowhere.")
+flags.DEFINE_string("pictures", None, "Directory to keep the pictures in; by default none.")
 flags.DEFINE_integer("count", 2_000, "How many pictures.", lower_bound=1)
 flags.DEFINE_integer("width", 640, "In pixels.", lower_bound=16)
 flags.DEFINE_integer("height", 480, "In pixels.", lower_bound=16)
@@ -103,7 +103,7 @@ def _draw_all(folder: pathlib.Path) -> list[CaptionedImage]:
 
 
 def _field() -> np.ndarray:
-    """Noise whose amplitude falls with its frequency, as that of photographs does."""
+    """Noise whose amplitude decreases with its frequency, as in photographs."""
     height, width = 3 * FLAGS.height, 3 * FLAGS.width
     noise = np.random.default_rng(0).normal(size=(height, width, 3))
     noise = 0.8 * noise.mean(-1, keepdims=True) * np.sqrt(3) + 0.3 * noise  # mostly grey

@@ -1,13 +1,13 @@
-r"""Scores a model on captions of held-out classes, beside what real images score.
+r"""Scores a model on captions of held-out classes, and real images for comparison.
 
-R-precision, the share of images whose own caption is nearest among 100, by the model's own DAMSM,
-which flatters it, and by another that it was not trained against; and FID against the test images.
-The rows:
+R-precision, the fraction of images whose own caption is nearest among 100, by the model's own
+DAMSM, which is biased in its favour, and by another that it was not trained with; and FID against
+the test images. The rows:
 
   the model                the model's images of captions of the test split
   real test images         with their own captions; FID: of one half, at random, against the other
-  training images          as many as there are test images, at random, with test captions that have
-                           nothing to do with them: what pictures score that only look real
+  training images          as many random ones as there are test images, with unrelated test
+                           captions: the score of pictures that only look real
 
   python benchmarks/preset_scores.py --model=emoji_128 --damsm=runs/another_damsm \
       --data=data/emoji --output=emoji_128_scores.json
@@ -44,15 +44,15 @@ def define_flags():
     flags.DEFINE_string("damsm", None, "Run or model directory of another DAMSM than the model's.")
     flags.DEFINE_string("data", None, "Data directory that prepare_data made.")
     flags.DEFINE_list("protocol", None, "That of FID; lite0 if neither this nor --features is set.")
-    flags.DEFINE_multi_string("inception", [], "Weights of Inception-v3, if the protocol wants it.")
+    flags.DEFINE_multi_string("inception", [], "Weights of Inception-v3, if the protocol needs it.")
     flags.DEFINE_string("features", None, "A network of your own for FID, as evaluate takes it.")
     flags.DEFINE_integer(
         "num_images", None, "Images that the model draws; default: as many as test images.", 1
     )
     flags.DEFINE_integer(
-        "seed", 0, "Of captions, noise, and what is drawn at random.", 0, 2**32 - 1
+        "seed", 0, "Random seed of captions, noise, and random images.", 0, 2**32 - 1
     )
-    flags.DEFINE_string("output", "preset_scores.json", "Where the numbers go, with their recipe.")
+    flags.DEFINE_string("output", "preset_scores.json", "The report: scores and settings.")
 
 
 def main():
@@ -92,7 +92,7 @@ def main():
 
 
 def both_judges(drawn, options):
-    """The model's own DAMSM, if it has an image encoder, and the other one, told apart by name."""
+    """The model's own DAMSM, if it has an image encoder, and the other one, by different names."""
     judges = []
     for name, damsm in ((OWN, None), (ANOTHER, options.damsm)):
         if damsm or drawn.model.image_encoder is not None:
@@ -101,7 +101,7 @@ def both_judges(drawn, options):
             judges.append(dataclasses.replace(judge, name=name))
     if judges[-1].description["is_the_generators_own"]:
         raise InputError(
-            "Expected another DAMSM than the one that the model was trained against in --damsm. "
+            "Expected another DAMSM than the one that the model was trained with in --damsm. "
             f"Received: {options.damsm}, which has the model's text encoder."
         )
     return judges
@@ -152,7 +152,7 @@ def table(rows, networks, judges):
 
 
 def cell(score):
-    """A score, and for FID, whose bias depends on it, of how many images."""
+    """A score, and for FID, whose bias depends on it, the number of images."""
     text = report.value_text(score)
     if score.num_reference is None:
         return text

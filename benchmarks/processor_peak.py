@@ -1,4 +1,4 @@
-"""What the processor can do: the highest rate of a large convolution in TensorFlow."""
+"""The processor's peak: the highest rate of a large convolution in TensorFlow."""
 
 import math
 import time
@@ -27,14 +27,14 @@ class Peak:
         self._operands = self._operands[rates.index(max(rates))]
 
     def __call__(self):
-        """Operations a second, now."""
+        """Operations per second, measured now."""
         return self._rate(*self._operands)
 
     def _rate(self, inputs, kernel, repeats=4):
         start = time.perf_counter()
         for _ in range(repeats):
             outputs = self._convolve(inputs, kernel)
-        float(outputs[0, 0, 0, 0])  # waits, where a GPU has only been told to begin
+        float(outputs[0, 0, 0, 0])  # waits for the result, since a GPU runs asynchronously
         seconds = (time.perf_counter() - start) / repeats
         multiplications = math.prod(outputs.shape[:3]) * math.prod(kernel.shape)
         return 2 * multiplications / seconds

@@ -1,9 +1,9 @@
-r"""Measures what one training step of each published recipe costs at its full size and batch.
+r"""Measures one training step of each published recipe at its full size and batch.
 
-Each recipe runs in a process of its own, on made-up images and captions, so that the peak of its
-memory is its own. Floating-point operations are counted in the step's graph (a multiplication and
-an addition are two); from them follows the time of a whole run on a device that sustains
---teraflops a second, which no measurement here backs.
+Each recipe runs in a separate process, on random images and captions, so that its peak memory can
+be measured. Floating-point operations are counted in the step's graph (a multiplication and an
+addition are two); from them the time of a complete run is calculated for a device with a sustained
+speed of --teraflops, which was not measured.
 
   python benchmarks/recipe_cost.py
   python benchmarks/recipe_cost.py --recipes=cub_dmgan --steps=5
@@ -46,7 +46,7 @@ def define_flags():
     """Declares the flags of this benchmark."""
     flags.DEFINE_list("recipes", list(RECIPES), "Which to measure.")
     flags.DEFINE_integer("steps", 2, "Steps to time, after a first one.", lower_bound=1)
-    flags.DEFINE_float("teraflops", 20.0, "What a GPU is taken to sustain, for the hours.")
+    flags.DEFINE_float("teraflops", 20.0, "Assumed sustained speed of a GPU, for the hours.")
     flags.DEFINE_string("measure", None, "Measure this one recipe here and print it as JSON.")
 
 
@@ -59,9 +59,7 @@ def main():
     if options.measure:
         print(json.dumps(measure(options.measure, options.steps)))
         return
-    print(
-        "| recipe | batch | s a step | images a second | peak memory | TFLOP a step | steps | GPU |"
-    )
+    print("| recipe | batch | s per step | images/s | peak memory | TFLOP per step | steps | GPU |")
     print("|---|---|---|---|---|---|---|---|")
     for recipe in options.recipes:
         program = [sys.executable, __file__, f"--measure={recipe}", f"--steps={options.steps}"]
@@ -109,7 +107,7 @@ def read_recipe(recipe, command_module, config_class):
 
 
 def dmgan_step(config, vocabulary_size):
-    """A step of DM-GAN against the release's DAMSM, with weights of no training."""
+    """A step of DM-GAN with the release's DAMSM, with untrained weights."""
     text_encoder, image_encoder = TextEncoder(vocabulary_size), ImageEncoder()
     for network in (text_encoder, image_encoder):
         network.build()
@@ -118,7 +116,7 @@ def dmgan_step(config, vocabulary_size):
 
 
 def damsm_step(config, vocabulary_size):
-    """A step of the DAMSM; its Inception is frozen, as one with weights is."""
+    """A step of the DAMSM; its Inception is frozen, like one with weights."""
     damsm = build_damsm(config, vocabulary_size, config.image_size)
     damsm.image_encoder.backbone.trainable = False
     damsm.image_encoder.freeze_backbone = True
@@ -129,7 +127,7 @@ def damsm_step(config, vocabulary_size):
 def operations(graph):
     """Floating-point operations of a step, by TensorFlow's own count of each node.
 
-    What leads to no output is not run: the frozen networks' gradients, above all.
+    Nodes without an output are not run, mainly the frozen networks' gradients.
     """
     needed = [tensor.op.name for tensor in graph.outputs]
     needed += [operation.name for operation in graph.control_outputs]

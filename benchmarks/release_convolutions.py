@@ -1,8 +1,8 @@
-"""How long the authors' release would take here: its convolutions, run by PyTorch.
+"""Estimates the time of the authors' release by its convolutions in PyTorch.
 
-The release cannot be run beside this package, but the time it takes is a known multiple of that of
-its convolutions alone, in PyTorch's eager mode, default layout and float32. Measuring those in the
-same run as our own code gives a ratio that holds on any machine.
+The release cannot be run together with this package, but its time is a known multiple of that of
+its convolutions, in PyTorch's eager mode, default layout and float32. Measuring those in the same
+run as our own code gives a ratio that applies to any machine.
 """
 
 import dataclasses
@@ -75,7 +75,7 @@ def generator_convolutions(channels=64, base_size=64, num_stages=3, num_residual
 
 
 def discriminator_convolutions(image_size, width=32, sentence_dim=256):
-    """The convolutions of the discriminator of one image size, its logits left out."""
+    """The convolutions of the discriminator of one image size, without its logits."""
     found, channels, filters, side = [], 3, width, image_size
     while side > 4:
         found.append(Convolution(channels, filters, side, kernel_size=4, stride=2))
@@ -87,18 +87,18 @@ def discriminator_convolutions(image_size, width=32, sentence_dim=256):
 
 
 def is_available():
-    """Whether PyTorch is there to run them."""
+    """Whether PyTorch is installed."""
     return importlib.util.find_spec("torch") is not None
 
 
 def release_inference_seconds(batch_size, **sizes):
-    """What the release's generator would take for a batch; sizes as `generator_convolutions`."""
+    """Times the release's generator for a batch; sizes as in `generator_convolutions`."""
     seconds = _run(generator_convolutions(**sizes), batch_size, backward=False)
     return seconds * RELEASE_OVER_CONVOLUTIONS["inference"]
 
 
 def release_train_step_seconds(batch_size, discriminator_width=32, sentence_dim=256, **sizes):
-    """What the release's training step would take for a batch, forward and backward."""
+    """Times the release's training step for a batch, forward and backward."""
     seconds = _run(generator_convolutions(**sizes), batch_size, backward=True)
     base_size, num_stages = sizes.get("base_size", 64), sizes.get("num_stages", 3)
     for stage in range(num_stages):

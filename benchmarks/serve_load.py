@@ -1,10 +1,10 @@
-r"""Asks a server for pictures as fast as it answers: requests a second, latency, memory, overload.
+r"""Load test of a server: requests per second, latency, memory, overload.
 
-The server is NVIDIA's Triton, whose program comes in a package, without a backend for TensorFlow:
-its Python backend calls `generate_png` of an exported SavedModel. Its own clients ask it by gRPC
-and HTTP on this machine, each caller one caption after another. The program that hands requests to
-Python was compiled for NumPy 1 and reads strings wrongly with NumPy 2, so that program, and nothing
-else, gets an environment of its own:
+The server is NVIDIA's Triton, which is available as a package, without a backend for TensorFlow:
+its Python backend calls `generate_png` of an exported SavedModel. Its own clients call it by gRPC
+and HTTP on this machine, each client one caption after another. The program that passes requests to
+Python was compiled for NumPy 1 and reads strings wrongly with NumPy 2, so only that program gets a
+separate environment:
 
   pip install --no-deps nvidia-pytriton tritonclient geventhttpclient gevent zope.event \
       zope.interface greenlet brotli python-rapidjson pyzmq sh typing_inspect mypy_extensions \
@@ -33,7 +33,7 @@ from dmgan_tf import command
 from dmgan_tf.errors import InputError
 
 NAME = "dmgan"
-WARM_UP = 2  # seconds of asking before the clock starts
+WARM_UP = 2  # seconds of requests before the measurement
 SERVER = """
 import signal
 import sys
@@ -77,15 +77,15 @@ def define_flags():
     """Declares the flags of this benchmark."""
     flags.DEFINE_string("model", None, "Shipped model name, model directory or run directory.")
     flags.DEFINE_string("stub_environment", None, "Virtual environment with NumPy 1 and pyzmq.")
-    flags.DEFINE_list("callers", ["1", "8", "64"], "How many ask at once.")
-    flags.DEFINE_list("protocols", ["grpc", "http"], "How they ask.")
+    flags.DEFINE_list("callers", ["1", "8", "64"], "Numbers of concurrent clients.")
+    flags.DEFINE_list("protocols", ["grpc", "http"], "Protocols of the clients.")
     flags.DEFINE_list("batch_sizes", ["8", "1"], "Largest batch of the server; 1 batches nothing.")
     flags.DEFINE_float("seconds", 20, "How long each row is measured.", lower_bound=1)
-    flags.DEFINE_integer("queue", 32, "Requests that wait; further ones are refused.")
+    flags.DEFINE_integer("queue", 32, "Queue size; further requests are rejected.")
 
 
 def main():
-    """Prints a row for each batching, protocol and number of callers."""
+    """Prints a row for each batching, protocol and number of clients."""
     options = flags.FLAGS
     if not options.model:
         raise InputError("Expected --model=MODEL, a model or run directory. Received: none.")
@@ -101,8 +101,8 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         export = export_model(options.model, pathlib.Path(folder, NAME), batch_sizes=[1, 8])
         captions = known_captions(options.model)
-        columns = ("largest batch", "protocol", "callers", "pictures/s", "p50 ms", "p95 ms")
-        columns += ("p99 ms", "refused", "server MB")
+        columns = ("largest batch", "protocol", "clients", "pictures/s", "p50 ms", "p95 ms")
+        columns += ("p99 ms", "rejected", "server MB")
         print(f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}", flush=True)
         answers = collections.Counter()
         for size in map(int, options.batch_sizes):
@@ -163,12 +163,12 @@ def serving(export, folder, batch_size, queue):
             process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(timeout=30)
-            with contextlib.suppress(ProcessLookupError):  # the server's program, if it is left
+            with contextlib.suppress(ProcessLookupError):  # the server's program, if it still runs
                 os.killpg(process.pid, signal.SIGKILL)
 
 
 def free_ports(count):
-    """Ports of this machine that nobody listens at."""
+    """Free ports of this machine."""
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
         for each in sockets:
@@ -193,7 +193,7 @@ def wait_until_ready(process, port, log, limit=300):
 
 
 def load(protocol, port, captions, callers, seconds):
-    """Seconds of each answer, the errors, and how long it took."""
+    """Seconds of each response, the errors, and the total time."""
     results, start = [], time.time()
     threads = [
         threading.Thread(
@@ -213,7 +213,7 @@ def load(protocol, port, captions, callers, seconds):
 
 
 def ask(protocol, port, captions, first, end):
-    """Asks for one caption after another until a moment, with a client of its own."""
+    """Requests one caption after another until a given time, with its own client."""
     import tritonclient.grpc
     import tritonclient.http
     from tritonclient.utils import InferenceServerException
@@ -230,7 +230,7 @@ def ask(protocol, port, captions, first, end):
             answer = client.infer(NAME, [given]).as_numpy("image_bytes")[0, 0]
         except InferenceServerException as error:
             errors[f"{protocol}: {error}"] += 1
-            time.sleep(0.2)  # as a client that tries again
+            time.sleep(0.2)  # like a client that retries
             continue
         times.append(time.perf_counter() - start)
         if not answer.startswith(b"\x89PNG"):
@@ -241,13 +241,13 @@ def ask(protocol, port, captions, first, end):
 
 
 def memory_of(process):
-    """Megabytes that a process and those that it started hold now."""
+    """Current memory in megabytes of a process and its children."""
     total, found = 0, [process.pid]
     while found:
         pid = found.pop()
         with contextlib.suppress(OSError):
             status = pathlib.Path(f"/proc/{pid}/status").read_text()
-            if "VmRSS:" in status:  # a process that has ended holds nothing
+            if "VmRSS:" in status:  # a process that has ended has no memory
                 total += int(status.split("VmRSS:")[1].split()[0])
             children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text()
             found += map(int, children.split())

@@ -4,10 +4,10 @@ r"""Writes a trained model into `dmgan_tf/presets`, where it ships with the pack
       --scores="this model=runs/test.json" --scores="real pictures=runs/real.json" \
       --training="Nine hours on two processor cores."
 
-The preset has text encoder, generator and image encoder, in float16, and no discriminators; a model
-card made of the training's settings, of scores that `python -m dmgan_tf.evaluate --output=F.json`
-wrote, and of what is said below of data, licences and limits; and the licences of the drawings. A
-preset beyond 12 MB is refused: every clone and every wheel carries it.
+The preset has text encoder, generator and image encoder, in float16, without discriminators; a
+model card from the training's settings, scores of `python -m dmgan_tf.evaluate --output=F.json`,
+and the texts below on data, licences and limits; and the licences of the drawings. A preset larger
+than 12 MB is an error: it is in every clone and every wheel.
 """
 
 import json
@@ -36,14 +36,14 @@ were held out for the scores.
 | Fluent Emoji Flat | flat | 1,338 | Microsoft Corporation | MIT |
 
 Names and keywords are those of emojibase-data 17.0.0 (Miles Johnson, MIT), from Unicode CLDR
-(Unicode, Inc., Unicode licence). The licences stand in `ATTRIBUTION.md` beside this card, and go
-where the weights go."""
+(Unicode, Inc., Unicode licence). The licences are in `ATTRIBUTION.md` beside this card; distribute
+it with the weights."""
 LIMITS = """\
-- It draws single things on a white ground, in the four styles that it saw; no scenes, no text, no
-  counting, no left and right.
-- Simple shapes and colours follow the caption best. Faces and busts are recognised, features out
-  of place; other things with parts (animals, vehicles, tools) stay blots more often than not.
-- It is a toy that shows a method. Pictures may resemble the drawings that it was trained on."""
+- It draws single objects on a white background, in the four styles of its training data; no scenes,
+  no text, no counting, no left and right.
+- Simple shapes and colours follow the caption best. Faces and busts are recognisable, with
+  misplaced features; other objects with parts (animals, vehicles, tools) usually are not.
+- It is a small demonstration of a method. Pictures may resemble its training drawings."""
 LICENCES = """\
 # Attribution
 
@@ -59,7 +59,7 @@ def define_flags():
     flags.DEFINE_string("model", None, "Run directory or model directory.")
     flags.DEFINE_string("name", None, "Name of the preset, such as emoji_128.")
     flags.DEFINE_multi_string(
-        "scores", [], "LABEL=FILE.json, a report of `evaluate`; several stand below each other."
+        "scores", [], "LABEL=FILE.json, a report of `evaluate`; may be given several times."
     )
     flags.DEFINE_string("training", None, "A sentence on the training, for the card.")
     flags.DEFINE_string("example", "a flat drawing of a red apple", "A caption for the card.")
@@ -100,7 +100,7 @@ def main():
 
 
 def ship(source, directory, about):
-    """Writes a preset, whole or not at all."""
+    """Writes a preset, completely or not at all."""
     from dmgan_tf.models.model_directory import check_replaceable
     from dmgan_tf.models.text_to_image import DMGANTextToImage
 
@@ -112,7 +112,7 @@ def ship(source, directory, about):
                 f"Expected a model that draws captions and scores them. Received: {source}, "
                 f"without {part.replace('_', ' ')}."
             )
-    # What else is there, such as where training started, may name places of one machine.
+    # Other entries, such as where training started, may contain paths of one machine.
     model.extra = {name: model.extra[name] for name in ("damsm", "training") if name in model.extra}
     _, start, licences = ATTRIBUTION.read_text("utf-8").partition("\nThe Apache License 2.0")
     with replacing_directory(directory) as temporary:

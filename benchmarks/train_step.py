@@ -1,17 +1,17 @@
-r"""Measures one training step of DM-GAN on made-up images: seconds and images a second.
+r"""Measures one training step of DM-GAN on random images: seconds and images per second.
 
-The networks are those of `python -m dmgan_tf.train`; reading data is not part of it (see
-input_pipeline.py). Variants run in turn, a few steps each, so that what else the machine does meets
-them alike; a ratio of two of them holds better than either figure. Beside each stand the time that
-the authors' release would take, by its convolutions in PyTorch (`release_convolutions.py`; left out
-where PyTorch is not installed), and the share of the highest rate that one large 3x3 convolution
-reaches here in TensorFlow, counting what the convolutions of all networks need.
+The networks are those of `python -m dmgan_tf.train`; reading data is not included (see
+input_pipeline.py). Variants alternate, a few steps each, so that other load affects all alike;
+ratios are more reliable than times. They are compared with the time of the authors' release,
+estimated from its convolutions in PyTorch (`release_convolutions.py`; omitted where PyTorch is not
+installed), and with the highest rate of one large 3x3 convolution in TensorFlow, counting the
+operations that the convolutions of all networks need.
 
   python benchmarks/train_step.py
   python benchmarks/train_step.py --channels=48 --base_size=16 --batch_size=32 --backbone=small_cnn
 
 Variants: float32; bfloat16; either with `_unfused`, batch normalisation in separate operations, as
-Keras has it; either with `_large`, convolutions on the doubled images, as the paper writes them.
+in Keras; either with `_large`, convolutions on the doubled images, as in the paper.
 """
 
 import contextlib
@@ -154,7 +154,7 @@ def peak_of(variant):
 
 
 def spread(seconds):
-    """The least and the most of some times."""
+    """The minimum and maximum of some times."""
     return f"({min(seconds):.3f}-{max(seconds):.3f})"
 
 
@@ -187,13 +187,13 @@ def build_step(variant, options, batch):
 
 
 def convolve_large_image(layer, inputs):
-    """`UpsampleConv2D` as the paper writes it."""
+    """`UpsampleConv2D` as in the paper."""
     large = tf.repeat(tf.repeat(inputs, 2, axis=1), 2, axis=2)
     return tf.nn.conv2d(large, tf.cast(layer.kernel.value, layer.compute_dtype), 1, "SAME")
 
 
 def convolve_twice_over(block, inputs, half=None, training=False):
-    """`ResidualBlock` without what it knows of its input."""
+    """`ResidualBlock` without the shortcut for doubled inputs."""
     return RESIDUAL_CALL(block, inputs, training=training)
 
 

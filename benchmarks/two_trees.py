@@ -1,15 +1,15 @@
 r"""Compares a training step of two checkouts of this repository: seconds, and peak memory.
 
-Each runs in a process of its own, by its own `train_step.py`, at its own code. They take turns, and
-one waits while the other computes, so that what else the machine does meets both alike: the median
-of the rounds' ratios holds better than either time.
+Each runs in a separate process, with its own `train_step.py` and code. They alternate, and one
+waits while the other computes, so that other load affects both alike: the median of the rounds'
+ratios is more reliable than the times.
 
   git worktree add ../before COMMIT
   python benchmarks/two_trees.py --before=../before --variants=float32,bfloat16 --rounds=20
   python benchmarks/two_trees.py --before=../before --batch_size=32 --base_size=16 --channels=48 \
     --backbone=small_cnn
 
-It takes the flags of `train_step.py`, too.
+It also accepts the flags of `train_step.py`.
 """
 
 import os
@@ -39,7 +39,7 @@ def define_flags():
 
 
 def main():
-    """Times both checkouts in turn, a variant after the other, and prints a line for each."""
+    """Times both checkouts alternately, one variant after another, and prints a line for each."""
     options = flags.FLAGS
     trees = {"before": pathlib.Path(options.before).resolve(), "now": HERE.parents[1]}
     others = [f"--{name}={options[name].value}" for name in options_of_steps()]
@@ -66,7 +66,7 @@ def main():
 
 
 def options_of_steps():
-    """Names of the flags that say what a step is."""
+    """Names of the flags that define a step."""
     shape = ("batch_size", "backbone", "channels", "discriminator_channels", "base_size")
     return (*shape, "num_stages", "steps")
 
@@ -74,7 +74,7 @@ def options_of_steps():
 def start(tree, arguments):
     """A process that runs steps of a checkout when asked to.
 
-    By `-P`, this file's own folder, whose modules are those of one checkout, stays out of its path.
+    `-P` keeps this file's folder, whose modules are those of one checkout, out of its path.
     """
     environment = {
         **os.environ,
@@ -91,14 +91,14 @@ def start(tree, arguments):
 
 
 def ask(worker, word="step"):
-    """Sends a word, and waits for the answer."""
+    """Sends a line, and waits for the response."""
     worker.stdin.write(f"{word}\n")
     worker.stdin.flush()
     return worker.stdout.readline()
 
 
 def serve(arguments):
-    """Answers each line of the standard input: seconds a step, or at the end gigabytes at most."""
+    """Responds to each line of standard input: seconds per step, or at the end peak gigabytes."""
     train_step.define_flags()
     options = flags.FLAGS
     options(["", *arguments])

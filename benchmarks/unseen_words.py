@@ -1,16 +1,16 @@
-r"""Measures what word vectors give for words that no training caption has.
+r"""Measures the benefit of word vectors for words that no training caption has.
 
-Captions with some words, synonyms of others, are taken out of the training split. A DAMSM is
-trained on the rest without and with word vectors; both are asked for the captions of held-out
-pictures: the first of each, as in training; and those alone that hold a word which no training
-caption has and the vectors know. The settings are those of `pretrain_damsm`:
+Captions with some words, synonyms of others, are removed from the training split. A DAMSM is
+trained on the rest without and with word vectors; the retrieval of both is measured with captions
+of held-out pictures: the first of each, as in training; and only those with a word that no training
+caption has but that has a vector. The settings are those of `pretrain_damsm`:
 
   python benchmarks/unseen_words.py --data=data/avatars --output=runs/unseen \
       --word_vectors=glove --flagfile=configs/quickstart_damsm.flags
 
---words= (an empty list) asks for the words that the training captions lack by themselves. What is
-made stays: OUTPUT/data and OUTPUT/unseen, data directories to train a generator with and to score
-its attributes by, and the runs OUTPUT/learned and OUTPUT/vectors. Those that are there are used.
+--words= (an empty list) removes none, and uses the words that the training captions already lack.
+The results are kept: OUTPUT/data and OUTPUT/unseen, data directories to train a generator and to
+score its attributes, and the runs OUTPUT/learned and OUTPUT/vectors. Existing ones are used.
 """
 
 import dataclasses
@@ -34,7 +34,7 @@ from dmgan_tf.training.damsm import DAMSM
 from dmgan_tf.training.damsm_run import pretrain_damsm
 from dmgan_tf.training.retrieval_validation import RetrievalValidation
 
-# A tenth of the words of avatars; of each, captions have another word or phrase that stays.
+# A tenth of the words of avatars; for each, captions have another word or phrase that remains.
 SYNONYMS = (
     "angry astonished backdrop bonnet bunches checkered chestnut chubby creature crimson critter "
     "eyeglasses fringe ginger golden grey houseplant jumper laughing lilac maroon moustache navy "
@@ -47,8 +47,8 @@ FLAGS = flags.FLAGS
 def define_flags():
     """Declares the flags of this benchmark, and those of `pretrain_damsm`."""
     command.define_path("data", None, "Data directory that prepare_data made.")
-    command.define_path("output", None, "Directory for data and runs; what is there is used.")
-    flags.DEFINE_list("words", SYNONYMS, "Words to keep out of training, with commas.")
+    command.define_path("output", None, "Directory for data and runs; existing ones are used.")
+    flags.DEFINE_list("words", SYNONYMS, "Words to keep out of training, comma-separated.")
     command.define_settings(PretrainingConfig)
 
 
@@ -77,7 +77,7 @@ def main():
 
 
 def keep_out(source, target, words):
-    """Writes a data directory again, without the training captions that hold one of some words."""
+    """Copies a data directory without the training captions that contain one of some words."""
     info = records.load_dataset_info(source)
 
     def is_kept(split, caption):
@@ -96,7 +96,7 @@ def keep_out(source, target, words):
 
 
 def keep_unseen(source, target, run):
-    """Writes of the held-out captions those with a word that a model knows by its vectors alone."""
+    """Writes only the held-out captions with a word that a model knows only by its vector."""
     info, known = records.load_dataset_info(source), load_model_directory(run).vocabulary
     unseen = set(known.words[1:]).difference(known.trained_words)
 
@@ -110,7 +110,7 @@ def keep_unseen(source, target, run):
 
 
 def selected(info, splits, is_kept):
-    """The examples of some splits with those of their captions that are kept, where any are."""
+    """The examples of some splits with their kept captions; those without any are omitted."""
     chosen = {split: [] for split in splits}
     for split in splits:
         for serialized in records.open_records(info, split).as_numpy_iterator():
@@ -131,7 +131,7 @@ def captions_of(example):
 
 
 def write(info, target, examples, vocabulary):
-    """Writes a data directory of one file a split; its description goes last."""
+    """Writes a data directory of one file per split; its description is written last."""
     target.mkdir(parents=True, exist_ok=True)
     vocabulary.save(target / records.VOCABULARY_FILE)
     splits, digest = {}, hashlib.sha256(vocabulary.sha256.encode())
@@ -159,7 +159,7 @@ def write(info, target, examples, vocabulary):
 
 
 def retrieval(run, data, config):
-    """How many test pictures find their caption among 100, and what guessing gives."""
+    """Retrieval accuracy of test pictures among 100 captions, and chance."""
     model, info = load_model_directory(run), records.load_dataset_info(data)
     size = config.image_size or info.image_size
     damsm = DAMSM(model.text_encoder, model.image_encoder, size)

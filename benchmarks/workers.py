@@ -1,12 +1,12 @@
-r"""Measures how training goes faster from one process to two, on the processors of this machine.
+r"""Measures the speed of training with one process and with two, on the processors of this machine.
 
-Three runs of `dmgan_tf.train` on the embedded pictures, with the same global batch, one after the
-other and then once more in turn: one process on one processor, one process on two, and two workers
+Three runs of `dmgan_tf.train` on the embedded pictures, with the same global batch, alternating
+over the rounds: one process on one processor, one process on two, and two workers
 (--strategy=multi_worker, over the loopback address) on one processor each. The speed is that of the
 steps after the first epoch.
 
-The second against the first is what a second processor gives at best; the third against the second
-is what the exchange between processes costs, where nothing but the operating system lies between.
+The second compared with the first is the best gain of a second processor; the third compared with
+the second is the cost of the exchange between processes on one machine.
 
   python benchmarks/workers.py --run=runs/workers
 """
@@ -34,7 +34,7 @@ _TRAINING = (
 
 def define_flags():
     """Declares the flags of this benchmark."""
-    flags.DEFINE_string("run", None, "Directory for data, DAMSM and runs; made anew.")
+    flags.DEFINE_string("run", None, "Directory for data, DAMSM and runs; must be new.")
     flags.DEFINE_integer("batch_size", 16, "Images a step, over all workers.")
     flags.DEFINE_integer("epochs", 3, "Epochs a run; the first is not measured.", lower_bound=2)
     flags.DEFINE_integer("rounds", 2, "How often each is run.", lower_bound=1)
@@ -65,7 +65,7 @@ def main():
         for way, parts in ways.items():
             name = f"{'_'.join(way.replace(',', '').split())}_{number}"
             speeds[way] += _train([*arguments, f"--run={run / name}"], parts, run / f"{name}.log")
-    print("| training | images a second | against one processor |")
+    print("| training | images/s | compared with one processor |")
     print("|---|---|---|")
     medians = {way: statistics.median(values) for way, values in speeds.items()}
     first = next(iter(medians.values()))
@@ -74,7 +74,7 @@ def main():
 
 
 def _prepared(run):
-    """Data and a DAMSM of one epoch, which is all that a speed needs."""
+    """Data and a DAMSM of one epoch, which is enough to measure speed."""
     data, damsm = run / "data", run / "damsm"
     for arguments in (
         ["prepare_data", "--source=emoji", "--image_size=64", f"--output={data}"],
@@ -90,7 +90,7 @@ def _prepared(run):
 
 
 def _train(arguments, parts, log):
-    """Images a second of each epoch but the first, as the chief tells them."""
+    """Images per second of each epoch but the first, from the chief's log."""
     program = [sys.executable, "-m", "dmgan_tf.train", *arguments]
     addresses = [f"127.0.0.1:{port}" for port in _free_ports(len(parts))]
     workers = []

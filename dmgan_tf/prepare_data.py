@@ -248,9 +248,7 @@ def _describe(info) -> str:
         lines.append(f"  the source has {info.files}")
         elsewhere = sum(split.num_images for split in info.splits.values()) - info.files.images
         if elsewhere:
-            lines.append(
-                f"  images outside the source, or with two paths: {elsewhere}"
-            )
+            lines.append(f"  images outside the source, or with two paths: {elsewhere}")
     return "\n".join(lines)
 
 

@@ -226,7 +226,7 @@ def test_resuming_with_another_batch_size(train_line, finished_run, tmp_path):
     run = shutil.copytree(finished_run, tmp_path / "run")
     before = digests(run)
     line = train_line("--resume", "--batch_size=6", trace=True)
-    assert_in_order(line, "3 steps an epoch", "give 2", "flags.txt")
+    assert_in_order(line, "3 steps per epoch", "give 2", "flags.txt")
     assert digests(run) == before
 
 

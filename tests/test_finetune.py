@@ -120,7 +120,7 @@ def test_bad_input_leaves_nothing(flags, finished_run, image_folder, tmp_path, q
     assert "--image_size of a stage" in line("--image_size=50")
     assert "minutes" in line("--minutes=0")
     taken = f"--run={shutil.copytree(finished_run, tmp_path / 'taken')}"
-    assert "already holds a run" in line(taken)
+    assert "already contains a run" in line(taken)
     (tmp_path / "taken" / "finetune.json").write_text("{}")
     assert "something else" in line(taken)
 

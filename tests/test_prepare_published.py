@@ -80,7 +80,7 @@ def test_birds_with_the_words_of_the_release(prepare, tmp_path, protocol):
     assert (
         f"train: 8,855 images are published; differs: {birds / 'train/filenames.pickle'} lists 4: "
         "it was shortened, is of another split, or its archive leaves images out (compare it with "
-        "a fresh copy; scores on another list are not comparable); 3 classes are left of 150"
+        "a fresh copy; scores on another list are not comparable); 3 classes remain of 150"
         in stdout
     )
     assert "both splits" not in stdout and "skipped: 1 empty caption\n" in stdout
@@ -184,7 +184,7 @@ def test_as_many_images_as_published(prepare, tmp_path, monkeypatch):
     assert "train: 4 images are published; as here" in stdout
     assert re.search(
         "test: 3 images are published; differs: .*test/filenames.pickle lists 2: .* comparable.; "
-        "1 of the listed were skipped, and skipped.txt says why; 1 classes are left of 2\n",
+        "1 of the listed were skipped, and skipped.txt says why; 1 classes remain of 2\n",
         stdout,
     )
     assert re.search("test: 1 images are .*; differs: .* lists 2: images were added", more)
@@ -224,7 +224,7 @@ def test_published_counts_are_those_of_training_and_validation(prepare, tmp_path
     left = "1 of the listed were skipped, and skipped.txt says why; 2" * (damage == "missing")
     assert re.search(
         "train and validation: 8,855 images are published; differs: .*train/filenames.pickle lists "
-        f"4: .*; {left or 3} classes are left of 150\n",
+        f"4: .*; {left or 3} classes remain of 150\n",
         stdout,
     )
 
@@ -287,10 +287,10 @@ def move_box(birds):
             lambda birds: (birds / f"CUB_200_2011/images/{BIRDS['train'][2]}.jpg").unlink(),
             "Expected the image .*0001_1071.jpg, .* 1 of 6 .* --max_skipped_fraction=0.167",
         ),
-        (break_picture, "1 of 6, the first .*0001_1071.jpg .broken image.*anew with --overwrite"),
+        (break_picture, "1 of 6, the first .*0001_1071.jpg .broken image.*again with --overwrite"),
         (
             move_box,
-            "box inside of the image .*.jpg of 80x60 pixels. Received: left 60, top 3, width 77",
+            "box inside the image .*.jpg of 80x60 pixels. Received: left 60, top 3, width 77",
         ),
         (
             lambda birds: (
@@ -298,7 +298,7 @@ def move_box(birds):
                 .joinpath("captions.pickle")
                 .replace(birds / "captions.pickle")
             ),
-            "captions.pickle of this very data set in .*birds/captions.pickle. Received: a list of "
+            "captions.pickle of this data set in .*birds/captions.pickle. Received: a list of "
             r"25 \(list\) for train, where .*train/filenames.pickle gives 40. Take it",
         ),
         (
@@ -326,13 +326,13 @@ def test_a_mended_source_is_begun_anew(prepare, tmp_path):
     right = boxes.read_text()
     move_box(birds)
     status, _, stderr = prepare("cub", birds)
-    assert status == 2 and "begin anew with --overwrite" in stderr
+    assert status == 2 and "start again with --overwrite" in stderr
     boxes.write_text(right)
     status, _, stderr = prepare("cub", birds)
     assert status == 2
     assert (
         "Received: an unfinished one, of a source or settings that have changed since. Give "
-        "--overwrite to begin anew" in stderr
+        "--overwrite to start again" in stderr
     )
     assert prepare("cub", birds, "--overwrite")[0] == 0
 

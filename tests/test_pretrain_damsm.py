@@ -40,7 +40,7 @@ def test_resuming_a_finished_run_trains_no_more(prepared_data, finished_pretrain
 
 
 def test_another_run_in_the_directory_is_refused(prepared_data, finished_pretraining):
-    with pytest.raises(InputError, match="already holds a run"):
+    with pytest.raises(InputError, match="already contains a run"):
         pretrain_damsm(PRETRAINING, prepared_data, finished_pretraining[0])
 
 
@@ -71,7 +71,7 @@ def test_the_command_and_the_flags_that_it_keeps(validated_data, tmp_path, run_c
     steps = 2 * steps_per_epoch(validated_data, "train", PRETRAINING.batch_size)
     assert json.loads((tmp_path / "run" / "last_epoch.json").read_text()) == {"step": steps}
     line = error_line("pretrain_damsm", f"--flagfile={tmp_path / 'run' / 'flags.txt'}")
-    assert "already holds a run" in line and "--resume" in line
+    assert "already contains a run" in line and "--resume" in line
 
 
 def test_the_command_names_what_is_missing(error_line):

@@ -37,7 +37,7 @@ def test_a_run_and_its_resumption_by_its_own_flags(
     absent = ("--resume", "--memory_dim", "--during_training", "--evaluate_every")
     assert not any(line.startswith(absent) for line in kept)
 
-    assert "already holds a run" in error_line("train", f"--flagfile={flags_file}")
+    assert "already contains a run" in error_line("train", f"--flagfile={flags_file}")
     status, stdout, stderr = run_command("train", f"--flagfile={flags_file}", "--resume")
     assert status == 0 and f"model: {run / 'model'}" in stdout, stderr
     assert flags_file.read_text().splitlines() == kept
@@ -62,7 +62,7 @@ def test_evaluation_during_training(validated_data, damsm_directory, tmp_path, r
     assert stdout.splitlines()[-1] == f"best: {run}/best (epoch 1, FID {entry['fid']:.4g})"
     (epoch_line,) = (line for line in stderr.splitlines() if line.startswith("epoch 1/1"))
     assert f"validation_fid={entry['fid']:.4g}, validation_r_precision=" in epoch_line
-    assert caplog.text.count("do not compare with a paper's numbers") == 1
+    assert caplog.text.count("are not comparable with a paper's numbers") == 1
 
     kept = (run / "flags.txt").read_text().splitlines()
     assert {"--during_training", "--evaluate_every=7", f"--features={module}"} <= set(kept)

@@ -12,8 +12,8 @@ Example:
 
     python -m dmgan_tf.convert --model=runs/birds --output=for_the_old_tools
 
-Any subset of a release's files will do; every size is read off them. PyTorch is not needed, and
-nothing in a file is run: it may hold tensors and plain values only.
+Any subset of a release's files works; all sizes are read from them. PyTorch is not needed, and no
+code in a file is run: it may contain only tensors and plain values.
 """
 
 import hashlib
@@ -55,12 +55,10 @@ def define_flags() -> None:
         "inception_variant",
         None,
         ["torchvision", "fid_2015"],
-        "Of a PyTorch Inception-v3 whose number of classes, 1000 or 1008, does not tell.",
+        "Of a PyTorch Inception-v3 that has neither 1000 nor 1008 classes.",
     )
     command.define_model("model", None, "A model of ours, to be written in the release's format.")
-    command.define_path(
-        "output", None, "Directory to write; a model that stands there is replaced."
-    )
+    command.define_path("output", None, "Directory to write; an existing model is replaced.")
     flags.DEFINE_float("gamma1", 4.0, "Of the DAMSM's training: attention over regions.")
     flags.DEFINE_float("gamma2", 5.0, "Of the DAMSM's training: soft maximum over words.")
     flags.DEFINE_float("gamma3", 10.0, "Of the DAMSM's training: softmax over the batch.")
@@ -86,7 +84,7 @@ def main() -> None:
         raise InputError(
             f"Expected --{alone[0]} by itself. Received with it: "
             f"--{', --'.join(name for name in given if name != alone[0])}. Convert each by a "
-            "command, and into an --output, of its own."
+            "separate command, with another --output."
         )
     if not options.output:
         raise InputError("Expected --output=DIR. Received: nothing. See --help.")
@@ -169,7 +167,7 @@ def _to_release(model, output):
 
 
 def _report(parts, vocabulary):
-    """One line a network: what its file turned out to hold."""
+    """One line per network: the content of its file."""
     if "text_encoder" in parts:
         encoder = parts["text_encoder"]
         print(f"text encoder: {encoder.vocabulary_size} ids, {encoder.word_dim} values a word")

@@ -27,7 +27,7 @@ def read_vocabulary(path: str | os.PathLike) -> Vocabulary:
     Nothing in the pickle is run.
 
     Args:
-        path: The file; which of the two it is, its first line tells.
+        path: The file; its first line shows which of the two it is.
 
     Returns:
         The vocabulary, in which every word has the id that it has in the file.
@@ -62,8 +62,8 @@ def write_vocabulary(path: str | os.PathLike, vocabulary: Vocabulary) -> None:
     """Writes a `captions.pickle` with a vocabulary of ours and no captions, for the old tools.
 
     Args:
-        path: The file to write, whole or not at all.
-        vocabulary: The words. Ids stay what they are; id 0 becomes `<end>`.
+        path: The file to write, completely or not at all.
+        vocabulary: The words. Ids are unchanged; id 0 becomes `<end>`.
 
     Raises:
         InputError: If `<end>` is one of the words.
@@ -124,7 +124,7 @@ def _vocabulary_of(path, content) -> Vocabulary:
 
 
 def _described(value) -> str:
-    """Names a value by its type alone; what a file gave may be too deep to print."""
+    """Names a value by its type; a value from a file may be too deep to print."""
     kind = type(value).__name__
     return f"{kind} of length {len(value)}" if hasattr(value, "__len__") else kind
 

@@ -30,7 +30,7 @@ def load_efficientnet_lite0(path: str | os.PathLike | None = None) -> EfficientN
         path = find_packaged_file(_MODULE, _PATTERN, network="EfficientNet-Lite0", install=_INSTALL)
     state = StateDict.open(path, _KIND)
     num_classes, _ = state.shape("_fc.weight", rank=2)
-    state.check_shapes({"_fc.weight": (num_classes, 1280)})  # before memory is taken for it
+    state.check_shapes({"_fc.weight": (num_classes, 1280)})  # before memory is allocated for it
     network = EfficientNetLite0(num_classes, dtype="float32")
     network.build()
     load(efficientnet_entries(network), state)

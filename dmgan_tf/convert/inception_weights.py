@@ -1,4 +1,4 @@
-"""Published weights of Inception-v3, whatever their format, as our `InceptionV3`."""
+"""Published weights of Inception-v3, of any supported format, as our `InceptionV3`."""
 
 import os
 import pathlib
@@ -39,7 +39,7 @@ _HDF5, _ZIP, _PICKLE = b"\x89HDF\r\n\x1a\n", b"PK", b"\x80"
 
 
 def load_inception(source: str | os.PathLike, variant: str | None = None) -> InceptionV3:
-    """Reads published weights of Inception-v3, in whichever of their formats they come.
+    """Reads published weights of Inception-v3, in any of their formats.
 
     The published networks share their layers' shapes but not their arithmetic, so the variant
     follows from what the source is.
@@ -56,14 +56,14 @@ def load_inception(source: str | os.PathLike, variant: str | None = None) -> Inc
               `.weights.h5` file, with or without classifier;
             - a model directory with an Inception, which `convert --inception` writes.
         variant: For PyTorch files: `"torchvision"` or `"fid_2015"`, where the number of classes
-            does not tell.
+            does not determine it.
 
     Returns:
         A built float32 `InceptionV3` with its weights; `num_classes` is 0 if the source has no
         classifier.
 
     Raises:
-        InputError: If the source is none of these, is damaged or holds another network.
+        InputError: If the source is none of these, is damaged or contains another network.
     """
     if variant is not None and variant not in _PYTORCH_VARIANTS:
         raise InputError(
@@ -75,14 +75,14 @@ def load_inception(source: str | os.PathLike, variant: str | None = None) -> Inc
         return _read_pytorch(source, variant)
     if variant is not None:
         raise InputError(
-            f"Expected a variant with PyTorch files only; {source} is none, and says by itself "
-            f"which network it is of. Received: {variant!r}. Leave the variant out."
+            f"Expected a variant with PyTorch files only; {source} is none, and determines "
+            f"the network itself. Received: {variant!r}. Leave the variant out."
         )
     return reader(source)
 
 
 def _reader_of(source):
-    """The function that reads a source; what files are is told by their first bytes."""
+    """The function that reads a source; files are identified by their first bytes."""
     path = pathlib.Path(source)
     if str(source) == IMAGENET and not path.exists():
         return _download_imagenet
@@ -96,7 +96,7 @@ def _reader_of(source):
             return _read_keras
         if head.startswith(_ZIP) and _is_keras_model(path):
             raise InputError(
-                f"Expected weights alone in {path}. Received: a .keras model. Load it with Keras "
+                f"Expected only weights in {path}. Received: a .keras model. Load it with Keras "
                 "and give what its save_weights('inception.weights.h5') writes."
             )
         if head.startswith((_ZIP, _PICKLE)):
@@ -116,16 +116,16 @@ def _is_keras_model(path):
         with zipfile.ZipFile(path) as archive:
             return "model.weights.h5" in archive.namelist()
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
-        return False  # who reads it as PyTorch's says what is wrong
+        return False  # the reader of PyTorch files reports the problem
 
 
 def _read_pytorch(path, variant):
     state = StateDict.open(path, INCEPTION)
     num_classes = state.shape("fc.weight", rank=2)[0] if "fc.weight" in state else 0
-    if num_classes:  # before memory is taken for the classifier
+    if num_classes:  # before memory is allocated for the classifier
         state.check_shapes({"fc.weight": (num_classes, 2048)})
     if variant is None and IMAGE_ENCODER.sign in state:
-        variant = "torchvision"  # on which the DAMSM stands
+        variant = "torchvision"  # the backbone of the DAMSM
     variant = variant or _VARIANT_OF_CLASSES.get(num_classes)
     if variant is None:
         found = f"{num_classes} classes" if num_classes else "no classifier"
@@ -179,10 +179,10 @@ def _keras_network(path):
         network = keras.applications.InceptionV3(weights=None, include_top=with_classifier)
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # a dozen lines about what the error says in one
+                warnings.simplefilter("ignore")  # a dozen lines, which the error replaces by one
                 network.load_weights(path)
             return network
-        except Exception as error:  # of damaged files there are many kinds
+        except Exception as error:  # damaged files raise many exception types
             reason = reason or first_line(error)
             if isinstance(error, OSError):
                 break  # it cannot be read at all

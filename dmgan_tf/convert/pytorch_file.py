@@ -1,11 +1,11 @@
-"""What `torch.save` wrote, read without PyTorch: tensors and plain values, nothing else.
+"""Reads files of `torch.save` without PyTorch: only tensors and plain values.
 
-Both of its formats are known. The old one, up to PyTorch 1.5, is a row of pickles (a magic number,
-a version, facts about the machine, the object, the keys of its storages) and then, for each key, a
-count of elements and the elements. The new one is a zip of `NAME/data.pkl`, the same object, and of
-uncompressed `NAME/data/KEY`, the elements alone. Either way, a tensor in the pickle is a view of a
-storage: offset, sizes and strides. All of these are checked against the file before any memory is
-taken for them.
+Both of its formats are supported. The old one, up to PyTorch 1.5, is a sequence of pickles (a magic
+number, a version, facts about the machine, the object, the keys of its storages) and then, for each
+key, a count of elements and the elements. The new one is a zip of `NAME/data.pkl`, the same object,
+and of uncompressed `NAME/data/KEY`, only the elements. In both, a tensor in the pickle is a view of
+a storage: offset, sizes and strides. All of these are checked against the file before any memory is
+allocated for them.
 """
 
 import os
@@ -36,20 +36,20 @@ _ZIP_DAMAGE = (
 
 
 def read_pytorch_file(path: str | os.PathLike) -> object:
-    """Reads what `torch.save` wrote, in either of its formats; tensors stay in the file.
+    """Reads a file of `torch.save`, in either of its formats; tensors stay in the file.
 
-    Nothing in the file is run. It may hold plain values, dicts and tensors, such as a state dict or
-    a checkpoint of several; a file that asks for anything else is refused, with the name of it.
+    No code in the file is run. It may contain plain values, dicts and tensors, such as a state dict
+    or a checkpoint of several; anything else is an error that names it.
 
     Args:
         path: The file, `.pth`, `.pt` or any other name.
 
     Returns:
-        The saved object, with a `StoredTensor` in the place of each tensor. As it comes from the
-        file it can be nested to any depth, or contain itself.
+        The saved object, with a `StoredTensor` instead of each tensor. It can be nested to any
+        depth, or contain itself.
 
     Raises:
-        InputError: If there is no such file, if it is none of PyTorch's, or if it is damaged.
+        InputError: If there is no such file, if it is not PyTorch's, or if it is damaged.
     """
     path = pathlib.Path(path)
     try:
@@ -67,7 +67,7 @@ def read_pytorch_file(path: str | os.PathLike) -> object:
 
 
 def _check_is_no_other(path, head: bytes) -> None:
-    """Raises an error that says what the file is instead, if its first bytes tell."""
+    """Raises an error that names the file's format, if its first bytes show it."""
     what = failed_download(head)
     if head[257:262] == b"ustar":
         what = (
@@ -87,7 +87,7 @@ def _read_magic_number(path, head: bytes) -> int:
         whole = len(head) < _MOST_PICKLE_BYTES
         if pickled and (whole or isinstance(error, restricted_pickle.RefusedError)):
             raise
-        magic = None  # no pickle at all, or one whose end was not read
+        magic = None  # not a pickle, or one whose end was not read
     if type(magic) is int and magic == MAGIC_NUMBER:
         return position
     what = "a pickle of something else" if pickled else f"a file that begins with {head[:16]!r}"
@@ -95,7 +95,7 @@ def _read_magic_number(path, head: bytes) -> int:
 
 
 def _read_old_format(path: pathlib.Path, file, head: bytes):
-    """Reads the row of pickles, all of them in `head`, and finds the storages behind them."""
+    """Reads the sequence of pickles, all in `head`, and finds the storages after them."""
     name = str(path)
     position = _read_magic_number(path, head)
     version, position = restricted_pickle.load(head, name=name, start=position)
@@ -179,7 +179,7 @@ def _read_zip(path: pathlib.Path, file):
 
 
 def _zip_entries(path, file) -> dict[str, zipfile.ZipInfo]:
-    """Returns the entries of the zip's directory, which are claims until `_locate_entry`."""
+    """Returns the entries of the zip's directory, which `_locate_entry` checks."""
     try:
         with zipfile.ZipFile(file) as archive:
             entries = archive.infolist()
@@ -191,12 +191,12 @@ def _zip_entries(path, file) -> dict[str, zipfile.ZipInfo]:
             return by_name
         problem = None
     raise InputError(
-        f"Expected a whole zip in {path}. It is damaged or cut off. Get the file again."
+        f"Expected a whole zip in {path}. It is damaged or truncated. Get the file again."
     ) from problem
 
 
 def _checkpoint_folder(path, entries) -> str:
-    """Returns the folder that all entries of a checkpoint stand in."""
+    """Returns the folder of all entries of a checkpoint."""
     folders = [name.removesuffix("/data.pkl") for name in entries if name.endswith("/data.pkl")]
     folders = [folder for folder in folders if "/" not in folder]
     if len(folders) != 1:
@@ -246,7 +246,7 @@ def _cut_off(path, file_size: int, needed: int) -> InputError:
 
 def _damaged(expected, received) -> InputError:
     return InputError(
-        f"Expected {expected}. Received: {received}; the file is damaged or cut off. Get it again."
+        f"Expected {expected}. Received: {received}; it is damaged or truncated. Get it again."
     )
 
 

@@ -1,4 +1,4 @@
-"""Tensors of a PyTorch file, as its pickle describes them: views of storages that lie elsewhere."""
+"""Tensors of a PyTorch file, as its pickle describes them: views of storages in the file."""
 
 import dataclasses
 import math
@@ -28,7 +28,7 @@ _READ_DTYPES = {"BFloat16Storage": "float32", "BoolStorage": "bool"}  # where no
 
 @dataclasses.dataclass
 class Storage:
-    """A row of elements in the file; its position is known once the pickle has been read."""
+    """A sequence of elements in the file; its position is known once the pickle is read."""
 
     kind: str  # the name of one of PyTorch's typed storages
     num_elements: int
@@ -74,7 +74,7 @@ class StoredTensor:
 
     @property
     def dtype(self) -> np.dtype:
-        """The dtype that `read` gives; float32 for bfloat16, which numpy does not have."""
+        """The dtype that `read` returns; float32 for bfloat16, which numpy does not have."""
         return np.dtype(_READ_DTYPES.get(self.storage.kind, self.storage.stored_dtype))
 
     def read(self) -> np.ndarray:
@@ -84,7 +84,7 @@ class StoredTensor:
             A contiguous, writable array of `shape` and `dtype`.
 
         Raises:
-            InputError: If the file has gone or has become shorter.
+            InputError: If the file was deleted or has become shorter.
         """
         stored = self.storage.stored_dtype
         span = _span(self.shape, self.strides)
@@ -99,7 +99,7 @@ class StoredTensor:
                 f"{len(elements)}; the file has changed while it was read. Start again."
             )
         byte_strides = tuple(
-            step * stored.itemsize if size > 1 else 0  # else unused, unchecked and maybe huge
+            step * stored.itemsize if size > 1 else 0  # else unused, unchecked and possibly huge
             for size, step in zip(self.shape, self.strides, strict=True)
         )
         if span:
@@ -113,10 +113,10 @@ class StoredTensor:
 
 
 class PyTorchObjects:
-    """What a PyTorch pickle may make beside plain values: storages, and tensors that view them.
+    """The objects in a PyTorch pickle beside plain values: storages, and tensors that view them.
 
-    `constructors` and `storage` are for `restricted_pickle.load`. `storages` are those the pickle
-    named, by key; whoever reads the file sets their positions.
+    `constructors` and `storage` are for `restricted_pickle.load`. `storages` are those that the
+    pickle names, by key; the reader of the file sets their positions.
 
     Args:
         path: The file.
@@ -138,7 +138,7 @@ class PyTorchObjects:
         """Resolves a persistent id: ('storage', type, key, location, size[, view])."""
         if type(identifier) is not tuple or len(identifier) not in (5, 6):
             identifier = 5 * (None,)
-        tag, kind, key, _, num_elements = identifier[:5]  # on which device it was does not matter
+        tag, kind, key, _, num_elements = identifier[:5]  # the device does not matter
         view = identifier[5] if len(identifier) == 6 else None
         known = tag == "storage" and type(kind) is str and kind in _STORED_DTYPES
         if not known or type(key) is not str or not _is_count(num_elements):
@@ -157,7 +157,7 @@ class PyTorchObjects:
 
     def _size(self, sizes=()) -> tuple[int, ...]:
         if type(sizes) not in (tuple, list) or len(sizes) > _MOST_DIMENSIONS:
-            raise self._damage("a size that is no tuple")
+            raise self._damage("a size that is not a tuple")
         return tuple(sizes)
 
     def _tensor(self, view, offset, shape, strides, *_) -> StoredTensor:
@@ -168,7 +168,7 @@ class PyTorchObjects:
             and len(shape) == len(strides) <= _MOST_DIMENSIONS
             and all(map(_is_count, (offset, *shape, *strides)))
         ):
-            raise self._damage("a tensor whose offset, sizes and strides are no whole numbers")
+            raise self._damage("a tensor whose offset, sizes and strides are not integers")
         # The product as well as the last element: with a stride of 0, they are not the same.
         fits = offset + _span(shape, strides) <= view.num_elements and (
             math.prod(shape) <= view.num_elements
@@ -176,7 +176,7 @@ class PyTorchObjects:
             <= max(view.num_elements, _MOST_EMPTY_ELEMENTS)
         )
         if not fits:
-            raise self._damage("a tensor that is larger than its storage, maybe an expanded one")
+            raise self._damage("a tensor that is larger than its storage, possibly an expanded one")
         return StoredTensor(self.path, view.storage, view.offset + offset, shape, strides)
 
     def _parameter(self, data, *_) -> StoredTensor:

@@ -18,9 +18,9 @@ _SYSTEM = {
 }
 _STORAGES = {"float32": ("FloatStorage", "<f4"), "int64": ("LongStorage", "<i8")}
 
-# Opcodes and what they make, one after the other: a pickle is a program for a stack machine.
+# Opcodes and their results, in order: a pickle is a program for a stack machine.
 _MARK, _TUPLE, _REDUCE, _SET_ITEMS, _STOP = b"(", b"t", b"R", b"u", b"."
-_PERSISTENT = b"Q"  # a storage, whose elements stand behind the pickles
+_PERSISTENT = b"Q"  # a storage, whose elements follow the pickles
 _EMPTY_ORDERED_DICT = b"ccollections\nOrderedDict\n" + b")" + _REDUCE
 _REBUILD_TENSOR = b"ctorch._utils\n_rebuild_tensor_v2\n"
 
@@ -32,7 +32,7 @@ def write_pytorch_file(path: str | os.PathLike, arrays: Mapping[str, np.ndarray]
     today's PyTorch still loads, with `weights_only=True` too.
 
     Args:
-        path: The file to write, whole or not at all; an older one is replaced.
+        path: The file to write, completely or not at all; an older one is replaced.
         arrays: By the names of the state dict, in its order; float32 or int64, of any shape.
 
     Raises:

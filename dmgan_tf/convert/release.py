@@ -1,8 +1,8 @@
 """The authors' released weights as our networks, and ours in the release's format.
 
-Every size is read off the shapes, so any width, number of stages, residual blocks and words that
-the authors' code can be set to is converted. What a network of these sizes takes at least is held
-against the file before it is built: it takes no more memory than the file has bytes for.
+All sizes are read from the shapes, so any width, number of stages, residual blocks and words that
+the authors' code supports is converted. The minimum size of such a network is compared with the
+file before it is built: it needs no more memory than the file has bytes.
 """
 
 import itertools
@@ -31,9 +31,9 @@ from dmgan_tf.models.text_encoder import TextEncoder
 
 _logger = logging.getLogger(__name__)
 
-# What PyTorch and the release store besides weights, or what follows from the weights.
+# Entries of PyTorch and the release that are not weights, or that follow from the weights.
 _KNOWN_EXTRAS = ("num_batches_tracked", "weight_v")
-_MOST_OF_A_KIND = 16  # stages, blocks or doublings; a file may claim any number
+_MOST_OF_A_KIND = 16  # stages, blocks or doublings; a file may have any number
 
 
 def read_text_encoder(path: str | os.PathLike) -> TextEncoder:
@@ -46,7 +46,7 @@ def read_text_encoder(path: str | os.PathLike) -> TextEncoder:
         A built `TextEncoder`.
 
     Raises:
-        InputError: If the file holds none, or one of another kind (a GRU, several layers).
+        InputError: If the file has none, or one of another kind (a GRU, several layers).
     """
     state = StateDict.open(path, TEXT_ENCODER)
     vocabulary_size, embedding_dim = state.shape("encoder.weight", 2)
@@ -136,7 +136,7 @@ def read_discriminator(path: str | os.PathLike) -> Discriminator:
         path: A PyTorch file.
 
     Returns:
-        A built `Discriminator` for images of the size that the tensors' names tell.
+        A built `Discriminator` for images of the size in the tensors' names.
 
     Raises:
         InputError: If the file holds none, or its tensors do not fit one another.
@@ -164,7 +164,7 @@ def read_release(
     generator: str | os.PathLike | None = None,
     discriminators: Sequence[str | os.PathLike] = (),
 ) -> dict:
-    """Reads any of the release's files, and checks that the networks fit one another.
+    """Reads any of the release's files, and checks that the networks match.
 
     Args:
         text_encoder: File of the text encoder.
@@ -231,14 +231,14 @@ def write_release(components: ModelComponents, directory: str | os.PathLike) -> 
 
     Args:
         components: `ModelComponents`; the parts that are there are written.
-        directory: Where to write; made if missing. Other files in it stay.
+        directory: Where to write; created if missing. Other files in it are kept.
 
     Returns:
         The paths written.
 
     Raises:
-        InputError: If a network is one that the authors' code cannot hold, if there is nothing to
-            write, or if a file of that name is there.
+        InputError: If the authors' code does not support a network, if there is nothing to write,
+            or if a file of that name exists.
     """
     tables = {}
     if components.text_encoder is not None:
@@ -253,12 +253,12 @@ def write_release(components: ModelComponents, directory: str | os.PathLike) -> 
             tables["image_encoder.pth"] = release_layout.image_encoder_entries(encoder)
         else:
             _logger.warning(
-                "The image encoder is left out: the release's stands on torchvision's "
+                "The image encoder is skipped: the release's is based on torchvision's "
                 "Inception-v3 at 299 pixels, this one on %s (%s) at %d.",
                 *kind,
             )
     if components.discriminators:
-        _logger.warning("The discriminators are left out: drawing does not need them.")
+        _logger.warning("The discriminators are skipped: drawing does not need them.")
     if not tables:
         raise InputError(
             "Expected a model with a text encoder, a generator, or an image encoder on "
@@ -277,7 +277,7 @@ def write_release(components: ModelComponents, directory: str | os.PathLike) -> 
 
 
 def _check_none_exists(paths):
-    """The release's folders have files of the same names, with captions that ours does not have."""
+    """The release's folders have files of these names, with captions that ours do not have."""
     existing = next((path for path in paths if path.exists()), None)
     if existing is not None:
         raise InputError(
@@ -317,7 +317,7 @@ def _filled(network_class, sizes, table, state):
     except TooLarge as error:
         raise InputError(
             f"Expected two bytes or more a weight in {state.path} for {state.kind.phrase} of the "
-            f"size that its tensors ask for. Received: {stored} in all. It is damaged, or of "
+            f"size of its tensors. Received: {stored} in all. It is damaged, or of "
             "another network."
         ) from error
     release_layout.load(table(network), state)

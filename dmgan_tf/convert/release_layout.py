@@ -1,6 +1,6 @@
-"""Where each of our weights stands in the release's state dicts, in both directions.
+"""The place of each of our weights in the release's state dicts, in both directions.
 
-One table a network: reading published weights and writing ours for the old tools both follow it.
+One table per network, used for reading published weights and for writing ours for the old tools.
 """
 
 import dataclasses
@@ -15,13 +15,13 @@ from dmgan_tf.layers.word_embedding import LearnedEmbedding
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """One of our weights, and the tensors of the release that it is made of.
+    """One of our weights, and the tensors of the release that it consists of.
 
     Args:
         variable: Our Keras variable.
         names: The release's names; their tensors are added up (an LSTM of PyTorch has two biases).
-        to_release: Turns our array into the release's layout.
-        from_release: Turns an array of that layout into ours.
+        to_release: Converts our array to the release's layout.
+        from_release: Converts an array of that layout to ours.
     """
 
     variable: object
@@ -32,13 +32,13 @@ class Entry:
     @property
     def release_shape(self) -> tuple[int, ...]:
         """The shape of each of the release's tensors."""
-        # A view of one element: of the right shape, and (but where rows change places) no memory.
+        # A view of one element: of the right shape, and (except where rows are permuted) no memory.
         ours = np.broadcast_to(np.float32(0), tuple(self.variable.shape))
         return self.to_release(ours).shape
 
 
 def load(entries: Iterable[Entry], state: StateDict) -> None:
-    """Gives our variables the values of a `StateDict`.
+    """Assigns the values of a `StateDict` to our variables.
 
     Raises:
         InputError: If a tensor is missing or of another shape; nothing is changed then.
@@ -81,7 +81,7 @@ def text_encoder_entries(encoder: keras.Model) -> Iterator[Entry]:
 def generator_entries(generator: keras.Model) -> Iterator[Entry]:
     """Yields the table of a `Generator`: `G_NET` of the release.
 
-    The baseline of Table 3 has its words read as in AttnGAN, and AttnGAN's names.
+    The baseline of Table 3 reads words as in AttnGAN, with AttnGAN's names.
     """
     yield from _dense(generator.conditioning.dense, "ca_net.fc")
     yield from _initial_stage_entries(generator.initial_stage)
@@ -164,9 +164,9 @@ def discriminator_entries(discriminator: keras.Model) -> Iterator[Entry]:
 
 
 def image_block_names(image_size: int) -> list[str]:
-    """Returns the release's names of a discriminator's blocks, in the order of the images' way.
+    """Returns the release's names of a discriminator's blocks, in forward order.
 
-    Four blocks bring 64 pixels to 4; each doubling of the size adds one that halves it again, and
+    Four blocks reduce 64 pixels to 4; each doubling of the size adds one that halves it again, and
     one of stride 1 that halves the channels.
     """
     names = [f"img_code_s16.{i}.module" for i in (0, 2, 4, 6)]
@@ -206,7 +206,7 @@ def normalization_entries(layer: keras.Layer, name: str) -> Iterator[Entry]:
 
 
 def as_is(variable: keras.Variable, *names: str) -> Entry:
-    """Makes the entry of a weight that has one layout everywhere."""
+    """Makes the entry of a weight with the same layout in both."""
     return Entry(variable, names, lambda ours: ours, lambda theirs: theirs)
 
 

@@ -80,7 +80,7 @@ def find_checkpoint(source: str | os.PathLike) -> pathlib.Path | None:
 
 
 def _only_checkpoint(directory):
-    """The checkpoint in a directory; its `checkpoint` file may name a path of another machine."""
+    """The checkpoint in a directory; its `checkpoint` file may contain another machine's path."""
     files = [path for path in directory.iterdir() if leftover_kind(path.name) is None]
     prefixes = {path.with_suffix("") for path in files if path.suffix == ".index"}
     if not prefixes:
@@ -94,7 +94,7 @@ def _only_checkpoint(directory):
 
 
 def _is_one_file(path):
-    """Whether a file is a whole checkpoint, as TensorFlow wrote them before version 0.12."""
+    """Whether a file is a complete checkpoint of TensorFlow before version 0.12."""
     if _PART_OF_CHECKPOINT.search(path.name) or not path.is_file():
         return False
     with path.open("rb") as file:
@@ -105,18 +105,18 @@ def _is_one_file(path):
 def load_slim_checkpoint(source: str | os.PathLike) -> InceptionV3:
     """Reads StackGAN's fine-tuned Inception, the judge of bird images.
 
-    Its average pooling leaves padding out, in the last block too, and its batch normalisation has
-    no scale: the arithmetic of `keras.applications`. Class 0 is a background that the authors drop
+    Its average pooling ignores padding, in the last block too, and its batch normalisation has no
+    scale: the arithmetic of `keras.applications`. Class 0 is a background that the authors drop
     before the softmax.
 
     Args:
-        source: What `find_checkpoint` takes.
+        source: The argument of `find_checkpoint`.
 
     Returns:
         A built float32 `InceptionV3` with its weights.
 
     Raises:
-        InputError: If it is no checkpoint, cannot be read, or holds another network.
+        InputError: If it is not a checkpoint, cannot be read, or contains another network.
     """
     prefix = find_checkpoint(source) or source
     state = StateDict(prefix, _KIND, _read_checkpoint(prefix))
@@ -167,8 +167,8 @@ def _scopes(network):
 def _read_checkpoint(prefix):
     """The variables of a checkpoint, still in their file, by their plain names.
 
-    Where training kept a moving average of a variable, the average takes its place, as in the
-    authors' evaluation, which restores `variables_to_restore()`.
+    Where training kept a moving average of a variable, the average is used, as in the authors'
+    evaluation, which restores `variables_to_restore()`.
     """
     try:
         reader = tf.train.load_checkpoint(os.fspath(prefix))
@@ -196,7 +196,7 @@ def _read_checkpoint(prefix):
 
 
 def _check_sizes(prefix, shapes):
-    """The index claims shapes; they must not take more memory than the files have bytes for."""
+    """Checks that the shapes in the index need no more memory than the files have bytes."""
     claimed = sum(math.prod(shape) for shape in shapes.values())
     prefix = pathlib.Path(prefix)
     files = [prefix, *prefix.parent.glob(f"{glob.escape(prefix.name)}.data-*")]
@@ -204,7 +204,7 @@ def _check_sizes(prefix, shapes):
     if claimed > stored:
         raise InputError(
             f"Expected at least {claimed} bytes of values in the checkpoint {prefix}. Received: "
-            f"{stored}; it is damaged or cut off. Copy all its files again."
+            f"{stored}; it is damaged or truncated. Copy all its files again."
         )
 
 

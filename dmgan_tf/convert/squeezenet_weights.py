@@ -16,7 +16,7 @@ _MOST_BYTES = 2**24  # the package's has 5 MB
 
 
 def load_squeezenet(path: str | os.PathLike | None = None) -> keras.Model:
-    """Reads the weights of SqueezeNet 1.1; nothing that the file asks for is run.
+    """Reads the weights of SqueezeNet 1.1; no code in the file is run.
 
     Args:
         path: A pickle of a dict, from the convolutions' names to lists of kernel and bias. None:

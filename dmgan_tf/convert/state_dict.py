@@ -1,4 +1,4 @@
-"""One network's state dict within a PyTorch file, by whatever it is wrapped in."""
+"""Finds one network's state dict within a PyTorch file."""
 
 import dataclasses
 import logging
@@ -16,11 +16,11 @@ _logger = logging.getLogger(__name__)
 
 @dataclasses.dataclass(frozen=True)
 class NetworkKind:
-    """A kind of network that a file may hold.
+    """A kind of network that a file may contain.
 
     Args:
-        phrase: How messages name one, with its article.
-        sign: A tensor that it has, and the other kinds have not.
+        phrase: Its name in messages, with its article.
+        sign: A tensor that only this kind has.
     """
 
     phrase: str
@@ -35,7 +35,7 @@ INCEPTION = NetworkKind("a PyTorch Inception-v3", "Mixed_7c.branch1x1.conv.weigh
 _KINDS = (GENERATOR, TEXT_ENCODER, IMAGE_ENCODER, DISCRIMINATOR, INCEPTION)
 
 _LONGEST_NAME = 80  # characters of a tensor's name in a message
-_DEEPEST = 3  # wrappers that are looked into, such as {"model": {"state_dict": ...}}
+_DEEPEST = 3  # levels of wrappers that are searched, such as {"model": {"state_dict": ...}}
 
 
 class StateDict:
@@ -59,12 +59,12 @@ class StateDict:
     def open(cls, path: str | os.PathLike, kind: NetworkKind) -> "StateDict":
         """Finds the state dict of a network in a file that `torch.save` wrote.
 
-        It may stand alone or in a checkpoint, beside optimiser states and numbers of epochs, and
-        its names may all carry a prefix, as after data-parallel training.
+        It may be the whole file or in a checkpoint, with optimiser states and numbers of epochs,
+        and its names may all have a prefix, as after data-parallel training.
 
         Args:
             path: The file.
-            kind: The kind of network that is wanted.
+            kind: The kind of network to find.
 
         Raises:
             InputError: If there is no such network in the file, or more than one.
@@ -111,14 +111,14 @@ class StateDict:
         return shape
 
     def check_shapes(self, shapes: dict[str, tuple[int, ...]]) -> None:
-        """Raises an `InputError` unless every named tensor is there in the shape given."""
+        """Raises an `InputError` unless every named tensor exists with the given shape."""
         self._require(shapes)
         for name, expected in shapes.items():
             shape = self._tensors[name].shape
             if shape != tuple(expected):
                 raise InputError(
                     f"Expected {name} in {self.path} to have shape {tuple(expected)}, as its other "
-                    f"tensors ask for. Received: {shape}. It is not {self.kind.phrase}."
+                    f"tensors require. Received: {shape}. It is not {self.kind.phrase}."
                 )
 
     def read(self, name: str) -> np.ndarray:
@@ -129,26 +129,26 @@ class StateDict:
         """
         self._require([name])
         self._used.add(name)
-        with np.errstate(over="ignore"):  # a double too large becomes infinite, and is told of
+        with np.errstate(over="ignore"):  # too large a double becomes infinite, and is reported
             values = np.asarray(self._tensors[name].read(), dtype="float32")
         if not np.isfinite(values).all():
             raise InputError(
                 f"Expected finite weights in {self.path}. Received: {name} with values that are "
-                "not. Its training had diverged; take an earlier file."
+                "not. Its training had diverged; use an earlier file."
             )
         return values
 
     def check_all_used(self, known_endings: Iterable[str] = ()) -> None:
-        """Takes notice of tensors that were not read.
+        """Checks the tensors that were not read.
 
-        One among the network's own names was left out because the file lacks another, which would
-        make it another network. The rest is somebody's addition, and is warned of.
+        One with a name of the network means that the file lacks another tensor, so it is an error.
+        Others are additions, and give a warning.
 
         Args:
-            known_endings: Of names that need no mention.
+            known_endings: Of names that are ignored.
 
         Raises:
-            InputError: If a tensor of the network's own was left out.
+            InputError: If a tensor with a name of the network was not read.
         """
         unused = [
             name
@@ -165,7 +165,7 @@ class StateDict:
             )
         if unused:
             _logger.warning(
-                "%s has %d tensor(s) that are no part of %s and are left out: %s",
+                "%s has %d tensor(s) that are not part of %s and are ignored: %s",
                 self.path,
                 len(unused),
                 self.kind.phrase,
@@ -193,13 +193,13 @@ def _some(names):
 
 
 def _shown(name):
-    """A name of the file's as a message of one line can hold it, whatever characters it has."""
+    """A name from the file, escaped for a message of one line."""
     short = name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 3]}..."
     return short if short.isprintable() else repr(short)
 
 
 def _state_dicts(value, where="", depth=0, seen=None):
-    """Yields (place, tensors) of every dict of named tensors within a saved object."""
+    """Yields (path, tensors) of every dict of named tensors within a saved object."""
     seen = set() if seen is None else seen
     if not isinstance(value, (dict, list, tuple)) or depth > _DEEPEST or id(value) in seen:
         return
@@ -215,7 +215,7 @@ def _state_dicts(value, where="", depth=0, seen=None):
 
 
 def _is_sign(name, sign):
-    """Whether a tensor is the sign of a network, under whatever prefix the names have."""
+    """Whether a tensor is the sign of a network, with any prefix."""
     return name == sign or name.endswith(f".{sign}")
 
 

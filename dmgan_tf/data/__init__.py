@@ -1,1 +1,1 @@
-"""Captioned images: from a folder on disk to batches of tensors."""
+"""Captioned images, from a folder on disk to batches of tensors."""

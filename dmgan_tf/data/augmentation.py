@@ -1,4 +1,4 @@
-"""What happens to an image and to a caption on the way into a batch."""
+"""Augmentation of images and captions in a batch."""
 
 from collections.abc import Sequence
 
@@ -15,12 +15,12 @@ def decode_jpeg(jpeg: tf.Tensor) -> tf.Tensor:
 
 
 def checked_jpeg(jpeg: tf.Tensor) -> tf.Tensor:
-    """Returns a JPEG that was not scanned, unless it claims more memory than any stored one takes.
+    """Returns a JPEG, if its header does not declare more pixels than any stored one has.
 
-    This costs a fifteenth of the decoding.
+    This takes a fifteenth of the decoding time.
 
     Raises:
-        tf.errors.InvalidArgumentError: If it has more pixels than `prepare_data` takes.
+        tf.errors.InvalidArgumentError: If it has more pixels than `prepare_data` accepts.
     """
     height, width, _ = tf.unstack(tf.cast(tf.io.extract_jpeg_shape(jpeg), tf.int64))
     few_enough = tf.debugging.assert_less_equal(
@@ -37,18 +37,18 @@ def crop_and_resize(
 ) -> tuple[tf.Tensor, ...]:
     """Resizes a square of an image to several sizes.
 
-    The square starts at whole pixels, so that one of just the right size, as of photographs stored
-    for the last stage, is copied rather than blurred.
+    The square starts at whole pixels, so that one of the exact size, as of photographs stored for
+    the last stage, is copied without blur.
 
     Args:
         image: uint8 (height, width, 3).
         sizes: Sizes in pixels.
-        where: float32 (2,), where in the free space the square lies, from 0 (top, left) to 1
+        where: float32 (2,), the position of the square, from 0 (top, left) to 1
             (bottom, right), its side 64/76 of the image's shorter side; None for the largest
             square in the middle.
 
     Returns:
-        float32 (size, size, 3) in [0, 255], one a size.
+        float32 (size, size, 3) in [0, 255], one per size.
     """
     sides = tf.cast(tf.shape(image)[:2], tf.float32)
     square = tf.reduce_min(sides)
@@ -66,7 +66,7 @@ def _resize_square(image: tf.Tensor, corner: tf.Tensor, square: tf.Tensor, size:
         return tf.cast(image[top : top + size, left : left + size], tf.float32)
 
     def resized():
-        # One op crops, resizes and filters; its kernel sees the pixels around the square too.
+        # One op crops, resizes and filters; its kernel includes the pixels around the square.
         scale = size / square
         return tf.raw_ops.ScaleAndTranslate(
             images=image[tf.newaxis],
@@ -85,11 +85,11 @@ def add_noise(
 ) -> tuple[tf.Tensor, ...]:
     """Adds Gaussian noise of a random deviation to an image, in each of its sizes.
 
-    An image encoder that learned under noise has a smoother gradient: as a loss it paints shapes
-    where another one paints texture (Santurkar et al., NeurIPS 2019, section 4.1).
+    An image encoder trained with noise has a smoother gradient: as a loss it produces shapes where
+    another one produces texture (Santurkar et al., NeurIPS 2019, section 4.1).
 
     Args:
-        images: float32 (height, width, 3) in [0, 255], one a size.
+        images: float32 (height, width, 3) in [0, 255], one per size.
         largest: The deviation is uniform from 0 to this, on the scale of images in [-1, 1].
         seed: int64 (2,), that of the image.
     """
@@ -110,8 +110,8 @@ def random_words(
 ) -> tf.Tensor:
     """Keeps `max_words` random words of each longer caption, in order.
 
-    What stays of a caption depends on the seed and on its row in the whole batch, neither on the
-    other captions nor on which of them are given.
+    The words kept of a caption depend on the seed and on its row in the whole batch, not on the
+    other captions.
 
     Args:
         words: int32 (rows, None), some or all rows of a batch.
@@ -127,7 +127,7 @@ def random_words(
     padded = words.to_tensor()
     short = tf.maximum(max_words - tf.shape(padded)[1], 0)
     padded = tf.pad(padded, [[0, 0], [0, short]])
-    # A row of numbers for each place in a caption: more places do not change the numbers before.
+    # A row of numbers for each position in a caption: further positions do not change earlier rows.
     scores = tf.random.stateless_uniform([tf.shape(padded)[1], batch_size or num_rows], seed)
     scores = tf.transpose(scores[:, first_row : first_row + num_rows])
     scores = tf.where(padded > 0, scores, -1.0)

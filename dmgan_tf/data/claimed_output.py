@@ -1,4 +1,4 @@
-"""The directory that a data set is prepared in: whether it may be, or is whole already."""
+"""Checks the output directory of a data set: free, unfinished or complete."""
 
 import logging
 import pathlib
@@ -20,18 +20,18 @@ def open_output(
     identity: str,
     versions: Mapping[CaptionedImage, Hashable | None],
 ) -> records.DatasetInfo | None:
-    """Claims the directory for this data set; returns the description if it is whole already.
+    """Claims the directory for this data set; returns the description if it is complete already.
 
-    A data set of the same captions and settings, of which images were mended, is written again.
+    A data set of the same captions and settings, of which images were repaired, is written again.
 
     Args:
         output: The directory.
         fingerprint: The hash of everything that the data set depends on.
-        identity: The hash of all of that but the images that lie in files.
-        versions: What each image's `version` returned.
+        identity: The hash of the same without images in files.
+        versions: The `version` of each image.
 
     Raises:
-        InputError: If it holds another data set, or this one with images that are gone by now.
+        InputError: If it contains another data set, or this one with images that no longer exist.
     """
     claim = output / PROGRESS_DIRECTORY / "fingerprint.txt"
     finished, changed = None, []
@@ -67,14 +67,14 @@ def _another_data_set(output: pathlib.Path, finished: records.DatasetInfo | None
     if finished is None:
         what = (
             "an unfinished one, of a source or settings that have changed since. Give --overwrite "
-            "to begin anew, or choose another --output."
+            "to start again, or choose another --output."
         )
     else:
         what = (
-            "one that holds a data set of another source or other settings. Choose another "
+            "one that contains a data set of another source or other settings. Choose another "
             "--output, or replace it with --overwrite."
         )
     return InputError(
-        f"Expected an empty directory, or one that holds this very data set, at {output}. "
+        f"Expected an empty directory, or one that contains this data set, at {output}. "
         f"Received: {what}"
     )

@@ -1,4 +1,4 @@
-"""The encoded examples of training, epoch after epoch, each in an order of its own."""
+"""The encoded examples of training, epoch after epoch, shuffled anew in each."""
 
 import os
 from collections.abc import Callable
@@ -26,11 +26,11 @@ def shuffled_epochs(
     cache: bool | None,
     readable: ReadableRecords | None = None,
 ) -> tf.data.Dataset:
-    """Returns (position, record) pairs without end, whole batches of each epoch.
+    """Returns an infinite sequence of (position, record) pairs, whole batches of each epoch.
 
-    A position counts the examples of all epochs; it is the seed of what happens to its example.
-    An epoch is as long as `dataset.json` says, whatever can be read: else the positions, and with
-    them every number drawn, would depend on which records are damaged.
+    A position counts the examples of all epochs; it is the seed of its example's augmentation.
+    The length of an epoch is that in `dataset.json`, even if records cannot be read: else the
+    positions, and so all random numbers, would depend on which records are damaged.
 
     Args:
         info: The data set.
@@ -38,7 +38,7 @@ def shuffled_epochs(
         batch_size: Images in a batch, over all replicas.
         seed: Any integer.
         start_step: The number of the first step.
-        cache: Whether to hold the records in memory; None to hold up to 1 GiB.
+        cache: Whether to keep the records in memory; None to keep up to 1 GiB.
         readable: The records to use; None for all.
 
     Raises:
@@ -52,7 +52,7 @@ def shuffled_epochs(
     is_short = readable is not None and readable.num_records < per_epoch
 
     def epoch_of_records(epoch):
-        # Negative, where the seeds of examples hold their position: no two of these are the same.
+        # Negative, while the seeds of examples contain their position: all are different.
         epoch_seed = tf.stack([seed, -1 - epoch])
         order = tf.random.experimental.stateless_shuffle(tf.range(len(shards)), epoch_seed)
         shuffle_seed = tf.random.stateless_uniform(
@@ -65,12 +65,12 @@ def shuffled_epochs(
             num_parallel_calls=tf.data.AUTOTUNE,
             deterministic=True,
         )
-        # A dataset's seed is mixed with the global one, which is the caller's and may be any: this
-        # sets the seed of the graph that is being traced here, and of nothing else.
+        # A dataset's seed is combined with the global one, which the caller sets: this
+        # sets the seed of the graph that is traced here only.
         tf.random.set_seed(1)
         dataset = dataset.shuffle(_SHUFFLE_BUFFER, shuffle_seed, reshuffle_each_iteration=False)
         if is_short:
-            dataset = dataset.repeat()  # the first of this epoch's order once more
+            dataset = dataset.repeat()  # the first of this epoch's order again
         dataset = dataset.take(per_epoch)
         positions = tf.data.Dataset.range(epoch * per_epoch, (epoch + 1) * per_epoch)
         done = tf.where(epoch == first_epoch, tf.cast(first_step * batch_size, tf.int64), 0)
@@ -115,7 +115,7 @@ def _memory_reader(held: list[list[bytes]]) -> Callable[[tf.Tensor], tf.data.Dat
 def _records_of(
     info: DatasetInfo, shard: records.Shard, used: ReadableShard, path: str
 ) -> list[bytes]:
-    """Reads what is to be held of one shard."""
+    """Reads the records of one shard into memory."""
     try:
         return list(read_runs(path, used.runs).as_numpy_iterator())
     except tf.errors.OpError as error:

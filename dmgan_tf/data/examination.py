@@ -1,4 +1,4 @@
-"""Whether the records of one file can be used, looked at one by one as training will."""
+"""Checks the records of one file, one by one, as training reads them."""
 
 import collections
 import dataclasses
@@ -28,9 +28,9 @@ class ReadableShard:
 
     Args:
         file: Its name.
-        num_first: How many from its beginning on, all of them in a whole file.
-        others: Those behind one that cannot be used, as runs: the byte at which one begins, and how
-            many records it has.
+        num_first: How many from its beginning on, all of them in an undamaged file.
+        others: Those after an unusable one, as runs: the byte at which one begins, and how many
+            records it has.
     """
 
     file: str
@@ -39,7 +39,7 @@ class ReadableShard:
 
     @property
     def runs(self) -> list[tuple[int, int]]:
-        """What `record_file.read_runs` reads."""
+        """The argument of `record_file.read_runs`."""
         return [(0, self.num_first), *self.others]
 
     @property
@@ -50,7 +50,7 @@ class ReadableShard:
 
 @dataclasses.dataclass(frozen=True)
 class RecordFacts:
-    """What `dataset.json`, and the report of a run, count of a record."""
+    """What `dataset.json` and the report of a run count in a record."""
 
     num_words: tuple[int, ...]  # known ones, of each caption
     class_id: int
@@ -64,12 +64,12 @@ class RecordFacts:
 
 @dataclasses.dataclass(frozen=True)
 class ShardResult:
-    """What became of the records of one file.
+    """The result of checking the records of one file.
 
     Args:
         readable: Those that can be used.
-        reasons: Why the others cannot, with how many.
-        facts: Of each record that can be used, in order.
+        reasons: Why the others cannot, with their numbers.
+        facts: Of each usable record, in order.
     """
 
     readable: ReadableShard
@@ -78,11 +78,11 @@ class ShardResult:
 
 
 class Examiner:
-    """A look at each record of a data set's files.
+    """Checks each record of a data set's files.
 
-    One can be used whose checksum is right, whose image has a size that `prepare_data` writes and
-    can be decoded, and whose captions are text with a known word each. A file ends at a damaged
-    header, twelve bytes of a record: what lies behind it is not looked for and counts as missing.
+    A record is usable if its checksum is right, its image has a size that `prepare_data` writes and
+    can be decoded, and its captions are text with a known word each. A file ends at a damaged
+    header, twelve bytes of a record: records after it are not searched and count as missing.
 
     Args:
         info: The data set.
@@ -99,14 +99,14 @@ class Examiner:
     def examine(
         self, shard: records.Shard, progress: Callable[[int], object] = lambda count: None
     ) -> ShardResult:
-        """Returns what can be used of a shard, and why the rest cannot.
+        """Returns the usable records of a shard, and why the others are not usable.
 
         Args:
             shard: The file, as `dataset.json` lists it.
-            progress: Called with the number of records that were looked at since.
+            progress: Called with the number of records checked since the last call.
 
         Raises:
-            InputError: If the file holds more records than are listed: it is another one.
+            InputError: If the file has more records than listed: it is another one.
         """
         path = self._info.directory / shard.file
         lost = MISSING
@@ -143,10 +143,10 @@ class Examiner:
                     # The second where TensorFlow's message quotes bytes of the record.
                     verdict = IMAGE if "jpeg" in str(error).lower() else EXAMPLE
                 except tf.errors.OpError:
-                    verdict, is_reading = CHECKSUM, False  # TensorFlow gets no further
+                    verdict, is_reading = CHECKSUM, False  # TensorFlow reads no further
                 done += 1
                 yield verdict
-            # A new data set for every record of a rotten file would take hours.
+            # A new data set for every record of a badly damaged file would take hours.
             while done < len(starts) and not _is_sound(path, starts[done]):
                 done += 1
                 yield CHECKSUM
@@ -172,7 +172,7 @@ class Examiner:
 
 @functools.cache
 def _viewer(smallest: int, largest: int) -> Callable:
-    """Returns a graph that parses an example and decodes its image, if it claims a right size."""
+    """Returns a graph that parses an example and decodes its image, if its header is right."""
 
     def view(serialized):
         example = records.parse_example(serialized)

@@ -1,4 +1,4 @@
-"""What a folder of captioned pictures is like, before anything is prepared."""
+"""Surveys a folder of captioned pictures before it is prepared."""
 
 import dataclasses
 import os
@@ -12,7 +12,7 @@ from dmgan_tf.data.splits import check_training_classes
 from dmgan_tf.errors import InputError
 from dmgan_tf.text.words import split_words
 
-FEWEST_CLASSES = 20  # of which every image without a class is one
+FEWEST_CLASSES = 20  # every image without a class is one
 _FEWEST_HELD_OUT = 8  # unless these are more than a quarter
 _SIDES = ("left", "right")
 _SIZES_READ = 1000  # pictures, chosen by a hash
@@ -20,13 +20,13 @@ _SIZES_READ = 1000  # pictures, chosen by a hash
 
 @dataclasses.dataclass(frozen=True)
 class Folder:
-    """What is known of the pictures before they are prepared.
+    """Number, sizes and captions of the pictures.
 
     Args:
         source: The folder.
         caption_field: As for `ImageFolder`.
         test_fraction: The fraction of classes to hold out; None where the folder has a test split.
-        num_training: Pictures that are left to train on.
+        num_training: Pictures that remain for training.
         shorter_sides: Of pictures that could be opened, in pixels; of 1,000 at most.
         longest_caption: In words.
         says_sides: Whether a caption says left or right, so that mirroring would make it wrong.
@@ -42,10 +42,10 @@ class Folder:
 
 
 def examine_folder(source: str | os.PathLike, caption_field: str = CAPTION_FIELD) -> Folder:
-    """Looks at a folder of captioned pictures: how many, how large, what captions say.
+    """Surveys a folder of captioned pictures: number, sizes, captions.
 
-    A tenth of the classes is held out, eight at least, but never more than a quarter; where the
-    pictures have no classes, each is one. A folder with a test split keeps it.
+    A tenth of the classes is held out, at least eight, but at most a quarter; where the pictures
+    have no classes, each is one. A folder with a test split keeps it.
 
     Raises:
         InputError: If it has no captions, or too few pictures to train on and hold some out.
@@ -96,7 +96,7 @@ def _shorter_sides(images: Sequence[CaptionedImage], source) -> list[int]:
         try:
             with open_picture(by_name[name].path) as picture:
                 sides.append(min(picture.size))
-        except Exception:  # whatever Pillow's readers raise of a broken file
+        except Exception:  # any exception of Pillow's readers for a broken file
             continue
     if not sides:
         raise InputError(f"Expected pictures in {source}. Received: none that can be opened.")

@@ -1,6 +1,6 @@
-"""How much larger than they are used images are stored."""
+"""The size of stored images, larger than training uses."""
 
-# The ratio that the authors' release crops from.
+# The ratio of the authors' release, which crops from larger images.
 CROP_MARGIN = 76 / 64
 
 

@@ -1,6 +1,6 @@
-"""A picture's file, of any format that is read, to its pixels: upright, on white, 8 bits a channel.
+"""Decodes a picture's file, of any supported format: upright, on white, 8 bits a channel.
 
-Whatever decodes a user's picture does it here, so that preparation and evaluation see the same.
+Preparation and evaluation both use it, so that they see the same pixels.
 """
 
 import io
@@ -15,13 +15,13 @@ try:
 except ImportError:  # Pillow before 11.3
     AVIF_IS_READ = False
 
-# Of bad values in EXIF and TIFF tags, none of which is used; and by a path on this machine.
+# Warnings of bad values in EXIF and TIFF tags, none of which is used, with a local path.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
-# Others that Pillow knows run a program on the file (EPS), or are no pictures.
+# Other formats of Pillow run a program on the file (EPS), or are not pictures.
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP", *(("AVIF",) if AVIF_IS_READ else ()))
 
-_MOST_BYTES = 2**29  # of a file; as many pixels as are taken, uncompressed, have less
+_MOST_BYTES = 2**29  # of a file; the most pixels accepted, uncompressed, need less
 _EXIF_ORIENTATION = 0x0112
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -32,7 +32,7 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_SWAPPING = (5, 6, 7, 8)  # those that exchange width and height
+_SWAPPING = (5, 6, 7, 8)  # those that swap width and height
 
 _CONVERT = "convert it to JPEG or PNG"
 _ISO_MEDIA = re.compile(rb".{4}ftyp(.{4})", re.DOTALL)
@@ -48,26 +48,26 @@ _BEGINNINGS = {
     rb"version https://git-lfs": "a Git LFS pointer, not the file itself: run `git lfs pull`",
 }
 
-# The parts of a JPEG between its first two bytes and its pixels: a marker, a length, what it says.
+# The segments of a JPEG between its first two bytes and its pixels: a marker, a length, content.
 _JPEG_START = b"\xff\xd8"
 _PART = re.compile(rb"\xff[^\xda]..", re.DOTALL)  # not the pixels' own beginning
-_METADATA = {*range(0xE1, 0xEE), 0xFE}  # EXIF, colour profile and comments; no part of the pixels
+_METADATA = {*range(0xE1, 0xEE), 0xFE}  # EXIF, colour profile and comments; not part of the pixels
 _EXIF = b"Exif\0\0"
 
 
 class UnsupportedFormatError(ValueError):
-    """A file has another format than the `FORMATS`; the message names it, and what to do."""
+    """A file has a format not in `FORMATS`; the message names it, and what to do."""
 
 
 def open_picture(source: bytes | pathlib.Path) -> Image.Image:
     """Opens a picture by its header; `load`, and what needs the pixels, decodes it.
 
     Args:
-        source: The bytes of a file, or where one lies.
+        source: The bytes of a file, or its path.
 
     Raises:
-        UnsupportedFormatError: If it is of a format that is known, but not read.
-        Exception: Whatever Pillow's readers raise of a broken file.
+        UnsupportedFormatError: If its format is recognised, but not supported.
+        Exception: Any exception of Pillow's readers for a broken file.
     """
     try:
         return Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, "r", FORMATS)
@@ -84,18 +84,18 @@ def open_picture(source: bytes | pathlib.Path) -> Image.Image:
 
 
 def upright_size(picture: Image.Image) -> tuple[int, int]:
-    """Returns (width, height) of a picture that is turned as its EXIF block says."""
+    """Returns (width, height) of a picture after its EXIF rotation."""
     width, height = picture.size
     return (height, width) if _orientation(picture) in _SWAPPING else (width, height)
 
 
 def is_upright(picture: Image.Image) -> bool:
-    """Returns whether a picture can be shown as it is stored."""
+    """Returns whether a picture can be used as stored."""
     return _orientation(picture) not in _TURNS
 
 
 def upright_rgb(picture: Image.Image) -> Image.Image:
-    """Returns a picture of 8 bits a channel in RGB, turned as its EXIF block says, on white.
+    """Returns a picture of 8 bits a channel in RGB, after its EXIF rotation, on white.
 
     Pillow's `exif_transpose` also writes the block's other tags, and fails on a bad one.
     """
@@ -110,7 +110,7 @@ def upright_rgb(picture: Image.Image) -> Image.Image:
 
 
 def has_more_than_8_bits(picture: Image.Image) -> bool:
-    """Returns whether a conversion to RGB would cut the values of a picture off at 255."""
+    """Returns whether a conversion to RGB would clip the values of a picture at 255."""
     return picture.mode.startswith(("I", "F"))
 
 
@@ -121,18 +121,18 @@ def _beginning(path):
 
 def _orientation(picture):
     if picture.format == "TIFF":
-        return None  # which Pillow turns itself
+        return None  # which Pillow rotates itself
     try:
-        # Not PngImageFile's own, which decodes the picture to look behind its pixels.
+        # Not PngImageFile's own, which decodes the picture to find a block after its pixels.
         return Image.Image.getexif(picture).get(_EXIF_ORIENTATION)
-    except Exception:  # Pillow raises many kinds, from SyntaxError to struct.error
+    except Exception:  # Pillow raises many exception types, from SyntaxError to struct.error
         return None
 
 
 def _without_metadata(content):
-    """A JPEG without what says nothing of its pixels, and its EXIF block; other files as they are.
+    """A JPEG without its metadata, and its EXIF block; other files unchanged.
 
-    Pillow takes a JPEG whose metadata break off early for no picture at all.
+    Pillow rejects a JPEG with truncated metadata.
     """
     if not content.startswith(_JPEG_START):
         return content, None
@@ -149,17 +149,17 @@ def _without_metadata(content):
 
 
 def _no_picture(content):
-    """The exception that says what a file is by its first bytes."""
+    """The exception that names a file's format, found from its first bytes."""
     media = _ISO_MEDIA.match(content)
     if media:
         brands = content[8 : min(int.from_bytes(content[:4]), _MOST_BRAND_BYTES)]
         if b"avif" in brands or b"avis" in brands:
             if AVIF_IS_READ:
                 return ValueError("a broken AVIF")
-            return UnsupportedFormatError(f"AVIF, which takes Pillow 11.3 or newer: {_CONVERT}")
+            return UnsupportedFormatError(f"AVIF, which needs Pillow 11.3 or newer: {_CONVERT}")
         if any(brand in brands for brand in _HEIC_BRANDS):
             return UnsupportedFormatError(f"HEIC, which is not read: {_CONVERT}")
-        return UnsupportedFormatError(f"a film, of brand {media[1]!r}: take its pictures")
+        return UnsupportedFormatError(f"a video, of brand {media[1]!r}: extract its frames")
     for beginning, name in _BEGINNINGS.items():
         if re.match(beginning, content[:1024], re.DOTALL):
             return UnsupportedFormatError(name)

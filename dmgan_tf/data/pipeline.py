@@ -1,8 +1,8 @@
-"""Prepared data sets to batches of tensors.
+"""Reads prepared data sets as batches of tensors.
 
-Every batch of training is a function of the seed and the step alone: orders, crops, flips and the
-choice of captions come from stateless random numbers. So a run that stops and goes on sees what an
-uninterrupted one sees.
+Every batch of training is a function of the seed and the step only: orders, crops, flips and the
+choice of captions use stateless random numbers. So a resumed run has the same batches as an
+uninterrupted one.
 """
 
 import functools
@@ -80,15 +80,15 @@ def training_dataset(
     worker: tuple[int, int] = (0, 1),
     replicas_per_worker: int = 1,
 ) -> tf.data.Dataset:
-    """Returns the batches of training, a pure function of `seed`, step and what can be read.
+    """Returns the batches of training, a pure function of `seed`, step and readable records.
 
-    One random caption an image. Of a caption that is too long, a random subset of the words is
+    One random caption per image. Of a caption that is too long, a random subset of the words is
     kept, in order. The crop is a random square of 64/76 of the shorter side, and every stage's
     size is resized from it by antialiased bilinear filtering, as the authors' release does.
 
-    Workers divide the rows of each batch evenly among them, in order, and a worker its own rows
-    among its replicas. The rows are the same however many share them. Every worker reads every
-    encoded record, and decodes its own alone.
+    Workers share the rows of each batch evenly, in order, and the replicas of a worker share its
+    rows. The rows do not depend on the number of workers. Every worker reads every encoded record,
+    but decodes only its own.
 
     Reference:
         Zhu et al. 2019, section 4 (Implementation details), and the release's `datasets.py`.
@@ -98,7 +98,7 @@ def training_dataset(
         tokenizer: A tokenizer with the data set's vocabulary.
         image_sizes: The sizes of the stages in pixels, ascending.
         batch_size: Images in a batch, over all replicas.
-        num_steps: The number of the step to stop before.
+        num_steps: The step before which to stop.
         max_words: Words of a caption to keep.
         split: `train`, `validation` or `test`.
         flip: Whether to mirror every second image; switch it off if captions say "left".
@@ -106,21 +106,21 @@ def training_dataset(
         noise: Largest deviation of the noise that is added to images, see `add_noise`.
         seed: Any integer.
         start_step: The number of the first step; 0 for a new run.
-        cache: Whether to hold the encoded images in memory; None to hold up to 1 GiB. It does not
+        cache: Whether to keep the encoded images in memory; None to keep up to 1 GiB. It does not
             change the batches.
-        readable: What `readable.scan_split` found; records that it left out are not used, and an
-            epoch is filled up with others. None if all are whole: then any damage is an error.
-        worker: The number of this worker, from 0, and the number of workers.
-        replicas_per_worker: Into how many parts, one a replica, a worker's rows are divided.
+        readable: The result of `readable.scan_split`; records that it left out are replaced by
+            others. None if all are undamaged: then any damage is an error.
+        worker: The index of this worker, from 0, and the number of workers.
+        replicas_per_worker: The number of replicas that share a worker's rows.
 
     Returns:
         A dataset of `replicas_per_worker` batches for each of `num_steps - start_step` steps: dicts
-        of `images`, a tuple of float32 (rows, size, size, 3) in [-1, 1], one a size; `token_ids`,
+        of `images`, a tuple of float32 (rows, size, size, 3) in [-1, 1], one per size; `token_ids`,
         int32 (rows, max_words), padded with 0 on the right; `class_ids`, int32 (rows,).
 
     Raises:
-        InputError: If the directory holds no such data, or not for these sizes or this vocabulary,
-            or the replicas cannot share a batch evenly, or a shard to hold in memory is damaged.
+        InputError: If the directory has no such data, or not for these sizes or this vocabulary,
+            or the replicas cannot share a batch evenly, or a shard to keep in memory is damaged.
             For one that is read later, iterate within `readable.reading(info, readable)`.
     """
     info = load_dataset_info(directory)
@@ -131,7 +131,7 @@ def training_dataset(
     steps_per_epoch(directory, split, batch_size)  # which checks the batch size
     rows = _rows_of_replica(batch_size, worker, replicas_per_worker)
     if readable is not None and readable.split != split:
-        raise InputError(f"Expected what is readable of {split!r}. Received: {readable.split!r}.")
+        raise InputError(f"Expected readable records of {split!r}. Received: {readable.split!r}.")
     serialized = shuffled_epochs(
         info,
         split,
@@ -172,7 +172,7 @@ def training_dataset(
     def finish(batch):
         words = tokenizer.in_graph(batch["caption"])
         row = batch["position"][0] % batch_size
-        # Folded, because `load` draws for the batch's first example from these two numbers.
+        # Folded, because `load` uses these two numbers as the seed of the batch's first example.
         word_seed = tf.stack([seed, batch["position"][0] - row])
         word_seed = tf.random.fold_in(word_seed, tf.constant(1, tf.int64))
         token_ids = random_words(words, max_words, word_seed, rows, row, batch_size)
@@ -200,8 +200,8 @@ def evaluation_dataset(
 ) -> tf.data.Dataset:
     """Returns one pass over a split, in stored order, without any randomness.
 
-    No record is left out: a score of fewer images than the split has is not its score. One that
-    cannot be read is an error, at once or, where that shows only then, on the way.
+    No record is skipped, because a score must include all images of the split. One that cannot be
+    read is an error, at once or, if it is only then detected, during reading.
 
     Args:
         directory: What `prepare_data` wrote.
@@ -218,8 +218,8 @@ def evaluation_dataset(
         (batch,).
 
     Raises:
-        InputError: If the directory holds no such data, or not for these sizes or this vocabulary.
-            For one that names a shard damaged later, iterate within `readable.reading(info)`.
+        InputError: If the directory has no such data, or not for these sizes or this vocabulary.
+            For an error that names a shard damaged later, iterate within `readable.reading(info)`.
     """
     info = load_dataset_info(directory)
     check_tokenizer(info, tokenizer)
@@ -278,7 +278,7 @@ def _normalised(images: Sequence[tf.Tensor]) -> tuple[tf.Tensor, ...]:
 def some_captions(directory: str | os.PathLike, split: str, count: int) -> list[str]:
     """Returns the first captions of images spread evenly over a split, without decoding images.
 
-    They are to be looked at, not scored, so an image that cannot be read gives way to another.
+    They are for display, not for scores, so an image that cannot be read is replaced by another.
 
     Args:
         directory: What `prepare_data` wrote.
@@ -289,7 +289,7 @@ def some_captions(directory: str | os.PathLike, split: str, count: int) -> list[
         The captions, always the same ones in the same order.
 
     Raises:
-        InputError: If the directory holds no such data, or no image of it can be read.
+        InputError: If the directory has no such data, or no image of it can be read.
     """
     info = load_dataset_info(directory)
     places = [
@@ -310,7 +310,7 @@ def some_captions(directory: str | os.PathLike, split: str, count: int) -> list[
             passed_over += 1
     if passed_over:
         _logger.warning(
-            "%d unreadable images of %r in %s give no sample caption.",
+            "%d unreadable images of %r in %s are not used for sample captions.",
             *(passed_over, split, info.directory),
         )
     if not captions and count > 0:

@@ -1,4 +1,4 @@
-"""Captioned images to a prepared data set: TFRecord shards, a vocabulary and `dataset.json`."""
+"""Prepares a data set from captioned images: TFRecord shards, a vocabulary and `dataset.json`."""
 
 import collections
 import concurrent.futures
@@ -77,27 +77,28 @@ def prepare(
 ) -> records.DatasetInfo:
     """Writes a prepared data set.
 
-    The bytes written depend on the source and the settings alone, not on the number of workers.
-    An interrupted preparation goes on from the shards that it finished, but for those of which an
-    image has changed since. `dataset.json` is written last: a directory that has it is whole.
+    The bytes written depend on the source and the settings only, not on the number of workers.
+    An interrupted preparation continues after the shards that it finished, except for those of
+    which an image has changed since. `dataset.json` is written last: a directory with it is
+    complete.
 
     Args:
         splits: The images of `train`, `test` and, where there is one, `validation`, as
             `read_image_folder` and `hold_out_validation` list them.
         output: The directory to write to.
-        name: What to call the data set.
-        image_size: The largest size, in pixels, that training will ask for, 16 or more.
+        name: The name of the data set.
+        image_size: The largest size, in pixels, that training will use, 16 or more.
         vocabulary: The vocabulary to use, an encoder's; None to collect that of the training
             captions.
         min_word_count: Words that occur less often in the training captions are left out.
         small_images: See `encode_image`.
         max_skipped_fraction: More skipped images than this fraction are an error, in [0, 1]; more
-            missing ones are one before anything is written.
+            missing ones are an error before anything is written.
         num_shards: Files of the training split; None for one for every 1,024 images.
-        num_workers: Threads that read and encode images; None for one a processor.
-        account: What stands in the source's folder, to be counted and named with what is skipped.
+        num_workers: Threads that read and encode images; None for one per processor.
+        account: The files of the source's folder, to be counted and named with the skipped ones.
         show_progress: Whether to draw a progress bar on the terminal.
-        attribution: Sentences by which the makers of the images are to be named.
+        attribution: Sentences that credit the makers of the images.
 
     Returns:
         The description of what was written.
@@ -119,7 +120,7 @@ def prepare(
     identity = _fingerprint(plans, in_no_file, vocabulary, settings)
     finished = open_output(output, fingerprint, identity, versions)
     if finished is not None:
-        _logger.info("%s already holds this data set, whole: nothing to do.", output)
+        _logger.info("%s already contains this data set: nothing to do.", output)
         return with_files_of_today(finished, account)
     vocabulary.save(output / records.VOCABULARY_FILE)
     results = _write_shards(
@@ -153,7 +154,7 @@ def prepare(
 
 
 def remove_dataset(output: str | os.PathLike) -> None:
-    """Removes a prepared, or half prepared, data set from a directory, and nothing else in it."""
+    """Removes a prepared, or partly prepared, data set from a directory, and nothing else."""
     output = pathlib.Path(output)
     names = (records.INFO_FILE, records.VOCABULARY_FILE, SKIPPED_FILE)
     for name in (*names, source_versions.VERSIONS_FILE):
@@ -184,7 +185,7 @@ def _check_settings(image_size, small_images, max_skipped_fraction, num_shards, 
 def _plan_shards(
     splits: Mapping[str, Sequence[CaptionedImage]], num_shards: int | None
 ) -> list[_ShardPlan]:
-    """Deals the images out to shards: training images shuffled by a hash, others in order."""
+    """Assigns the images to shards: training images shuffled by a hash, others in order."""
     plans = []
     for split, images in splits.items():
         if not images:
@@ -213,7 +214,7 @@ def _check_present(versions: Mapping[CaptionedImage, object], max_fraction: floa
 
 
 def _fingerprint(plans: Sequence[_ShardPlan], versions, vocabulary, settings: Mapping) -> str:
-    """Hashes what the output depends on; an image's version does so if it is given."""
+    """Hashes what the output depends on, including the images' versions if they are given."""
 
     def entry_of(image):
         entry = [image.file_name, versions.get(image), image.captions, image.class_id]
@@ -233,7 +234,7 @@ def _write_shards(
     plans, output, vocabulary, image_size, small_images, num_workers, show_progress
 ) -> list[_ShardResult]:
     num_workers = num_workers or os.cpu_count() or 1
-    pool = concurrent.futures.ThreadPoolExecutor(num_workers)  # Pillow works outside the GIL
+    pool = concurrent.futures.ThreadPoolExecutor(num_workers)  # Pillow releases the GIL
     total = sum(len(plan.images) for plan in plans)
     progress = progress_bar(total, "image", "preparing", shown=show_progress)
 
@@ -247,7 +248,7 @@ def _write_shards(
     results = []
     try:
         with progress, warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # refused, not warned
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # it is an error
             for plan in plans:
                 path = output / plan.file
                 report = output / PROGRESS_DIRECTORY / f"{plan.file}.json"
@@ -265,9 +266,9 @@ def _write_shards(
 
 
 def _finished_shard(report: pathlib.Path, images: Sequence[CaptionedImage]) -> _ShardResult | None:
-    """Returns what an earlier run reported of a shard; None if it has to be made (again).
+    """Returns an earlier run's report of a shard; None if it must be made (again).
 
-    So it has if an image has changed since, or was skipped: it may be readable by now.
+    It must if an image has changed since, or was skipped: it may be readable now.
     """
     if not report.exists():
         return None
@@ -279,7 +280,7 @@ def _finished_shard(report: pathlib.Path, images: Sequence[CaptionedImage]) -> _
 
 
 def _in_order(pool, function, items: Iterable, window: int) -> Iterator:
-    """Maps like `pool.map`, but at most `window` results ahead of the one who takes them."""
+    """Maps like `pool.map`, but computes at most `window` results ahead of the consumer."""
     items = iter(items)
     first = itertools.islice(items, window)
     pending = collections.deque(pool.submit(function, item) for item in first)
@@ -325,7 +326,7 @@ def _record_writer(path: pathlib.Path) -> Iterator[tf.io.TFRecordWriter]:
 def _usable_captions(
     image: CaptionedImage, vocabulary: Vocabulary
 ) -> tuple[list[str], list[Sequence[str]], list[list[str]]]:
-    """Returns the captions that have a known word, what each names, and entries of `skipped`."""
+    """Returns the captions with a known word, their attributes, and entries of `skipped`."""
     usable, named, dropped = [], [], []
     for caption, names in itertools.zip_longest(image.captions, image.named, fillvalue=()):
         if any(map(vocabulary.id_of, vocabulary.split(caption))):

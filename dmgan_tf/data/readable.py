@@ -1,8 +1,8 @@
-"""Which records of a prepared data set can be trained on, found out before training begins.
+"""Checks before training which records of a prepared data set are readable.
 
-A disk, a copy or a download damages a few records in millions, and a run of days must not end for
-that. So every record is read once: those that fail their checksum, or that training could not use,
-are counted, named and left out. Nothing else changes: an epoch keeps its length.
+A disk, a copy or a download damages a few records in millions, and must not end a run of days. So
+every record is read once: those that fail their checksum, or that training could not use, are
+counted, named and skipped. Nothing else changes: an epoch keeps its length.
 """
 
 import collections
@@ -22,10 +22,10 @@ from dmgan_tf.process.progress import progress_bar
 
 _logger = logging.getLogger(__name__)
 _FILES_SHOWN = 4
-_QUIET_SECONDS = 3  # a scan as short as that needs no progress bar
+_QUIET_SECONDS = 3  # a scan shorter than that needs no progress bar
 
-# What TensorFlow raises for a damaged record, for too few of them, for a file that cannot be read,
-# and for what records hold; the last where its message quotes their bytes.
+# TensorFlow's exceptions for a damaged record, for too few of them, for a file that cannot be read,
+# and for the content of records; the last where its message quotes their bytes.
 _READING_FAILED = (
     tf.errors.DataLossError,
     tf.errors.FailedPreconditionError,
@@ -68,17 +68,17 @@ class ReadableRecords:
 
     @property
     def digest(self) -> str:
-        """A hash of which ones can be used: equal where batches are, on two machines say."""
+        """A hash of the usable records: equal if batches are equal, for example on two machines."""
         content = [self.split, self.num_listed, [dataclasses.astuple(s) for s in self.shards]]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
     def summary(self) -> str:
-        """Returns one line for a log: how many there are, and what became of the others."""
+        """Returns one line for a log: the number of records, and why others were skipped."""
         if not self.num_skipped:
             return f"all {self.num_listed} records of {self.split!r} are readable"
         return (
             f"{self.num_skipped} of {self.num_listed} records of {self.split!r} are unreadable and "
-            f"left out: {_listed(self.unreadable)}"
+            f"skipped: {_listed(self.unreadable)}"
         )
 
 
@@ -87,22 +87,22 @@ def scan_split(
 ) -> ReadableRecords:
     """Reads every record of a split and finds those that training can use.
 
-    That is one whose checksum is right, whose JPEG can be decoded and has a size that
-    `prepare_data` writes (claimed ones are looked at first, so none takes the memory), and whose
-    captions each have a known word. What is left out is logged in one warning.
+    A usable record has a right checksum, a JPEG that can be decoded and has a size that
+    `prepare_data` writes (headers are checked first, so none allocates too much memory), and
+    captions with a known word each. Skipped records are logged in one warning.
 
     Args:
         info: The data set.
         split: `train`, `validation` or `test`.
-        max_skipped_fraction: More records left out than this fraction of those listed are an error,
+        max_skipped_fraction: More skipped records than this fraction of those listed are an error,
             in [0, 1]; 0 for a split that is scored, where each counts.
 
     Returns:
-        What `pipeline.training_dataset` takes as `readable`.
+        The argument `readable` of `pipeline.training_dataset`.
 
     Raises:
-        InputError: If more records cannot be used, or none can, or if they are not those that
-            `dataset.json` describes: a shard may be another's copy, or of another data set.
+        InputError: If more records are unusable, or all, or if they are not those that
+            `dataset.json` describes: a shard may be a copy of another, or of another data set.
     """
     if not 0 <= max_skipped_fraction <= 1:
         raise InputError(
@@ -141,16 +141,16 @@ def scan_split(
 def find_damage(
     info: records.DatasetInfo, splits: Iterable[str], readable: ReadableRecords | None = None
 ) -> InputError | None:
-    """Looks for what made reading fail.
+    """Finds the shard that made reading fail.
 
     Args:
         info: The data set.
-        splits: Which splits to look at, in this order.
-        readable: What could be used of one of them when the run began; all had to be of the others.
+        splits: Which splits to check, in this order.
+        readable: The usable records of one of them when the run began; all of the others had to be.
 
     Returns:
-        An error that names the first shard whose usable records are not those of before; None if
-        there is none.
+        An error that names the first shard whose usable records have changed; None if there is
+        none.
     """
     examiner = Examiner(info)
     expected = {shard.file: shard for shard in readable.shards} if readable else {}
@@ -167,7 +167,7 @@ def find_damage(
 def _check_described(
     info: records.DatasetInfo, split: str, facts: list[RecordFacts], skipped: int
 ) -> None:
-    """Refuses records that are readable, but not those of this data set."""
+    """Raises an error for readable records that are not those of this data set."""
     listed = info.split(split)
     captions = sum(one.num_captions for one in facts)
     classes = len({one.class_id for one in facts})
@@ -193,15 +193,15 @@ def _listed(unreadable: dict[tuple[str, str], int]) -> str:
 def reading(
     info: records.DatasetInfo, readable: ReadableRecords | None = None, split: str | None = None
 ) -> Iterator[None]:
-    """Turns the failure to read a damaged shard into an `InputError` that names it.
+    """Converts a failure to read a damaged shard to an `InputError` that names it.
 
-    A shard is read long after its data set was built, where the error of TensorFlow names neither
-    file nor remedy. Put the loop over the batches, or the `fit`, into this context.
+    A shard is read long after its data set was built, and TensorFlow's error names neither the file
+    nor a solution. Put the loop over the batches, or the `fit`, into this context.
 
     Args:
         info: The data set whose shards are read.
         readable: The `ReadableRecords` that are read; None if every record is.
-        split: The one split that is read; None if it may be any.
+        split: The split that is read; None if it may be any.
 
     Raises:
         InputError: If reading failed and a shard is damaged.

@@ -1,8 +1,8 @@
-"""The records of a TFRecord file: where each begins, and reading some of them.
+"""The records of a TFRecord file: their offsets, and reading some of them.
 
-TensorFlow takes the length in front of a record on trust: one that claims more than there is memory
-ends the process, without an exception. So headers are checked here before TensorFlow opens a file.
-It also reads no further than the first damage; `read_runs` begins again behind it.
+TensorFlow does not check the length before a record: one larger than the memory ends the process
+without an exception. So headers are checked here before TensorFlow opens a file. TensorFlow also
+stops reading at the first damage; `read_runs` continues after it.
 """
 
 import errno
@@ -19,26 +19,26 @@ _BUFFER_BYTES = 2**18
 
 
 def find_records(path: str | os.PathLike) -> tuple[list[int], bool]:
-    """Finds the records in front of a file's first damaged header; data may be damaged still.
+    """Finds the records before a file's first damaged header; their data may still be damaged.
 
     Args:
         path: The file.
 
     Returns:
-        The byte at which each begins, and whether the whole file was gone through.
+        The byte at which each begins, and whether the whole file was read.
 
     Raises:
-        OSError: If the file cannot be read, or is none.
+        OSError: If it cannot be read, or is not a file.
     """
     if os.path.exists(path) and not os.path.isfile(path):
-        raise OSError(errno.EINVAL, "no file", str(path))  # of a pipe, one would wait for ever
+        raise OSError(errno.EINVAL, "no file", str(path))  # reading a pipe would block
     starts, position = [], 0
     with open(path, "rb", buffering=0) as file:
         size = os.fstat(file.fileno()).st_size
         while position + _HEADER.size <= size:
             header = os.pread(file.fileno(), _HEADER.size, position)
             if len(header) < _HEADER.size:
-                break  # it shrinks meanwhile
+                break  # the file became shorter meanwhile
             length, checksum = _HEADER.unpack(header)
             end = position + _HEADER.size + length + _FOOTER_BYTES
             if max(end - size, length - _MAX_RECORD_BYTES) > 0 or checksum != header_checksum(
@@ -51,7 +51,7 @@ def find_records(path: str | os.PathLike) -> tuple[list[int], bool]:
 
 
 def header_checksum(length: int) -> int:
-    """Returns the checksum in the header of a record of so many bytes: CRC-32C, masked."""
+    """Returns the checksum in the header of a record of this length: CRC-32C, masked."""
     state = 0xFFFFFFFF
     for byte in length.to_bytes(8, "little"):
         state ^= byte
@@ -64,7 +64,7 @@ def header_checksum(length: int) -> int:
 def read_runs(
     path: str | tf.Tensor, runs: Sequence[tuple[int, int]] | tf.Tensor
 ) -> tf.data.Dataset:
-    """Returns records that follow one another from given places on, with their checksums checked.
+    """Returns consecutive records from given offsets on, with their checksums checked.
 
     Call `find_records` first. A file with fewer records is an error; TensorFlow's own reader would
     give a shorter dataset.
@@ -75,7 +75,7 @@ def read_runs(
     """
 
     def read(run):
-        # `tf.data.TFRecordDataset` does not pass on where to begin.
+        # `tf.data.TFRecordDataset` has no argument for the offset.
         variant = tf.raw_ops.TFRecordDatasetV2(
             filenames=tf.reshape(path, [1]),
             compression_type="",

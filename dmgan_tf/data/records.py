@@ -18,9 +18,9 @@ FORMAT_VERSION = 1
 INFO_FILE = "dataset.json"
 VOCABULARY_FILE = "vocabulary.txt"
 
-_FILE_NAME = re.compile(r"[\w-][\w.-]*")  # neither a path nor one of the directories above
+_FILE_NAME = re.compile(r"[\w-][\w.-]*")  # neither a path nor a parent directory
 
-MAX_PIXELS = 89_478_485  # of one image; where Pillow begins to warn of decompression bombs
+MAX_PIXELS = 89_478_485  # of one image; from there on Pillow warns of decompression bombs
 
 
 def shard_name(split: str, index: int, count: int) -> str:
@@ -107,19 +107,19 @@ class Split:
 
 @dataclasses.dataclass(frozen=True)
 class DatasetInfo:
-    """What `dataset.json` says of a prepared data set.
+    """The content of `dataset.json`.
 
     Args:
-        directory: Where the data set lies.
-        name: What its maker called it.
+        directory: The directory of the data set.
+        name: Its name.
         image_size: The largest size, in pixels, that it was prepared for.
         stored_size: The shorter side, in pixels, at which larger images were stored.
         vocabulary_sha256: The hash of `vocabulary.txt`.
-        vocabulary_size: Its length, the padding word included.
+        vocabulary_size: Its length, including the padding word.
         splits: By name: `train`, `test` and, if images were held out for it, `validation`.
-        skipped: How many images and captions were left out, by reason.
+        skipped: How many images and captions were skipped, by reason.
         fingerprint: The hash of the source's listing and of every setting.
-        attribution: Sentences by which the makers of the images are to be named.
+        attribution: Sentences that credit the makers of the images.
         files: What became of everything in the source's folder; None if that is not known.
     """
 
@@ -137,7 +137,7 @@ class DatasetInfo:
 
     @property
     def summary(self) -> str:
-        """What a model card says of the data, Markdown."""
+        """The description of the data in a model card, Markdown."""
         text = f"{self.name}, {self.split('train').num_images} training images."
         return "\n".join([text, *(f"- {sentence}" for sentence in self.attribution)])
 
@@ -165,7 +165,7 @@ class DatasetInfo:
         return [str(self.directory / shard.file) for shard in self.split(name).shards]
 
     def check_image_size(self, size: int) -> None:
-        """Raises an `InputError` if images of this size, in pixels, would be enlarged ones."""
+        """Raises an `InputError` if images of this size, in pixels, would have to be enlarged."""
         if size > self.image_size:
             raise InputError(
                 f"Expected a data set prepared for {size} pixels. Received: {self.directory}, "
@@ -176,7 +176,7 @@ class DatasetInfo:
         """Returns the vocabulary of the training captions.
 
         Raises:
-            InputError: If the file is missing, or is not the one the data set was made with.
+            InputError: If the file is missing, or is not that of the data set.
         """
         path = self.directory / VOCABULARY_FILE
         vocabulary = Vocabulary.load(path)
@@ -206,7 +206,7 @@ def load_dataset_info(directory: str | os.PathLike) -> DatasetInfo:
         Its description.
 
     Raises:
-        InputError: If the directory does not hold a prepared data set that this version can read.
+        InputError: If the directory has no prepared data set that this version can read.
     """
     directory = pathlib.Path(directory)
     path = directory / INFO_FILE
@@ -249,7 +249,7 @@ def _no_description(path: pathlib.Path, problem: str) -> InputError:
 
 
 def _check_description(info: DatasetInfo, path: pathlib.Path) -> None:
-    """Refuses values that no preparation writes, before they are counted with or opened."""
+    """Raises an error for values that no preparation writes, before they are used."""
     shards = [shard for split in info.splits.values() for shard in split.shards]
     counts = [
         *(info.image_size, info.stored_size, info.vocabulary_size),
@@ -258,10 +258,10 @@ def _check_description(info: DatasetInfo, path: pathlib.Path) -> None:
     ]
     texts = (info.name, info.vocabulary_sha256, info.fingerprint, *info.attribution)
     problems = [
-        *(f"{n!r:.80} is no count" for n in counts if type(n) is not int or not 0 <= n < 2**31),
-        *(f"{text!r:.80} is no text" for text in texts if type(text) is not str),
+        *(f"{n!r:.80} is not a count" for n in counts if type(n) is not int or not 0 <= n < 2**31),
+        *(f"{text!r:.80} is not a text" for text in texts if type(text) is not str),
         *(
-            f"{shard.file!r:.80} is no name of a file in it"
+            f"{shard.file!r:.80} is not the name of a file in it"
             for shard in shards
             if type(shard.file) is not str or not _FILE_NAME.fullmatch(shard.file)
         ),
@@ -277,17 +277,17 @@ def _check_description(info: DatasetInfo, path: pathlib.Path) -> None:
 
 
 def damaged_shard(info: DatasetInfo, shard: Shard, count: int, problem: str) -> InputError:
-    """Returns the error of a shard that does not hold `count` records that can be used."""
+    """Returns the error of a shard that does not have `count` usable records."""
     return InputError(
         f"Expected {count} whole records in {info.directory / shard.file}. Received: {problem}. "
-        "Restore it, or prepare the data set again with --overwrite; a run goes on with --resume."
+        "Restore it, or prepare the data set again with --overwrite; a run continues with --resume."
     )
 
 
 def check_headers(info: DatasetInfo, shards: Sequence[Shard]) -> None:
-    """Raises an `InputError` for the first shard that is missing, cut off or not what it was.
+    """Raises an `InputError` for the first shard that is missing, truncated or changed.
 
-    Only headers are read, so data may be damaged still. See `record_file`.
+    Only headers are read, so data may still be damaged. See `record_file`.
     """
     for shard in shards:
         try:
@@ -304,15 +304,14 @@ def check_headers(info: DatasetInfo, shards: Sequence[Shard]) -> None:
 
 
 def open_records(info: DatasetInfo, split: str, start: int = 0) -> tf.data.Dataset:
-    """Returns the serialized examples of a split, read on the way, in stored order.
+    """Returns the serialized examples of a split, in stored order, as they are read.
 
     Iterate within `readable.reading`, which names a shard that is damaged.
 
     Args:
         info: The data set.
         split: `train`, `validation` or `test`.
-        start: The number of the first example, from 0 to their number; shards before its own are
-            not read.
+        start: The index of the first example, from 0 to their number; earlier shards are not read.
 
     Raises:
         InputError: If there are fewer, or a shard's headers are damaged.

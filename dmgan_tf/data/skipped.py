@@ -1,4 +1,4 @@
-"""What a preparation leaves out: named in a file, counted, and refused where it is too much."""
+"""What a preparation skips: named in a file, counted, and an error if too much."""
 
 import collections
 import dataclasses
@@ -16,7 +16,7 @@ SKIPPED_FILE = "skipped.txt"
 EMPTY_CAPTION = "empty caption"
 UNKNOWN_CAPTION = "caption without a known word"
 NO_CAPTION = "no caption"
-# What depends on the captions and the vocabulary alone, and so stays while the fingerprint does.
+# Depends on the captions and the vocabulary only, so it is unchanged if the fingerprint is.
 CAPTION_REASONS = frozenset({EMPTY_CAPTION, UNKNOWN_CAPTION, NO_CAPTION})
 
 _ENTRIES_SHOWN = 20
@@ -33,7 +33,7 @@ def lost_images(skipped: Iterable[Sequence[str]]) -> list[Sequence[str]]:
 def with_files_of_today(
     finished: records.DatasetInfo, account: FolderAccount | None
 ) -> records.DatasetInfo:
-    """Returns the description of a whole data set, with what else stands in its source by now."""
+    """Returns the description of a complete data set, with the other files now in its source."""
     if account is None or finished.files is None:
         return finished
     before = finished.files
@@ -51,13 +51,13 @@ def report_skipped(
     max_fraction: float,
     output: pathlib.Path,
 ) -> None:
-    """Reports what was skipped, and refuses a data set that has lost too many images.
+    """Reports what was skipped, and raises an error if it is too many images.
 
     Args:
         skipped: Name, reason and detail of each image and caption.
         others: Name and reason of each file of the source that is neither.
         total: How many images the source has.
-        max_fraction: How many of them may be lost.
+        max_fraction: The fraction of them that may be skipped.
         output: The directory of the data set.
 
     Raises:
@@ -70,7 +70,7 @@ def report_skipped(
     if lines:
         atomic.write_text(path, "".join(f"{line}\n" for line in lines))
     else:
-        path.unlink(missing_ok=True)  # of a run before the source was mended
+        path.unlink(missing_ok=True)  # of a run before the source was repaired
     for entry in skipped[:_ENTRIES_SHOWN]:
         _logger.warning("Skipped %s: %s (%s)", *(part[:_SHOWN] for part in entry))
     if len(skipped) > _ENTRIES_SHOWN:
@@ -80,11 +80,11 @@ def report_skipped(
         raise InputError(
             f"Expected at most {max_fraction:.1%} of the images to be unusable. Received: "
             f"{len(lost)} of {total}, the first {lost[0][0]} ({lost[0][1]}); all are in {path}. "
-            "Mend the source and begin anew with --overwrite, or raise --max_skipped_fraction."
+            "Repair the source and start again with --overwrite, or raise --max_skipped_fraction."
         )
 
 
 def _in_one_line(text: str) -> str:
-    """Replaces what would end a line or steer a terminal, and names' bytes that are no UTF-8."""
+    """Replaces line ends, terminal control characters, and names' bytes that are not UTF-8."""
     text = text.encode("utf-8", "backslashreplace").decode("utf-8")
     return _CONTROL_CHARACTER.sub(lambda match: repr(match[0])[1:-1], " ".join(text.split()))

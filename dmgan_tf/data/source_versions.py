@@ -1,8 +1,7 @@
 """Which images of a source have changed since they were prepared.
 
-The size and the times of a file tell at once that it is the same. Where they differ, the file is
-read and its hash decides: in a copy of the folder or a fresh checkout, the times are others and the
-images are not.
+A file with the same size and times is unchanged. Where they differ, the file is read and its hash
+is compared: in a copy of the folder or a fresh checkout, the times differ and the images do not.
 """
 
 import concurrent.futures
@@ -24,8 +23,8 @@ class SourceVersions:
     """The versions of the images that a data set was prepared from.
 
     Args:
-        identity: The hash of everything that the data set depends on but the images themselves.
-        images: What `describe` returned of each image, by its name.
+        identity: The hash of everything that the data set depends on except the images.
+        images: The result of `describe` for each image, by its name.
     """
 
     identity: str
@@ -38,7 +37,7 @@ class SourceVersions:
 
 
 def load(directory: pathlib.Path) -> SourceVersions | None:
-    """Reads what `SourceVersions.save` wrote; None if it is missing or damaged."""
+    """Reads the file of `SourceVersions.save`; None if it is missing or damaged."""
     try:
         content = json.loads((directory / VERSIONS_FILE).read_text(encoding="utf-8"))
         return SourceVersions(**content)
@@ -49,7 +48,7 @@ def load(directory: pathlib.Path) -> SourceVersions | None:
 def describe(image: CaptionedImage) -> list | None:
     """Returns the version of an image, the times of its file, and the hash of its content.
 
-    None of one that lies in no file, whose version is all there is to know.
+    None for an image that is not a file, whose version is sufficient.
     """
     if image.path is None:
         return None
@@ -60,11 +59,11 @@ def describe(image: CaptionedImage) -> list | None:
 def changed_images(
     images: Iterable[CaptionedImage], described: Mapping[str, list | None]
 ) -> list[CaptionedImage]:
-    """Returns the images whose content is another than when they were described.
+    """Returns the images whose content has changed since they were described.
 
     Args:
-        images: The images of now.
-        described: What `describe` returned, by name; an image without an entry counts as the same.
+        images: The current images.
+        described: The results of `describe`, by name; an image without an entry is unchanged.
     """
 
     def has_changed(image):

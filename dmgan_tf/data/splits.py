@@ -1,7 +1,7 @@
-"""Which images are held out: of a source, for validation, and to watch a training by.
+"""Held-out images: of a source, for validation, and for monitoring a training.
 
-A model that is chosen by its score on the test split has seen it. The published data sets have no
-third split, so one is made of training classes; the test split stays the published one.
+A model that is chosen by its score on the test split is biased towards it. The published data sets
+have no third split, so one is made of training classes; the test split stays the published one.
 """
 
 import collections
@@ -25,8 +25,8 @@ def hold_out_validation(
 ) -> dict[str, Sequence[CaptionedImage]]:
     """Moves whole classes from `train` to `validation`, always the same ones.
 
-    Which ones depends on a hash of their numbers, or of the image's name where a class has one
-    image alone, as in COCO; neither on the order of the listing nor on chance. A larger fraction
+    Which ones depends on a hash of their numbers, or of the image's name where a class has only one
+    image, as in COCO; neither on the order of the listing nor on chance. A larger fraction
     holds out the same classes and further ones.
 
     Args:
@@ -36,7 +36,7 @@ def hold_out_validation(
 
     Returns:
         The images of `train`, `validation` and the other splits, each in the order they had. With a
-        fraction of 0, the splits as they are.
+        fraction of 0, the splits unchanged.
 
     Raises:
         InputError: If the fraction is out of range, if it holds out no class or leaves none to
@@ -56,7 +56,7 @@ def hold_out_validation(
     sizes = collections.Counter(image.class_id for image in splits["train"])
 
     def name_of(image):
-        # A class of one image is often no class at all, but numbered in the order of the listing.
+        # A class of one image is often not a real class, but numbered in the order of the listing.
         alone = sizes[image.class_id] == 1
         return image.file_name if alone else class_name(image.class_id)
 
@@ -76,9 +76,9 @@ def hold_out_validation(
 
 
 def check_training_classes(images: Sequence[CaptionedImage], source: str | os.PathLike) -> None:
-    """Refuses images to train on that are all of one class.
+    """Raises an error for training images that are all of one class.
 
-    Images of one class match one another's captions: every matching loss would be 0 for ever.
+    Images of one class match one another's captions: every matching loss would always be 0.
 
     Args:
         images: Those of the training split, every one with a class.
@@ -91,21 +91,21 @@ def check_training_classes(images: Sequence[CaptionedImage], source: str | os.Pa
     if len(images) > 1 and len(classes) == 1:
         raise InputError(
             f"Expected training images of 2 or more classes in {source}. Received: {len(images)} "
-            f"of class_id {min(classes)} alone. Images of one class match one another's captions, "
-            "so nothing could be learned. Leave class_id out, and every image is a class of its "
-            "own; or hold fewer classes out, with --test_fraction=0 and --validation_fraction=0."
+            f"of class_id {min(classes)} only. Images of one class match one another's captions, "
+            "so nothing could be learned. Leave class_id out, so that every image is its own "
+            "class; or hold fewer classes out, with --test_fraction=0 and --validation_fraction=0."
         )
 
 
 def held_out_split(info: "DatasetInfo", min_images: int = 1) -> str | None:
-    """Returns the split to watch training by: `validation` where there is one, else `test`.
+    """Returns the split for monitoring: `validation` where there is one, else `test`.
 
-    What is chosen by a score on the test split has seen it, so it serves only where nothing else
-    was held out.
+    A model chosen by a score on the test split is biased towards it, so `test` is used only if
+    nothing else was held out.
 
     Args:
         info: The data set.
-        min_images: Fewest images that serve.
+        min_images: The smallest number of images needed.
 
     Returns:
         The name of the split; None if neither has so many images.

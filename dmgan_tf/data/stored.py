@@ -1,7 +1,7 @@
 """A split of a prepared data set in stored order: every caption, and uint8 images.
 
-Nothing is left out here: a score of fewer images than the data set has is not its score. A record
-that cannot be read is an error.
+Nothing is skipped here, because a score must include all images of the data set. A record that
+cannot be read is an error.
 """
 
 import dataclasses
@@ -25,10 +25,9 @@ class CaptionList:
 
     Args:
         captions: All captions of each image, one or more.
-        class_ids: int64 (images,), what each image shows.
+        class_ids: int64 (images,), the class of each image.
         file_names: The name of each image in the source.
-        attributes: The attributes of each image that can be seen, by name; empty where they are
-            not known.
+        attributes: The visible attributes of each image, by name; empty where they are not known.
         named: The attributes that each caption of each image names; empty with `attributes`.
     """
 
@@ -65,10 +64,10 @@ def list_captions(directory: str | os.PathLike, split: str) -> CaptionList:
         A `CaptionList`.
 
     Raises:
-        InputError: If the directory holds no such data, or a shard is damaged.
+        InputError: If the directory has no such data, or a shard is damaged.
     """
     info = records.load_dataset_info(directory)
-    features = {  # all of `records.parse_example` but the image
+    features = {  # all of `records.parse_example` except the image
         "captions": tf.io.RaggedFeature(tf.string),
         "class_id": tf.io.FixedLenFeature([], tf.int64),
         "file_name": tf.io.FixedLenFeature([], tf.string),
@@ -107,29 +106,29 @@ def stored_images(
     start: int = 0,
     places: Sequence[int] | None = None,
 ) -> tf.data.Dataset:
-    """Returns the images of a split as uint8, in stored order, beginning with any of them.
+    """Returns the images of a split as uint8, in stored order, starting at any of them.
 
-    They are cropped and resized as by `evaluation_dataset` and rounded as a saved picture is, so
+    They are cropped and resized as in `evaluation_dataset` and rounded as in a saved picture, so
     that real and generated images are scored alike.
 
     Args:
         directory: What `prepare_data` wrote.
         split: `train`, `validation` or `test`.
-        size: Height and width wanted, in pixels.
+        size: Requested height and width, in pixels.
         crop: Whether to take the middle 64/76 of the shorter side, on the scale of training's
             crops; if not, the largest square in the middle.
         batch_size: Images in a batch; the last may be smaller.
-        start: The number of the first image, from 0 to the number of images; shards before its
-            own are not read.
-        places: The numbers of the only images wanted, counted from `start`; None for all. Others
+        start: The index of the first image, from 0 to the number of images; earlier shards are
+            not read.
+        places: The indices of the requested images, counted from `start`; None for all. Others
             are not decoded.
 
     Returns:
         A dataset of uint8 (batch, size, size, 3), RGB.
 
     Raises:
-        InputError: If the directory holds no such data, or not for this size, or fewer images than
-            `start`. For one that names a damaged shard, iterate within
+        InputError: If the directory has no such data, or not for this size, or fewer images than
+            `start`. For an error that names a damaged shard, iterate within
             `reading(info, split=split)`.
     """
     info = records.load_dataset_info(directory)

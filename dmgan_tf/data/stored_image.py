@@ -1,4 +1,4 @@
-"""An image of a source to the JPEG bytes that a record holds."""
+"""Converts an image of a source to the JPEG bytes of a record."""
 
 import contextlib
 import io
@@ -23,13 +23,13 @@ _JPEG_QUALITY = 95
 _CROP_MARGIN = 0.75  # half the side of a crop, by the longer side of its bounding box
 _MANY_PIXELS = 2**24  # images of more, up to 2 GB while they are converted, are read one by one
 _LONGEST_SIDE = 65_500  # that JPEG can store
-_BOX_TOLERANCE = 0.05  # of the image's side: boxes drawn by hand stick out a little
+_BOX_TOLERANCE = 0.05  # of the image's side: boxes drawn by hand extend a little beyond it
 
 _one_large_image = threading.Lock()
 
 
 def encode_image(image: CaptionedImage, image_size: int, small_images: str = "error") -> bytes:
-    """Reads an image, whole, and returns it as JPEG of the size to store.
+    """Reads an image completely, and returns it as JPEG of the size to store.
 
     Larger images are scaled down to a shorter side of 76/64 of `image_size`, by antialiased
     bilinear filtering. A JPEG that needs no change is kept byte for byte. Transparency becomes
@@ -39,14 +39,14 @@ def encode_image(image: CaptionedImage, image_size: int, small_images: str = "er
 
     Args:
         image: The image.
-        image_size: The size, in pixels, that crops of it are to have.
-        small_images: What becomes of an image whose shorter side is below `image_size`: `error`,
+        image_size: The size of its crops, in pixels.
+        small_images: How to treat an image whose shorter side is below `image_size`: `error`,
             `skip`, or `upscale` (to `image_size`, bilinearly).
 
     Raises:
         Unusable: If it cannot be stored.
         InputError: If the image is too small and `small_images` is `error`, or if the box lies
-            outside of the image.
+            outside the image.
     """
     content = image.read()
     try:
@@ -71,7 +71,7 @@ def encode_image(image: CaptionedImage, image_size: int, small_images: str = "er
         raise
     except UnsupportedFormatError as error:
         raise Unusable("unsupported format", str(error)) from error
-    except Exception as error:  # Decoders raise anything, from zlib.error to struct.error.
+    except Exception as error:  # Decoders raise any exception, from zlib.error to struct.error.
         raise Unusable("broken image", first_line(error)) from error
 
 
@@ -81,7 +81,7 @@ def _stored(image: Image.Image, content: bytes, crop, image_size: int) -> bytes:
     image.load()
     fits = image_size <= min(size) <= stored_size(image_size)
     if fits and size == image.size and _is_plain_jpeg(image):
-        # TensorFlow reads it in training, so it is TensorFlow that must be able to.
+        # TensorFlow reads it in training, so TensorFlow must be able to decode it.
         tf.io.decode_jpeg(content, channels=3)
         return content
     if has_more_than_8_bits(image):
@@ -109,9 +109,9 @@ def _crop_around(box, size, image: CaptionedImage) -> tuple[int, int, int, int]:
         or top + height > size[1] + tolerance
     ):
         raise InputError(
-            f"Expected a bounding box inside of the image {image} of {size[0]}x{size[1]} pixels. "
+            f"Expected a bounding box inside the image {image} of {size[0]}x{size[1]} pixels. "
             f"Received: left {left}, top {top}, width {width}, height {height}. Take images and "
-            "bounding boxes from one archive, and begin anew with --overwrite."
+            "bounding boxes from one archive, and start again with --overwrite."
         )
     return crop
 
@@ -131,7 +131,7 @@ def _is_plain_jpeg(image: Image.Image) -> bool:
 
 
 def _target(shorter: int, image_size: int) -> int:
-    """Returns the shorter side of what is stored."""
+    """Returns the shorter side of the stored image."""
     return min(max(shorter, image_size), stored_size(image_size))
 
 

@@ -1,1 +1,1 @@
-"""The web demo: a caption in, all stages of its picture out."""
+"""The web demo: draws all stages of a caption's picture."""

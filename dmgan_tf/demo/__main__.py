@@ -1,15 +1,15 @@
-r"""Opens a web page that draws captions, and shows which words drove which part of a picture.
+r"""Serves a web page that draws captions, and shows which words determine which part of a picture.
 
 python -m dmgan_tf.demo
 
 python -m dmgan_tf.demo --model=runs/birds --port=8080 --host=0.0.0.0
 
 A model is a shipped name, a model directory, or a run directory. The page shows every stage of each
-sample, the word that drives each place of a picture when it is pointed at, and the words that the
-memory ranks highest; words that the model does not know are struck through. It is there for this
-machine only, unless --host says otherwise: 0.0.0.0 is for everyone who can reach this machine.
-Neither the page nor the server contacts any other. Several visitors are served in turn. Ctrl-C
-ends it. Gradio shows the page: pip install "dmgan_tf[demo]".
+sample, the most relevant word at the place under the pointer, and the words that the memory ranks
+highest; unknown words are struck through. Only this machine can open it, unless --host is set:
+with 0.0.0.0 everyone who can reach this machine can. Neither the page nor the server contacts any
+other server. Requests of several visitors are served in order. Ctrl-C ends it. It needs Gradio:
+pip install "dmgan_tf[demo]".
 """
 
 import logging
@@ -26,12 +26,12 @@ COMMON_FLAGS = ("model", "port", "host")
 def define_flags() -> None:
     """Declares the flags of this command."""
     command.define_model(default="emoji_128")
-    flags.DEFINE_integer("port", 7860, "Where the page is, from 1 to 65535; 0 takes any free one.")
-    flags.DEFINE_string("host", "127.0.0.1", "Address of this machine to be reached at.")
+    flags.DEFINE_integer("port", 7860, "Port of the page, from 1 to 65535; 0 for any free one.")
+    flags.DEFINE_string("host", "127.0.0.1", "Address of this machine to listen on.")
 
 
 def main() -> None:
-    """Reads the flags, loads the model, says where the page is, and shows it until Ctrl-C."""
+    """Reads the flags, loads the model, prints the page's address, and serves it until Ctrl-C."""
     options = flags.FLAGS
     if not options.model:
         raise InputError(

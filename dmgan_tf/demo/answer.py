@@ -1,4 +1,4 @@
-"""From what a visitor asks to what the page shows, errors included."""
+"""Answers a visitor's request with the content of the page, including errors."""
 
 import threading
 import typing
@@ -22,10 +22,10 @@ LARGEST_SEED = 2**32 - 1
 
 
 class Answerer:
-    """Draws for any number of visitors, one after another, each as if alone.
+    """Draws for any number of visitors, one after another, independently.
 
-    It keeps nothing of what it was asked. A picture depends on the model, the known words, the seed
-    and its place among the samples, and is the one that `python -m dmgan_tf.sample` draws.
+    It stores no requests. A picture depends on the model, the known words, the seed and its index
+    among the samples, and is the one that `python -m dmgan_tf.sample` draws.
 
     Args:
         model: A `DMGANTextToImage` with a text encoder and a vocabulary.
@@ -37,7 +37,7 @@ class Answerer:
         num_samples: From 1 to 8.
 
     Returns:
-        HTML: the pictures with all that is known of them, or one message that says what to change.
+        HTML: the pictures with their words and maps, or one message that says what to change.
     """
 
     def __init__(self, model: "DMGANTextToImage", examples: Sequence[str]):

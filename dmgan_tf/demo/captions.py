@@ -1,4 +1,4 @@
-"""What a visitor may ask for: captions, of which some words may be unknown, and two numbers."""
+"""Checks a visitor's input: captions, of which some words may be unknown, and two numbers."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -10,8 +10,8 @@ from dmgan_tf.text.words import split_words
 
 MOST_SAMPLES = 8
 _MOST_EXAMPLES = 6
-_SHORTEST_WORD = 4  # letters of an example of one word: "the" and "of" show nothing
-# One family of captions for each kind of data; a model that knows two of a family gets that one.
+_SHORTEST_WORD = 4  # letters of an example of one word: "the" and "of" are no examples
+# One group of captions for each kind of data; a model that knows two of a group gets that one.
 _EXAMPLES = (
     (
         "a noto drawing of a princess",
@@ -38,13 +38,13 @@ _EXAMPLES = (
 
 @dataclasses.dataclass(frozen=True)
 class Piece:
-    """A part of a caption: a word, what stands between two, or what is too much to read.
+    """A part of a caption: a word, the text between two words, or the text beyond the limits.
 
     Attributes:
         text: As it was typed.
         is_word: Whether it is a word.
-        place: A known word's place among the known words, from 0; `None` of anything else.
-        is_beyond: Whether it is all that a caption has beyond what is read of one.
+        place: A known word's index among the known words, from 0; `None` for anything else.
+        is_beyond: Whether it is the text beyond the limits.
     """
 
     text: str
@@ -54,7 +54,7 @@ class Piece:
 
 
 def pieces_of(caption: str, vocabulary: Vocabulary) -> list[Piece]:
-    """Takes any text apart by the tokenizer's rule; the texts, joined, are the caption."""
+    """Splits any text by the tokenizer's rule; the texts, joined, are the caption."""
     pieces, end, num_known = [], 0, 0
     read = caption[:MOST_CHARACTERS]
     for start, stop in vocabulary.rule.spans(read):
@@ -74,14 +74,14 @@ def checked_caption(caption: object) -> str:
     """Returns a caption as one line of Unicode text, whether or not the model knows its words.
 
     Args:
-        caption: What came from the page, or from a program in its place.
+        caption: The value from the page, or from another client.
 
     Raises:
-        InputError: If it is no text, or holds no word in what is read of a caption.
+        InputError: If it is not text, or has no word within the limits.
     """
     if not isinstance(caption, str) or not caption.strip():
-        raise InputError("The caption is empty. Type what the picture shall show.")
-    # A lone surrogate, as JSON may bring, has no UTF-8.
+        raise InputError("The caption is empty. Describe the picture to draw.")
+    # A lone surrogate, which JSON may contain, has no UTF-8.
     caption = " ".join(caption.encode("utf-8", "replace").decode("utf-8").split())
     if not split_words(caption[:MOST_CHARACTERS]):
         raise InputError(
@@ -92,14 +92,14 @@ def checked_caption(caption: object) -> str:
 
 
 def known_words(pieces: Sequence[Piece], examples: Sequence[str]) -> str:
-    """Returns the known words of a caption, as a caption of their own.
+    """Returns the known words of a caption, as a new caption.
 
     Args:
         pieces: Of `pieces_of`.
         examples: Captions that the model knows, to offer in an error.
 
     Returns:
-        The words with spaces between them; their places in it are those of the pieces.
+        The words, separated by spaces; their indices are those of the pieces.
 
     Raises:
         InputError: If none is known.
@@ -114,16 +114,16 @@ def checked_number(value: object, name: str, lowest: int, highest: int) -> int:
     """Returns a whole number from the page.
 
     Args:
-        value: What came; an emptied field gives `None`.
-        name: What the page calls it.
-        lowest: The least that may be.
-        highest: The most.
+        value: The value from the page; an empty field gives `None`.
+        name: Its name on the page.
+        lowest: The smallest allowed.
+        highest: The largest allowed.
 
     Raises:
-        InputError: If it is none, is not whole, or is out of range.
+        InputError: If it is not a number, not an integer, or out of range.
     """
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    # The range goes first: neither NaN nor what no float can hold gets past it.
+    # The range is checked first, which rejects NaN and numbers too large for a float.
     if not is_number or not lowest <= value <= highest or value != int(value):
         received = "nothing" if value is None else shortened(str(value))
         raise InputError(
@@ -133,18 +133,17 @@ def checked_number(value: object, name: str, lowest: int, highest: int) -> int:
 
 
 def examples_for(vocabulary: Vocabulary) -> list[str]:
-    """Returns one caption or more that a model knows every word of, to start from.
+    """Returns one or more example captions of known words only.
 
-    They are of the first kind of data of which it knows two, or else single words, which stand in
-    the vocabulary by how often they were met in training. Words that it knows by word vectors
-    alone are none to start from.
+    They are of the first kind of data of which the model knows two, or else single words, the most
+    frequent in training. Words that have only word vectors are not used.
     """
     vocabulary = Vocabulary(vocabulary.trained_words)
     for family in _EXAMPLES:
         known = [caption for caption in family if _all_known(caption, vocabulary)]
         if len(known) >= 2:
             return known
-    # A vocabulary made elsewhere may hold entries that no caption can give.
+    # A converted vocabulary may have entries that no caption can contain.
     words = [word for word in vocabulary.words[1:] if vocabulary.split(word) == [word]]
     telling = [word for word in words if len(word) >= _SHORTEST_WORD]
     return (telling or words or [vocabulary.words[1]])[:_MOST_EXAMPLES]

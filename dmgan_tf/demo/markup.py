@@ -1,4 +1,4 @@
-"""Pictures, words and rankings as HTML; `page.js` answers the pointer on what is written here."""
+"""Pictures, words and rankings as HTML; `page.js` handles pointer events on it."""
 
 import base64
 import html
@@ -14,22 +14,22 @@ from dmgan_tf.figures.drawing import Drawing
 from dmgan_tf.figures.relevance import attention_mean, order_by_attention, order_by_gate
 from dmgan_tf.text.tokenizer import MOST_CHARACTERS, MOST_WORDS, shortened
 
-_LARGEST_MAP = 64  # cells a side; finer than that no pointer can aim
+_LARGEST_MAP = 64  # cells per side; a pointer is not more exact
 _LISTED_WORDS = 5  # as many as the paper's Figure 6 lists
-# Gradio fills templates with what it is given; none of their signs may come from a visitor.
+# Gradio fills templates with its input; it must not contain template characters from a visitor.
 _TEMPLATE_SIGNS = str.maketrans({sign: f"&#{ord(sign)};" for sign in "{}$`\\"})
 
 
 def escaped(text: str) -> str:
-    """Returns text that stands in HTML as what it is, in an attribute, too."""
+    """Returns text escaped for HTML, also in an attribute."""
     return html.escape(text).translate(_TEMPLATE_SIGNS)
 
 
 def caption_markup(pieces: Sequence[Piece]) -> str:
-    """Returns the HTML of a caption, its known words as buttons, what is left out struck through.
+    """Returns the HTML of a caption, known words as buttons, dropped ones struck through.
 
     Args:
-        pieces: Of `pieces_of`; none give nothing.
+        pieces: Of `pieces_of`; may be empty.
     """
     if not pieces:
         return ""
@@ -48,7 +48,7 @@ def caption_markup(pieces: Sequence[Piece]) -> str:
     note = ""
     if any(piece.is_word and piece.place is None for piece in pieces):
         note = (
-            '<p class="dm-note">Struck through: not in this model\'s vocabulary, and left out.</p>'
+            '<p class="dm-note">Struck through: not in this model\'s vocabulary, and dropped.</p>'
         )
     if any(piece.is_beyond for piece in pieces):
         note += (
@@ -62,7 +62,7 @@ def message_markup(pieces: Sequence[Piece], message: str) -> str:
     """Returns the HTML that the page shows when nothing could be drawn.
 
     Args:
-        pieces: The caption's, if it came so far.
+        pieces: The caption's, if available.
         message: One line.
     """
     text = f'<p class="dm-message" role="alert">{escaped(message)}</p>'
@@ -74,8 +74,8 @@ def result_markup(pieces: Sequence[Piece], drawings: Sequence[Drawing], seed: in
 
     Args:
         pieces: Of `pieces_of`.
-        drawings: One a sample, of the known words of the caption.
-        seed: That they were drawn with.
+        drawings: One per sample, of the known words of the caption.
+        seed: The seed of the drawings.
     """
     thumbnails = _thumbnails(drawings) if len(drawings) > 1 else ""
     samples = "".join(
@@ -88,15 +88,15 @@ def result_markup(pieces: Sequence[Piece], drawings: Sequence[Drawing], seed: in
 
 
 def map_attributes(scores: np.ndarray) -> str:
-    """Returns which word each place of a picture reads, for `page.js`.
+    """Returns the attention of each place of a picture to the words, for `page.js`.
 
     Args:
-        scores: Float `(side, side, words)`, a word's share in what a pixel reads.
+        scores: Float `(side, side, words)`, a word's attention weight at a pixel.
 
     Returns:
-        HTML attributes: `data-side` in cells, `data-words`, `data-peak`, the greatest share,
-        `data-shares`, base64 of a byte a cell and word, 255 at the peak, and `data-top`, base64 of
-        the place of each cell's first word, which the bytes may be too coarse to tell.
+        HTML attributes: `data-side` in cells, `data-words`, `data-peak`, the greatest weight,
+        `data-shares`, base64 of one byte per cell and word, 255 at the peak, and `data-top`, base64
+        of the index of each cell's first word, for which the bytes may be too coarse.
     """
     step = max(1, scores.shape[0] // _LARGEST_MAP)
     side = scores.shape[0] // step  # both are powers of two
@@ -133,7 +133,7 @@ def _hint(drawing):
 
 
 def _stages(drawing, sample):
-    """The stages side by side; those that read words answer the pointer."""
+    """The stages side by side; those that read words react to the pointer."""
     figures = []
     for number, picture in enumerate(drawing.stages):
         name = f"Refinement {number}" if number else "Initial image"
@@ -197,7 +197,7 @@ def _list(name, labels, values, order):
 
 
 def _bar(above, spread):
-    """Width of a bar in percent; a caption of equals has full ones."""
+    """Width of a bar in percent; full if all values are equal."""
     return round(4 + 96 * above / spread) if spread > 0 else 100
 
 

@@ -1,4 +1,4 @@
-"""The page in Gradio, and the server that shows it; nothing of either leaves the machine."""
+"""The page in Gradio, and its server; no data leaves the machine."""
 
 import contextlib
 import logging
@@ -19,7 +19,7 @@ if typing.TYPE_CHECKING:
     from dmgan_tf.models.text_to_image import DMGANTextToImage
 
 FIRST_SEED, FIRST_SAMPLES = 0, 4
-_LONGEST_QUEUE = 32  # visitors who wait; one more is told that the queue is full
+_LONGEST_QUEUE = 32  # visitors in the queue; one more gets an error that it is full
 _SYSTEM_FONTS = ("system-ui", "sans-serif")
 _HERE = pathlib.Path(__file__).parent
 
@@ -36,18 +36,18 @@ def import_gradio() -> types.ModuleType:
         if (error.name or "").partition(".")[0] != "gradio":
             raise
         raise InputError(
-            "Expected Gradio, which shows this page. Received: it is not installed. Add it with "
+            "Expected Gradio, which serves this page. Received: it is not installed. Add it with "
             '`pip install "dmgan_tf[demo]"`.'
         ) from error
     return gradio
 
 
 def build_page(model: "DMGANTextToImage", name: str) -> "gradio.Blocks":
-    """Lays the page out and draws its first picture, so that the next ones come sooner.
+    """Builds the page and draws its first picture, so that the next ones are faster.
 
     Args:
         model: A `DMGANTextToImage`.
-        name: What the page calls it.
+        name: Its name on the page.
 
     Raises:
         InputError: If Gradio is not installed, or the model has no text encoder or no vocabulary.
@@ -87,23 +87,23 @@ def build_page(model: "DMGANTextToImage", name: str) -> "gradio.Blocks":
 
 
 def next_seed(seed: object) -> int:
-    """Returns one more than a seed; 0 after the last one, or if the field holds none."""
+    """Returns one more than a seed; 0 after the last one, or if the field has none."""
     is_seed = isinstance(seed, int | float) and 0 <= seed < 2**32 - 1
     return int(seed) + 1 if is_seed else 0
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Takes an address, so that nobody else can have it while the model is loaded.
+    """Binds an address, so that no other process can use it while the model is loaded.
 
     Args:
         host: A name or an address of this machine.
-        port: From 0 to 65535; 0 takes any that is free.
+        port: From 0 to 65535; 0 for any that is free.
 
     Returns:
-        The socket, on which a browser may knock from now on.
+        The listening socket.
 
     Raises:
-        InputError: If the address is not there or not to be had.
+        InputError: If the address does not exist or is not available.
     """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
@@ -112,7 +112,7 @@ def listen(host: str, port: int) -> socket.socket:
         listener = socket.socket(family, kind, protocol)
         with contextlib.ExitStack() as undo:
             undo.callback(listener.close)
-            # Else a port could not be had for a minute after its last connection.
+            # Else a port is not available for a minute after its last connection.
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(address)
             listener.listen()
@@ -127,18 +127,18 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def url_of(listener: socket.socket) -> str:
-    """Returns where a browser on this machine finds what listens there."""
+    """Returns the URL of a listener for a browser on this machine."""
     host, port = listener.getsockname()[:2]
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     return f"http://{f'[{host}]' if ':' in host else host}:{port}/"
 
 
 def serve(page: "gradio.Blocks", listener: socket.socket) -> None:
-    """Shows a page until a signal ends the process.
+    """Serves a page until a signal ends the process.
 
     Args:
         page: Of `build_page`.
-        listener: Of `listen`; closed in the end.
+        listener: Of `listen`; closed at the end.
     """
     server_of(page).run(sockets=[listener])  # raises the signal again once it has closed
 
@@ -171,7 +171,7 @@ def server_of(page: "gradio.Blocks") -> "uvicorn.Server":
 
     class Server(uvicorn.Server):
         async def shutdown(self, sockets=None):
-            # Every open page holds a connection. They are cut, which is no error to report.
+            # Every open page has a connection. They are closed, which is not an error.
             logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
             await super().shutdown(sockets)
 

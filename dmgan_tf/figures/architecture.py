@@ -1,4 +1,4 @@
-"""A model's structure as a picture, its names and numbers read off the model itself."""
+"""A model's structure as a picture, with names and numbers from the model itself."""
 
 from collections.abc import Callable, Sequence
 
@@ -7,7 +7,7 @@ from PIL import Image
 from dmgan_tf.figures.canvas import INK, PALE_INK, Canvas, text_lines, text_width
 from dmgan_tf.figures.network_parts import Architecture, named_shape
 
-# In pixels: twice what is usual, so that the picture stays sharp where a page shows it smaller.
+# In pixels: twice the usual size, so that the picture stays sharp where a page shows it smaller.
 _COLUMN, _GAP, _MARGIN, _INSET = 390, 48, 28, 36
 _HEADING, _TITLE, _TEXT = 34, 28, 23
 _LINE = 31  # from one line of text to the next
@@ -15,8 +15,8 @@ _PILL, _ARROW = 46, 50
 _PADDING = 18  # around the text of a box, and around the boxes of a container
 _SMALLEST_IMAGE = 72
 _PANEL, _CONTAINER = "#f5f6f7", "#e1e6ee"
-# The edge and the ground of what is about words, images, the memory, training; by a part of the
-# path of a layer, the first that fits, or of the name of a tensor.
+# Edge and background colours for words, images, the memory, training; by a part of the path of a
+# layer, the first match, or of the name of a tensor.
 _WORDS, _IMAGES = ("#b7791f", "#fff6e3"), ("#2f6fb0", "#eaf3fc")
 _MEMORY, _TRAINING = ("#7a4fb5", "#f3ecfb"), ("#3f8a56", "#ebf6ee")
 _COLOURS = {
@@ -35,15 +35,15 @@ def architecture_figure(architecture: Architecture, losses: Sequence[Callable] =
     """Draws how a caption becomes images, what happens in a refinement, and what trains it.
 
     Every box is a class: its name, the first sentence of its docstring, the layers inside it, the
-    tensors that it returns, with their shapes but for the batch, and how many numbers it trains.
-    Above it stand the tensors that it takes and that the box on its left does not give.
+    tensors that it returns, with their shapes without the batch, and its number of parameters.
+    Above it are its inputs that the box on its left does not return.
 
     Reference:
         Figure 2.
 
     Args:
-        architecture: What `read_architecture` returned.
-        losses: The functions that the model is trained by, to be named.
+        architecture: The result of `read_architecture`.
+        losses: The loss functions of the model's training, to be named.
     """
     columns = max(len(architecture.images) + 2, 4)
     canvas = Canvas(2 * (_MARGIN + _INSET) + columns * (_COLUMN + _GAP) - _GAP)
@@ -59,7 +59,7 @@ def architecture_figure(architecture: Architecture, losses: Sequence[Callable] =
 
 
 def _draw_panel(canvas, top, title, note, parts, images=(), losses=()):
-    """Draws parts side by side on one ground, and returns the y below it."""
+    """Draws parts side by side on one background, and returns the y below it."""
     left, right = _MARGIN + _INSET, canvas.width - _MARGIN - _INSET
     canvas.write(title, left, top + 24, _HEADING, bold=True)
     canvas.write(note, right, top + 32, _TEXT, PALE_INK, align="right")
@@ -94,8 +94,8 @@ def _holds(part, other):
 
 
 def _draw_row(canvas, top, boxes, lefts, width):
-    """Draws boxes of one height, what each takes above it; returns their top and bottom."""
-    chain = boxes[0].path.startswith(("text_encoder", "generator"))  # each takes what is before it
+    """Draws boxes of one height, with inputs above them; returns their top and bottom."""
+    chain = boxes[0].path.startswith(("text_encoder", "generator"))
     before = [None, *boxes[:-1]] if chain else [None] * len(boxes)
     given = [_given(*pair) for pair in zip(boxes, before, strict=True)]
     texts = [_text(box, width - 2 * _PADDING) for box in boxes]
@@ -123,7 +123,7 @@ def _draw_row(canvas, top, boxes, lefts, width):
 
 
 def _given(part, left_of):
-    """The tensors that a part takes, but for those of the part on its left."""
+    """The inputs of a part, without those from the part on its left."""
     names = [name for name in part.inputs if name != "padding_mask"]
     if left_of:  # the first of them may have had another name there
         known = [name for name in names if name in left_of.outputs] or names[:1]
@@ -132,7 +132,7 @@ def _given(part, left_of):
 
 
 def _text(part, width):
-    """The lines of a box but for its footer: text, size and colour."""
+    """The lines of a box without its footer: text, size and colour."""
     size = _TITLE
     while text_width(part.name, size, bold=True) > width:
         size -= 1
@@ -147,7 +147,7 @@ def _text(part, width):
 
 
 def _draw_pill(canvas, text, centre, top, colours):
-    """Writes a word on a rounded ground."""
+    """Writes a word on a rounded background."""
     width = text_width(text, _TEXT) + 44
     canvas.rounded(centre - width / 2, top, width, _PILL, _PILL / 2, *colours)
     canvas.write(text, centre, top + (_PILL - _LINE) / 2, _TEXT, align="center")
@@ -165,7 +165,7 @@ def _draw_image(canvas, part, centre, top, side):
 
 
 def _draw_container(canvas, part, left, right, top, bottom):
-    """Lays a ground under the boxes of what a part holds, and returns the y below it."""
+    """Draws a background behind the boxes inside a part, and returns the y below it."""
     colour, _ = _colours(part.path)
     label = f"{part.name}, {part.parameters:,} parameters"
     canvas.write(label, left + _PADDING, bottom + 10, _TEXT, colour, bold=True)

@@ -1,4 +1,4 @@
-"""Where in the picture each word is read, at each refinement."""
+"""Attention maps of each word, at each refinement."""
 
 import numpy as np
 from PIL import Image
@@ -20,20 +20,20 @@ from dmgan_tf.figures.drawing import Drawing
 from dmgan_tf.figures.relevance import attention_mean
 
 _CELL = 128
-_COLUMNS = 7  # maps a line, beside the refined image
+_COLUMNS = 7  # maps per line, beside the refined image
 _HEADING = 64  # pixels from a refinement's line to its maps
 _SCALE_WIDTH = 250
 _NARROWEST = 700  # or a heading would meet its scale
 _OPACITY = 0.75  # of the map over the picture
-_CONTRAST = 0.6  # of the picture under it, lest black and white be taken for the map's colours
+_CONTRAST = 0.6  # of the picture under it, to tell it from the map's colours
 
 
 def attention_figure(drawing: Drawing, title: str | None = None) -> Image.Image:
-    """Lays each word's attention map over the picture, one block of maps a refinement.
+    """Draws each word's attention map over the picture, one block of maps per refinement.
 
-    The colours of a block have one scale, so that its words can be compared, and the mark "1/7" on
-    the scale of a caption of seven words is what a pixel gives each word that it reads no more and
-    no less than the others. A map has the size of a refinement's input; it lies over the output.
+    The colours of a block have one scale, so that its words can be compared; the mark "1/7" on the
+    scale of a caption of seven words is the weight of equal attention to all words. A map has the
+    size of a refinement's input and is drawn over the output.
 
     Reference:
         Eq. 4, and AttnGAN's Figure 4.
@@ -66,7 +66,7 @@ def check_refined(drawing: Drawing) -> None:
 def attention_overlay(
     picture: np.ndarray, scores: np.ndarray, low: float, high: float, cell: int = _CELL
 ) -> np.ndarray:
-    """Lays one map in colours over a picture in grey.
+    """Draws one map in colours over a picture in grey.
 
     Args:
         picture: uint8 `(size, size, 3)`.
@@ -88,7 +88,7 @@ def map_colours(values: np.ndarray, low: float, high: float, cell: int) -> np.nd
     """Returns a map in colours, each of its pixels a square: uint8 `(cell, cell, 3)`."""
     side = values.shape[0]
     values = (np.float32(values) - low) / (high - low)
-    if side > cell:  # the mean of those that fall together
+    if side > cell:  # the mean of those in one cell
         values = np.asarray(Image.fromarray(values).resize((cell, cell), Image.Resampling.BOX))
     return np.asarray(resized(colours(values), cell))
 
@@ -124,7 +124,7 @@ def _draw_block(canvas, drawing, number, top, columns):
 
 
 def _draw_scale(canvas, low, high, words, top):
-    """The colour scale, with a mark at the share of a word among equals."""
+    """The colour scale, with a mark at the weight of equal attention."""
     between = 0.2 < (1 / words - low) / (high - low) < 0.8  # else its label would cover another
     marks = [(1 / words, f"1/{words}")] if between else []
     left = canvas.width - MARGIN - _SCALE_WIDTH

@@ -21,7 +21,7 @@ class Bar:
         label: Its name.
         value: In [0, 1].
         error: Its standard error.
-        marks: Up to two other shares to compare with, drawn as lines.
+        marks: Up to two other values to compare with, drawn as lines.
     """
 
     label: str

@@ -21,8 +21,8 @@ GAP = 10  # between pictures that belong together
 TITLE, BODY, SMALL = 17, 15, 13  # sizes of type
 _LARGEST_PAGE = 40_000_000  # pixels; four bytes each while it is drawn
 _MISSING = "\N{WHITE SQUARE}"
-# Matplotlib's own font has Latin, Greek, Cyrillic, Hebrew and Arabic; these, where the system has
-# them, add others. They are asked glyph by glyph.
+# Matplotlib's own font has Latin, Greek, Cyrillic, Hebrew and Arabic; these fonts, where installed,
+# add others, glyph by glyph.
 _FAMILIES = (
     "DejaVu Sans",
     "Noto Sans CJK JP",
@@ -34,7 +34,7 @@ _FAMILIES = (
 
 
 def import_matplotlib() -> types.ModuleType:
-    """Returns Matplotlib, imported when it is needed, with those of its modules that are used here.
+    """Returns Matplotlib, imported when it is needed, with the modules used here.
 
     None of them needs a window or global state (there is no pyplot), so figures can be drawn by
     several threads of a server at once.
@@ -70,7 +70,7 @@ def line_height(size: float) -> int:
 
 @functools.cache
 def _fonts():
-    """The families that are there, in order of preference, and all characters that they have."""
+    """The installed families, in order of preference, and all their characters."""
     manager = import_matplotlib().font_manager
     there = {font.name for font in manager.fontManager.ttflist}
     families = [name for name in _FAMILIES if name in there]
@@ -128,7 +128,7 @@ def fitting(text: str, width: float, size: float = BODY, bold: bool = False) -> 
 
 
 def rounded(value: float, spread: float, fewest: int) -> str:
-    """Returns a value with the decimals, `fewest` to 5, that tell it from others so far apart."""
+    """Returns a value with as many decimals, `fewest` to 5, as distinguish values so far apart."""
     needed = 1 - math.floor(math.log10(spread)) if spread > 0 else fewest
     return f"{value:.{min(max(needed, fewest), 5)}f}"
 
@@ -137,7 +137,7 @@ def colours(values: np.ndarray) -> np.ndarray:
     """Returns values as the colours of viridis, whose steps look equal and which prints in grey.
 
     Args:
-        values: Float array of any shape, in [0, 1]; what lies outside takes the colour of the end.
+        values: Float array of any shape, in [0, 1]; others are clipped.
 
     Returns:
         uint8 array of that shape and 3 more, RGB.
@@ -146,7 +146,7 @@ def colours(values: np.ndarray) -> np.ndarray:
 
 
 class Canvas:
-    """A white page that is drawn on from its upper left corner down, and read as a picture.
+    """A white page, drawn from its upper left corner down, and returned as a picture.
 
     Args:
         width: In pixels, as are all lengths.
@@ -160,12 +160,12 @@ class Canvas:
         matplotlib = import_matplotlib()
         self._figure = matplotlib.figure.Figure(dpi=72, facecolor="white")  # a point is a pixel
         self._agg = matplotlib.backends.backend_agg.FigureCanvasAgg(self._figure)
-        # Turns y upside down; how far it lies below the upper edge is known once all is drawn.
+        # Inverts y; the height is known once everything is drawn.
         self._down = matplotlib.transforms.Affine2D().scale(1, -1)
         self._pictures = []
 
     def picture(self, pixels: np.ndarray, left: int, top: int, framed: bool = True) -> None:
-        """Puts uint8 `(height, width, 3)` on the page, pixel for pixel, with a thin line around."""
+        """Draws uint8 `(height, width, 3)` on the page, pixel for pixel, with a thin border."""
         pixels = np.asarray(pixels)
         if framed:  # white pictures on white paper have no edge
             pixels = np.pad(pixels, ((1, 1), (1, 1), (0, 0)), constant_values=200)
@@ -208,7 +208,7 @@ class Canvas:
         return top
 
     def write_title(self, title: str | None, caption: str = "") -> int:
-        """Writes what stands at the top of a page, if anything, and returns the y below it."""
+        """Writes the title of a page, if any, and returns the y below it."""
         width = self.width - 2 * MARGIN
         titles = text_lines(title, width, SMALL)
         captions = text_lines(caption, width, TITLE, bold=True)

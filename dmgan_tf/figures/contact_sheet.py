@@ -1,4 +1,4 @@
-"""One picture of many: samples in rows, each caption under its own."""
+"""A sheet of pictures: samples in rows, each caption under its samples."""
 
 import math
 import os
@@ -50,7 +50,7 @@ def caption_font(texts: Sequence[str], size: int) -> ImageFont.FreeTypeFont:
 
 
 def wrap_text(text: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
-    """Breaks `text` into lines no wider than `width`, within words only where it must.
+    """Breaks `text` into lines no wider than `width`, within words only if necessary.
 
     Args:
         text: Any text; white space counts as single spaces.
@@ -92,9 +92,9 @@ def contact_sheet(
     cell_size: int | None = None,
     title: str | None = None,
 ) -> Image.Image:
-    """Lays samples out on white, block by block: a caption's samples, and the caption under them.
+    """Draws samples on white, block by block: a caption's samples, and the caption under them.
 
-    It needs no Matplotlib, unlike the other figures: training and sampling draw it.
+    Unlike the other figures it does not need Matplotlib: training and sampling use it.
 
     Args:
         images: uint8 `(samples, height, width, 3)`, a caption's samples next to each other; or one
@@ -102,7 +102,7 @@ def contact_sheet(
         captions: What to write under each block; an empty string writes nothing.
         samples_per_caption: How many successive images belong to a caption.
         stages: If given, every stage's uint8 `(samples, side, side, 3)`, smallest first and the
-            final images among them, drawn side by side in place of `images`, one sample a line.
+            final images included, drawn side by side instead of `images`, one sample per line.
         columns: Blocks side by side; by default as many as make a sheet some 1200 pixels wide.
         cell_size: Height and width in pixels at which each picture is drawn; by default its own,
             enlarged in whole steps when smaller than 96.
@@ -148,7 +148,7 @@ def resized(pixels: np.ndarray, size: int) -> Image.Image:
     picture = Image.fromarray(pixels)
     if picture.size == (size, size):
         return picture
-    # Whole steps keep the pixels of a small stage visible as what they are.
+    # Integer factors keep the pixels of a small stage visible.
     whole = size % pixels.shape[0] == 0 and size > pixels.shape[0]
     method = Image.Resampling.NEAREST if whole else Image.Resampling.LANCZOS
     return picture.resize((size, size), method)
@@ -157,10 +157,10 @@ def resized(pixels: np.ndarray, size: int) -> Image.Image:
 def save_png(
     path: str | os.PathLike, image: Image.Image, metadata: Mapping[str, str] | None = None
 ) -> None:
-    """Writes `image` as PNG, whole or not at all.
+    """Writes `image` as PNG, completely or not at all.
 
     Args:
-        path: Where to; missing directories are made.
+        path: The file; missing directories are created.
         image: The picture.
         metadata: Text stored inside the file, such as the caption and the seed.
     """
@@ -176,10 +176,10 @@ def save_picture(
 ) -> None:
     """Writes `image` as JPEG if `path` ends in .jpg or .jpeg, else as PNG, whole or not at all.
 
-    A page of many pictures is half as large as JPEG, at a quality at which type stays clean.
+    A page of many pictures is half as large as JPEG, at a quality at which text stays sharp.
 
     Args:
-        path: Where to; missing directories are made.
+        path: The file; missing directories are created.
         image: The picture.
         metadata: Text stored inside the file, such as the caption and the seed; in a JPEG as one
             comment.
@@ -198,7 +198,7 @@ def save_picture(
 def _blocks(images, captions, samples_per_caption, stages):
     """One block for each caption: lines of pictures, each uint8 `(height, width, 3)`."""
     if not len(captions):
-        raise InputError("`captions` must hold at least one caption. Received none.")
+        raise InputError("`captions` must contain at least one caption. Received none.")
     samples = images if stages is None else list(zip(*stages, strict=True))
     # Rows of pictures: of one sample's stages, or of a caption's samples, which may be none.
     in_rows = any(len(row) > 0 and np.ndim(row[0]) == 3 for row in samples)

@@ -1,4 +1,4 @@
-"""One caption under many noises, as in the paper's Figure 5."""
+"""One caption with different noise, as in the paper's Figure 5."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ _SMALLEST_CELL = 128
 def diversity_figure(
     images: np.ndarray, captions: Sequence[str], *, first_row: int = 0, title: str | None = None
 ) -> Image.Image:
-    """Lays out the pictures of each caption, which differ in their noise alone.
+    """Draws the pictures of each caption, which differ only in their noise.
 
     Reference:
         Figure 5.
@@ -21,7 +21,7 @@ def diversity_figure(
     Args:
         images: uint8 `(captions * samples, size, size, 3)`, a caption's samples next to each other.
         captions: One or more.
-        first_row: Place of the first picture's noise.
+        first_row: Row of the first picture's noise.
         title: A line at the top, such as the model and the seed.
     """
     blocks, row = [], first_row
@@ -35,7 +35,7 @@ def diversity_figure(
 def diversity_table(
     images: np.ndarray, captions: Sequence[str], *, first_row: int = 0
 ) -> list[dict]:
-    """Measures how far each picture is from the others of its caption.
+    """Measures the difference of each picture from the others of its caption.
 
     Args:
         images: As of `diversity_figure`.
@@ -43,9 +43,9 @@ def diversity_table(
         first_row: Likewise.
 
     Returns:
-        One dict a picture: `caption`, `row` of the noise, and the mean absolute difference, in
-        levels of 255, from the other pictures of the caption: `nearest`, the least, which is about
-        0 for a picture that was drawn twice, and `mean`; `None` if there is no other.
+        One dict per picture: `caption`, `row` of the noise, and the mean absolute difference, in
+        levels of 255, from the other pictures of the caption: `nearest`, the minimum, about 0 for a
+        picture that was drawn twice, and `mean`; `None` if there is no other.
     """
     rows = []
     for i, (caption, pictures) in enumerate(zip(captions, _samples(images, captions), strict=True)):

@@ -1,4 +1,4 @@
-"""One picture with all that a generator says about how it came to be."""
+"""One picture with its stages, attention and gates."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -9,18 +9,18 @@ import numpy as np
 
 @dataclasses.dataclass(frozen=True)
 class Drawing:
-    """A caption, the stages of its picture, and what each refinement made of the words.
+    """A caption, the stages of its picture, and the attention and gates of each refinement.
 
     Attributes:
         caption: As it was given.
         words: Its known words, in order.
-        row: Place of its noise; together with the seed, what `generate` calls `first_row`.
-        stages: uint8 `(size, size, 3)` a stage, smallest first.
-        attention_scores: Float32 `(height, width, words)` a refinement: for each pixel of its
-            input, the share of each word in what it reads; they sum to 1.
-        word_gates: Float32 `(words,)` a refinement, the writing gate; empty if there is none.
-        response_gates: Float32 `(height, width)` a refinement, the share of what was read in each
-            pixel's new features; empty if there is no such gate.
+        row: Row of its noise, the `first_row` of `generate`, together with the seed.
+        stages: uint8 `(size, size, 3)` per stage, smallest first.
+        attention_scores: Float32 `(height, width, words)` per refinement: the attention weights of
+            each pixel of its input; they sum to 1.
+        word_gates: Float32 `(words,)` per refinement, the writing gate; empty if there is none.
+        response_gates: Float32 `(height, width)` per refinement, the weight of the memory's
+            response in each pixel's new features; empty if there is no such gate.
         refinement: `"memory"`, or `"attention"` for the paper's baseline.
     """
 
@@ -35,7 +35,7 @@ class Drawing:
 
     @property
     def word_labels(self) -> list[str]:
-        """Returns the words, numbered where met before: two "a" are two slots of the memory."""
+        """Returns the words, repeated ones numbered: two "a" are two slots of the memory."""
         return [
             word if word not in self.words[:i] else f"{word} ({self.words[: i + 1].count(word)})"
             for i, word in enumerate(self.words)
@@ -45,17 +45,17 @@ class Drawing:
 def draw(
     model: Any, captions: Sequence[str], *, seed: int = 0, first_row: int = 0, batch_size: int = 16
 ) -> list[Drawing]:
-    """Draws captions and keeps what `generate` can tell about each, without the padding.
+    """Draws captions and returns all outputs of `generate` for each, without the padding.
 
     Args:
         model: A `DMGANTextToImage`.
         captions: One or more.
-        seed: Of the noise, from 0 to 2**32 - 1.
-        first_row: Place of the first caption's noise; the next caption takes the next place.
+        seed: Random seed of the noise, from 0 to 2**32 - 1.
+        first_row: Row of the first caption's noise; the next caption uses the next row.
         batch_size: Pictures drawn at once.
 
     Returns:
-        One `Drawing` a caption.
+        One `Drawing` per caption.
 
     Raises:
         InputError: As `DMGANTextToImage.generate`.

@@ -1,4 +1,4 @@
-"""A page of pictures to be looked at first: one a caption, the captions centred under them."""
+"""A page of pictures: one per caption, with the captions centred under them."""
 
 from collections.abc import Sequence
 
@@ -18,7 +18,7 @@ from dmgan_tf.figures.canvas import (
 from dmgan_tf.figures.contact_sheet import resized
 from dmgan_tf.figures.picture_grid import cell_size
 
-_PAGE_WIDTH = 1000  # about what GitHub shows of a README
+_PAGE_WIDTH = 1000  # about the width of a README on GitHub
 _SMALLEST_CELL = 120
 _NARROWEST_GAP = 20
 _LINE_GAP = 26  # from a caption to the pictures below it
@@ -32,11 +32,11 @@ def gallery_figure(
     stages: Sequence[np.ndarray] = (),
     stages_caption: str = "",
 ) -> Image.Image:
-    """Lays pictures out in lines across the page, and the stages of one more below them.
+    """Draws pictures in lines across the page, and the stages of one more below them.
 
     Args:
         pictures: uint8 `(size, size, 3)`, one or more.
-        captions: One a picture.
+        captions: One per picture.
         columns: Pictures side by side.
         stages: If given, the stages of a picture, smallest first, all drawn at one size.
         stages_caption: Its caption.
@@ -78,6 +78,6 @@ def _draw_stages(canvas, stages, caption, cell, top):
 
 
 def _centres(width, line, cell, gap):
-    """The middles of the pictures of a line that stands in the middle of the page."""
+    """The centres of the pictures of a line that is centred on the page."""
     left = (width - len(line) * (cell + gap) + gap) // 2
     return [left + i * (cell + gap) + cell // 2 for i in range(len(line))]

@@ -1,4 +1,4 @@
-"""Walks from one picture to another, frame by frame."""
+"""Interpolations from one picture to another, frame by frame."""
 
 from collections.abc import Sequence
 
@@ -13,10 +13,10 @@ _SMALLEST_CELL = 128
 def interpolation_figure(
     walks: Sequence[tuple[str, dict]], title: str | None = None
 ) -> Image.Image:
-    """Lays the frames of walks out from left to right, a walk below another.
+    """Draws the frames of interpolations from left to right, one below another.
 
     Args:
-        walks: Pairs of what to write above a walk and the walk, as `interpolate_noise` and
+        walks: Pairs of a heading and an interpolation, as `interpolate_noise` and
             `interpolate_captions` return it.
         title: A line at the top, such as the model and the seed.
     """
@@ -28,15 +28,15 @@ def interpolation_figure(
 
 
 def interpolation_table(walks: Sequence[tuple[str, dict]]) -> list[dict]:
-    """Measures how far it is from one frame to the next.
+    """Measures the difference between successive frames.
 
     Args:
         walks: As of `interpolation_figure`.
 
     Returns:
-        One dict a frame: `walk`, what is written above it, `frame` from 0, `position` from 0 to 1,
-        and `step`, the mean absolute difference from the frame before in levels of 255; `None` for
-        the first frame.
+        One dict per frame: `walk`, its heading, `frame` from 0, `position` from 0 to 1, and `step`,
+        the mean absolute difference from the previous frame in levels of 255; `None` for the first
+        frame.
     """
     rows = []
     for caption, walk in walks:

@@ -1,4 +1,4 @@
-"""The words that matter most at each refinement, and where the picture takes them up."""
+"""The most relevant words at each refinement, and the response gate."""
 
 import functools
 from collections.abc import Sequence
@@ -45,17 +45,17 @@ def memory_figure(
 ) -> Image.Image:
     """Lists the most relevant words of each refinement between its input and its output.
 
-    Words stand in the order of the writing gate, and again in that of key addressing, or of word
-    attention where the model has that instead; `relevance` says how each is measured. A list's line
-    reaches from the caption's least to its most relevant word, and its tick marks their mean. A
-    map shows where in the picture the response gate lets the memory in.
+    Words are listed in the order of the writing gate, and again in that of key addressing, or of
+    word attention in a model without a memory; `relevance` says how each is measured. A list's line
+    goes from the caption's least to its most relevant word, with a tick at their mean. A map shows
+    the response gate.
 
     Reference:
         Figure 6: (b) of one drawing, (a) of two, the same caption drawn by two models.
 
     Args:
         drawings: One or more, each with a refinement or more.
-        labels: What to write above each, such as the model's name, if anything.
+        labels: Headings, such as the model's name, if any.
         num_words: How many words to list.
         by: What ranks words by attention, `"mean"` or `"peaks"`.
         title: A line at the top, such as the model and the seed.
@@ -74,7 +74,7 @@ def memory_figure(
         if label:
             canvas.write(fitting(label, width, BODY, True), MARGIN, top, bold=True)
             top += line_height(BODY) + GAP
-        # A map has its scale below it, and a long list may reach further down.
+        # A map has its scale below it, and a long list may be longer.
         body = _CELL + (GAP + 32 if drawing.response_gates else 0)
         row = 2 * line_height(SMALL) + GAP + max(body, num_words * _LINE) + 2 * GAP
         for number in range(len(drawing.attention_scores)):
@@ -88,7 +88,7 @@ def memory_figure(
 
 
 def _note(drawings):
-    """What a reader must know of the lists."""
+    """The explanation of the lists."""
     note = (
         "A line reaches from the caption's least relevant word to its most relevant one; its tick "
         "is the mean of all words."
@@ -121,7 +121,7 @@ def _draw_row(canvas, columns, parts, top):
 
 
 def _parts(drawing, number, num_words, by):
-    """What a refinement puts in the columns: a heading, its explanation, and how to draw it."""
+    """The columns of a refinement: a heading, its explanation, and how to draw it."""
     scores = drawing.attention_scores[number]
     source, result = drawing.stages[number : number + 2]
     name = "key addressing" if drawing.refinement == "memory" else "word attention"

@@ -1,4 +1,4 @@
-"""What a model is made of, read off the model itself: classes, shapes, parameters, what they do."""
+"""The parts of a model, read from the model itself: classes, shapes, parameters, summaries."""
 
 import dataclasses
 import inspect
@@ -10,7 +10,7 @@ import keras
 
 from dmgan_tf.errors import InputError
 
-_SET = {"training", "half"}  # what a call may be given that is no tensor of its own
+_SET = {"training", "half"}  # arguments of a call that are not tensors
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,15 +18,15 @@ class Part:
     """One network or layer of a model.
 
     Attributes:
-        path: Where it stands in the model, such as `generator.initial_stage`.
+        path: Its path in the model, such as `generator.initial_stage`.
         name: Its class.
         summary: The first sentence of its class's docstring.
-        inputs: The shape of each tensor that it is called with, by its name. Shapes are without the
-            batch, and `None` stands for the number of words.
+        inputs: The shape of each input tensor, by its name. Shapes are without the batch, and
+            `None` is the number of words.
         inside: The classes of the layers right inside it, `"4×UpsampleBlock"` for four in a row,
             `"InceptionV3 (frozen)"` for one that does not train.
         outputs: The shape of each tensor that it returns; one that is returned alone has no name.
-        parameters: How many numbers it trains.
+        parameters: Its number of trainable parameters.
     """
 
     path: str
@@ -40,16 +40,15 @@ class Part:
 
 @dataclasses.dataclass
 class Architecture:
-    """The parts of a model, in the order in which a caption meets them.
+    """The parts of a model, in forward order.
 
     Attributes:
         model_name: The class of the model.
-        generation: The text encoder, the generator, and of it the conditioning and the stages.
+        generation: The text encoder, the generator, and its conditioning and stages.
         images: The layer of each stage that makes its image.
-        refinement: What happens inside the first refinement: the reader of words, the layers of
-            which it is made if they are the memory's, the residual blocks, the upsampling. Empty if
-            the model has one stage.
-        training: The discriminators and the image encoder, as far as the model keeps them.
+        refinement: The parts of the first refinement: the reader of words, its layers if it is the
+            memory, the residual blocks, the upsampling. Empty if the model has one stage.
+        training: The discriminators and the image encoder, if the model has them.
     """
 
     model_name: str
@@ -62,7 +61,7 @@ class Architecture:
 def read_architecture(model: Any) -> Architecture:
     """Reads a model's parts, without computing or changing anything.
 
-    The shapes are those that the layers' own `call` gives for symbolic inputs.
+    The shapes are those of the layers' `call` for symbolic inputs.
 
     Args:
         model: A `DMGANTextToImage`.
@@ -104,7 +103,7 @@ def read_architecture(model: Any) -> Architecture:
 
 
 def _read_refinement(parts, path, stage, features, words, mask):
-    """Reads what stands inside a refinement."""
+    """Reads the parts of a refinement."""
     reader, reader_path = stage.word_reader, f"{path}.word_reader"
     doubled = _read(parts, reader_path, reader, features, words, mask)["features"]
     if stage.refinement == "memory":
@@ -126,9 +125,9 @@ def architecture_table(architecture: Architecture) -> list[dict]:
     """Returns the parts of a model as rows.
 
     Returns:
-        One dict a part: `part`, its place in the model; `class`; `parameters` that it trains;
-        `inputs` and `outputs`, their names and shapes without the batch; `inside`, the classes of
-        its layers; `summary`, what it does. What stands inside another part is counted in both.
+        One dict per part: `part`, its path in the model; `class`; trainable `parameters`; `inputs`
+        and `outputs`, their names and shapes without the batch; `inside`, the classes of its
+        layers; `summary`, what it does. Parts inside another part are counted in both.
     """
     return [
         {
@@ -157,7 +156,7 @@ def _tensor(*shape, dtype="float32", name=None):
 
 
 def _read(parts, path, layer, *inputs):
-    """Appends a layer to `parts`, and returns what it returns for symbolic inputs."""
+    """Appends a layer to `parts`, and returns its output for symbolic inputs."""
     outputs = layer.compute_output_spec(*inputs)
     documentation = inspect.getdoc(type(layer)) or ""
     names = [name for name in inspect.signature(layer.call).parameters if name not in _SET]

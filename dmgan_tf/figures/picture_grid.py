@@ -39,13 +39,13 @@ class Block:
 
 
 def cell_size(pictures: Sequence[np.ndarray], smallest: int) -> int:
-    """Returns the side of the largest picture, in whole steps so often that it is enough."""
+    """Returns a multiple of the largest picture's side that is large enough."""
     largest = max(picture.shape[0] for picture in pictures)
     return largest * -(-smallest // largest)
 
 
 def picture_grid(blocks: Sequence[Block], cell: int, title: str | None = None) -> Image.Image:
-    """Lays blocks out below each other, the pictures of each from left to right.
+    """Draws blocks below each other, the pictures of each from left to right.
 
     Args:
         blocks: One or more; a block may take several lines.

@@ -1,14 +1,14 @@
-"""Which words matter to a refinement: by memory writing, by key addressing, by word attention.
+"""The relevance of words to a refinement: by memory writing, key addressing or word attention.
 
-The paper's Figure 6 lists the five most relevant words, but not how they were found. Here:
+The paper's Figure 6 lists the five most relevant words, but not how they were determined. Here:
 
-- memory writing ranks words by the writing gate (Eq. 7), the share of the word in its slot;
+- memory writing ranks words by the writing gate (Eq. 7), the weight of the word in its slot;
 - key addressing ranks them by the similarity probability (Eq. 4), and word attention by the same
-  probability of AttnGAN, averaged over the image's pixels: the share of a word in all that is read;
+  probability of AttnGAN, averaged over the image's pixels: the mean attention weight of a word;
 - `by="peaks"` ranks both by the sum of the probabilities above 4 / words, as do the pictures of
   word attention in AttnGAN's release (`build_super_images2` in code/miscc/utils.py), which DM-GAN's
-  release carries on. A word counts there only where it gets four times the average, which in a
-  small model may be nowhere; words that tie follow by their average.
+  release also does. A word counts there only where it gets four times the average, which in a small
+  model may be nowhere; ties are ordered by the average.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ BY = ("mean", "peaks")
 
 
 def attention_mean(scores: np.ndarray) -> np.ndarray:
-    """Returns the share of each word in what is read, `(words,)` of `(height, width, words)`."""
+    """Returns the mean attention weight of each word, `(words,)` of `(height, width, words)`."""
     return scores.mean(axis=(0, 1), dtype=np.float64)
 
 
@@ -32,7 +32,7 @@ def attention_peaks(scores: np.ndarray) -> np.ndarray:
 
 
 def order_by_attention(scores: np.ndarray, by: str = "mean") -> np.ndarray:
-    """Returns the places of the words, the most relevant first; equals in the caption's order.
+    """Returns the indices of the words, the most relevant first; ties in the caption's order.
 
     Args:
         scores: Float array `(height, width, words)`.
@@ -47,7 +47,7 @@ def order_by_attention(scores: np.ndarray, by: str = "mean") -> np.ndarray:
 
 
 def order_by_gate(word_gate: np.ndarray) -> np.ndarray:
-    """Returns the places of the words, the highest gate first; equals in the caption's order."""
+    """Returns the indices of the words, the highest gate first; ties in the caption's order."""
     return np.argsort(-word_gate, kind="stable")
 
 
@@ -56,14 +56,14 @@ def relevance_table(drawings: Sequence[Drawing], by: str = "mean") -> list[dict]
 
     Args:
         drawings: One or more, of one model.
-        by: How `attention_rank` is found, `"mean"` or `"peaks"`.
+        by: How `attention_rank` is determined, `"mean"` or `"peaks"`.
 
     Returns:
-        One dict a word of each refinement: `caption`, `row` of the noise, `refinement` from 1,
+        One dict per word of each refinement: `caption`, `row` of the noise, `refinement` from 1,
         `input_size` in pixels, `position` in the caption from 1, `word`; `writing_gate` and
         `writing_rank` from 1, `None` where there is no such gate; `attention_mean`,
         `attention_peaks`, `attention_max` over the pixels, and `attention_rank`, which are of key
-        addressing, or of word attention if the model has that in place of the memory.
+        addressing, or of word attention in a model without a memory.
     """
     return [
         {
@@ -106,20 +106,20 @@ def _columns(drawing, number, by):
 
 
 def _ranks(order):
-    """The rank from 1 of each place in an order of places."""
+    """The rank from 1 of each index in an order of indices."""
     ranks = np.empty(len(order), int)
     ranks[order] = np.arange(1, len(order) + 1)
     return ranks.tolist()
 
 
 def response_table(drawings: Sequence[Drawing]) -> list[dict]:
-    """Lists how much of what was read each refinement took up.
+    """Lists the response gate of each refinement.
 
     Args:
         drawings: One or more.
 
     Returns:
-        One dict a refinement with a response gate: `caption`, `row` of the noise, `refinement` from
+        One dict per refinement with such a gate: `caption`, `row` of the noise, `refinement` from
         1, `input_size` in pixels, and the gate's `mean`, `min` and `max` over the pixels.
     """
     return [

@@ -12,7 +12,7 @@ _SMALLEST_CELL = 192
 
 
 def stages_figure(drawings: Sequence[Drawing], title: str | None = None) -> Image.Image:
-    """Lays the stages of each picture side by side, all at one size, a caption below another.
+    """Draws the stages of each picture side by side, all at one size, one caption below another.
 
     Reference:
         Figure 4, with captions in rows.
@@ -35,9 +35,9 @@ def stages_table(drawings: Sequence[Drawing]) -> list[dict]:
         drawings: One or more.
 
     Returns:
-        One dict a stage of each: `caption`, `row` of the noise, `stage`, `size` in pixels, and
-        `change`, the mean absolute difference from the stage before, each of whose pixels counts as
-        four, in levels of 255; `None` for the first stage.
+        One dict per stage of each: `caption`, `row` of the noise, `stage`, `size` in pixels, and
+        `change`, the mean absolute difference from the previous stage, upsampled by nearest
+        neighbour, in levels of 255; `None` for the first stage.
     """
     rows = []
     for drawing in drawings:

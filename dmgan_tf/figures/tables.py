@@ -1,4 +1,4 @@
-"""Tables beside figures: as CSV files, and as text to be read in a terminal."""
+"""Tables of the figures' numbers: as CSV files, and as text for a terminal."""
 
 import csv
 import io
@@ -12,10 +12,10 @@ _WIDEST_COLUMN = 40
 
 
 def write_csv(path: str | os.PathLike, rows: Sequence[dict]) -> None:
-    """Writes rows as CSV in UTF-8, numbers in full, whole or not at all.
+    """Writes rows as CSV in UTF-8, numbers in full, completely or not at all.
 
     Args:
-        path: Where to; missing directories are made.
+        path: The file; missing directories are created.
         rows: One dict or more, all with the same keys; `None` becomes an empty field.
     """
     text = io.StringIO()
@@ -27,7 +27,7 @@ def write_csv(path: str | os.PathLike, rows: Sequence[dict]) -> None:
 
 
 def text_table(rows: Sequence[dict], columns: Sequence[str] | None = None) -> str:
-    """Sets rows in columns, numbers to the right and fractions rounded to four places.
+    """Formats rows in columns, numbers right-aligned and fractions rounded to four places.
 
     Args:
         rows: One dict or more.

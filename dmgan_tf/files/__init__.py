@@ -1,1 +1,1 @@
-"""Files that are whole or not there, and foreign ones that are read with care."""
+"""Atomic writing of files, and safe reading of untrusted ones."""

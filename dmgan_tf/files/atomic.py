@@ -1,4 +1,4 @@
-"""Writing files so that a reader never meets half of one."""
+"""Writes files atomically: a reader never sees a partial file."""
 
 import contextlib
 import errno
@@ -20,11 +20,11 @@ def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     """Yields a temporary path beside `path`, and renames it to `path` when the block succeeds.
 
     The temporary name keeps the suffix of `path`, because some writers choose their format by it.
-    Parent directories are made. If the block raises, the temporary file is removed and whatever
-    stood at `path` stays as it was.
+    Parent directories are created. If the block raises, the temporary file is removed and an
+    existing file at `path` is unchanged.
 
     Args:
-        path: The file that is to exist, whole, once the block has ended.
+        path: The file to write.
 
     Yields:
         The path to write to.
@@ -41,7 +41,7 @@ def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     try:
         yield temporary
         with open(temporary, "rb") as written:
-            os.fsync(written.fileno())  # the rename must not reach the disk before the bytes do
+            os.fsync(written.fileno())  # the rename must not be on the disk before the bytes
         os.replace(temporary, path)
     except OSError as error:
         if is_disk_full(error) and error.filename is None:  # Python names no file for a `write`
@@ -52,10 +52,10 @@ def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
 
 
 def remove_leftovers(path: str | os.PathLike) -> None:
-    """Removes what processes that were killed while they wrote a file left of it.
+    """Removes temporary files of processes that were killed while they wrote a file.
 
     Args:
-        path: The file; its name may hold wildcards, for all those of its directory.
+        path: The file; its name may contain wildcards, for several files of its directory.
     """
     path = pathlib.Path(path)
     for leftover in path.parent.glob(f".{path.stem}.*.tmp{path.suffix}"):
@@ -65,20 +65,20 @@ def remove_leftovers(path: str | os.PathLike) -> None:
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:
-    """Writes `text` to `path` as UTF-8, whole or not at all."""
+    """Writes `text` to `path` as UTF-8, completely or not at all."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 @contextlib.contextmanager
 def replacing_directory(directory: str | os.PathLike) -> Iterator[pathlib.Path]:
-    """Yields a temporary directory that takes the place of `directory` if the block succeeds.
+    """Yields a temporary directory that replaces `directory` if the block succeeds.
 
-    If the block raises, whatever stood at `directory` stays as it was. What a killed process left
-    of the same name is swept away, and put back if it is all that is left.
+    If the block raises, an existing `directory` is unchanged. Leftovers of a killed process are
+    removed, or restored if nothing else is left.
 
     Args:
-        directory: The directory that is to exist, whole, once the block has ended.
+        directory: The directory to write.
 
     Yields:
         The directory to write into.
@@ -87,7 +87,7 @@ def replacing_directory(directory: str | os.PathLike) -> Iterator[pathlib.Path]:
         InputError: If it is an address, such as `gs://BUCKET/DIRECTORY`.
     """
     check_local(directory)
-    directory = pathlib.Path(directory).resolve()  # behind a link, so that the link stays one
+    directory = pathlib.Path(directory).resolve()  # follows a link, so that the link is kept
     temporary = directory.with_name(f".{directory.name}.{os.getpid()}.tmp")
     retired = temporary.with_suffix(".old")
     directory.parent.mkdir(parents=True, exist_ok=True)
@@ -107,7 +107,7 @@ def replacing_directory(directory: str | os.PathLike) -> Iterator[pathlib.Path]:
 
 
 def _sweep_leftovers(directory: pathlib.Path) -> None:
-    """Removes what processes that were killed in `replacing_directory` left beside `directory`."""
+    """Removes leftovers of processes that were killed in `replacing_directory`."""
     pattern = re.compile(rf"\.{re.escape(directory.name)}\.(\d+)\.(tmp|old)")
     for path in sorted(directory.parent.iterdir()):
         match = pattern.fullmatch(path.name)
@@ -120,7 +120,7 @@ def _sweep_leftovers(directory: pathlib.Path) -> None:
 
 
 def _runs_elsewhere(process: int) -> bool:
-    """Whether another process of this number is alive; false where that cannot be asked."""
+    """Whether another process of this number is alive; false where that is unknown."""
     if process == os.getpid() or os.name != "posix":
         return False
     try:
@@ -128,18 +128,18 @@ def _runs_elsewhere(process: int) -> bool:
     except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:
-        pass  # it is another user's, so it is there
+        pass  # it is another user's, so it exists
     return True
 
 
 def check_space(directory: str | os.PathLike, num_bytes: int) -> None:
-    """Raises the `OSError` of a full disk if a file of so many bytes cannot be written now.
+    """Raises the `OSError` of a full disk if a file of this size cannot be written now.
 
-    For writers that cannot bear one: HDF5 crashes at the end of the process if a file of its own
-    could not be closed.
+    For writers that cannot handle it: HDF5 crashes at the end of the process if a file could not be
+    closed.
 
     Args:
-        directory: Where the file is to be; it exists.
+        directory: The directory of the file; it exists.
         num_bytes: Its size.
     """
     if not hasattr(os, "posix_fallocate"):
@@ -149,11 +149,11 @@ def check_space(directory: str | os.PathLike, num_bytes: int) -> None:
             os.posix_fallocate(file.fileno(), 0, num_bytes)
         except OSError as error:
             if is_disk_full(error):
-                raise  # others mean that the file system cannot tell
+                raise  # other errors mean that the file system does not support the check
 
 
 def is_disk_full(error: BaseException) -> bool:
-    """Tells whether an error means that a disk, a quota or a file's largest size is exhausted.
+    """Returns whether an error means that a disk, a quota or a file's largest size is exhausted.
 
     h5py raises `OSError` or `RuntimeError` with the error number in the message only.
     """

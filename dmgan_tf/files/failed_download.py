@@ -1,11 +1,11 @@
-"""What a download leaves that did not bring the file."""
+"""Recognises files of failed downloads."""
 
 
 def failed_download(head: bytes) -> str | None:
-    """Says what a file is that a failed download left, and what to do; None if it looks like none.
+    """Describes the file of a failed download, and what to do; None if it looks like a good one.
 
-    Published weights lie behind pages that ask whether to go on, and in Git repositories that store
-    pointers to large files. Either gives a file of the right name.
+    Download pages may ask for confirmation, and Git repositories may store pointers to large files.
+    Both give a file of the right name with another content.
 
     Args:
         head: The file's first bytes, 512 or more if it has as many.

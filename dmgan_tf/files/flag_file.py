@@ -1,4 +1,4 @@
-"""Files of flags, as `--flagfile` names them and as runs keep their own."""
+"""Files of flags, for `--flagfile` and as runs save them."""
 
 import os
 import pathlib
@@ -13,10 +13,10 @@ _COMMENT = ("#", "//")
 
 
 def with_flag_files(arguments: Iterable[str]) -> list[str]:
-    """Puts the lines of flag files in the place of the flags that name the files.
+    """Replaces `--flagfile` flags by the lines of the files.
 
-    As absl does, whose files are of the encoding of the locale: these are UTF-8 everywhere, with or
-    without a byte order mark, and lines end as on any system. Lines that begin with `#` or `//` are
+    Like absl's, whose files have the encoding of the locale: these are always UTF-8, with or
+    without a byte order mark, with line ends of any system. Lines that begin with `#` or `//` are
     comments; a file may name others.
 
     Args:
@@ -43,7 +43,7 @@ def _expanded(arguments: Iterator[str], above: tuple[str, ...]) -> Iterator[str]
         if path:  # as absl has it
             path = os.path.abspath(local_path(path))
             if path in above:
-                raise InputError(f"Expected flag files that end. Received: {path}, in itself.")
+                raise InputError(f"Expected flag files without cycles. Received: {path} in itself.")
             yield from _expanded(iter(_lines_of(path)), (*above, path))
 
 

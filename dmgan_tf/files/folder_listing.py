@@ -1,7 +1,7 @@
-"""What stands in a folder that a user brings: every entry once, the files apart from the rest.
+"""Lists a user's folder: every entry once, files separate from the rest.
 
-Archives, file managers and notebooks leave files behind that look like pictures or captions and are
-none. They are not looked at, but counted, so that the numbers of a report add up.
+Archives, file managers and notebooks leave files that look like pictures or captions and are not.
+They are ignored, but counted, so that the numbers of a report add up.
 """
 
 import collections
@@ -14,13 +14,13 @@ from collections.abc import Callable, Iterator, Mapping
 
 _LEFTOVERS = frozenset(
     {
-        "__macosx",  # what an archive of macOS unpacks to elsewhere
+        "__macosx",  # from archives of macOS, unpacked on other systems
         "thumbs.db",
         "ehthumbs.db",
         "desktop.ini",
         "$recycle.bin",
         "system volume information",
-        "@eadir",  # small copies that a network storage makes of pictures
+        "@eadir",  # thumbnails of network storage devices
         "lost+found",
     }
 )
@@ -38,13 +38,13 @@ class FolderListing:
     The number of all entries is `len(files) + len(refused) + len(not_looked_at)`.
 
     Args:
-        root: The folder, as it was given; every path begins with it.
+        root: The folder, as given; every path begins with it.
         files: The files, sorted by path.
-        folders: The folders that were entered, sorted by path; they are no entries.
-        refused: What cannot be looked at, each with the reason, a few words to count by: a link
-            that leads nowhere or to a folder that is listed already, say.
-        not_looked_at: Hidden files and what systems and programs leave behind, each with its kind,
-            the name to count by. Every file in a folder of this kind is an entry.
+        folders: The folders that were entered, sorted by path; they are not entries.
+        refused: Entries that cannot be used, each with a short reason, by which they are counted,
+            such as a broken link or one to a folder that is listed already.
+        not_looked_at: Ignored hidden files and leftovers of systems and programs, each with its
+            kind, by which they are counted. Every file in a folder of this kind is an entry.
     """
 
     root: pathlib.Path
@@ -62,10 +62,10 @@ class FolderListing:
         yield from self.not_looked_at
 
     def find(self, path: pathlib.Path) -> pathlib.Path | None:
-        """Returns the file at a path, in whichever normal form of Unicode its name is written.
+        """Returns the file at a path, in any Unicode normalisation form of its name.
 
         Args:
-            path: Where it should lie, beginning with the root.
+            path: Its path, beginning with the root.
         """
         path = pathlib.Path(os.path.normpath(path))
         if path in self._known:
@@ -81,15 +81,15 @@ class FolderListing:
         return {composed(str(path)): path for path in self.files}
 
     def counts_not_looked_at(self) -> dict[str, int]:
-        """Returns how many entries were not looked at, by kind."""
+        """Returns how many entries were ignored, by kind."""
         return dict(sorted(collections.Counter(self.not_looked_at.values()).items()))
 
 
 def list_folder(root: str | os.PathLike) -> FolderListing:
     """Lists a folder and all in it; links are followed.
 
-    A folder is entered once, by its own path if that lies below the root and else by the first link
-    to it. So a circle of links ends, and what is reached twice is listed once.
+    A folder is entered once, by its own path if that is below the root and else by the first link
+    to it. So cycles of links end, and an entry with two paths is listed once.
 
     Args:
         root: The folder.
@@ -99,7 +99,7 @@ def list_folder(root: str | os.PathLike) -> FolderListing:
     """
     root = pathlib.Path(root)
     files, listed, refused, not_looked_at = [], [], {}, {}
-    # A link upwards would list the root again, and all that stands beside it.
+    # A link upwards would list the root again, and everything beside it.
     entered = {_identity(parent) for parent in root.resolve().parents}
     folders, links = collections.deque([root]), collections.deque()
     while folders or links:
@@ -131,7 +131,7 @@ def list_folder(root: str | os.PathLike) -> FolderListing:
 
 
 def leftover_kind(name: str) -> str | None:
-    """Returns what kind of leftover a name is of; None if it is that of a user's file or folder.
+    """Returns the kind of leftover with this name; None for a user's file or folder.
 
     Args:
         name: The name of a file or folder, without the folders it is in.
@@ -145,7 +145,7 @@ def leftover_kind(name: str) -> str | None:
         return name
     if name == ".ipynb_checkpoints":
         return name
-    if name.startswith("._"):  # the other half of a file of macOS
+    if name.startswith("._"):  # the metadata of a file of macOS
         return "._*"
     return "hidden" if name.startswith(".") else None
 
@@ -163,7 +163,7 @@ def _entries_of(folder: pathlib.Path) -> list[os.DirEntry]:
 def _leads_to(is_kind: Callable[[], bool]) -> bool:
     try:
         return is_kind()
-    except OSError:  # a link to itself, say
+    except OSError:  # for example a link to itself
         return False
 
 

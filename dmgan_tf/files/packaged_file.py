@@ -1,4 +1,4 @@
-"""A file of data that a package from PyPI holds, found without running any of its code."""
+"""Finds a data file of a PyPI package without running its code."""
 
 import importlib.util
 import pathlib
@@ -11,8 +11,8 @@ def find_packaged_file(module: str, pattern: str, *, network: str, install: str)
 
     Args:
         module: The package's top module.
-        pattern: Where the file lies below it, as `glob` takes it; the first that fits is taken.
-        network: Whose weights they are, for the message.
+        pattern: The path of the file below it, as for `glob`; the first match is used.
+        network: The network of the weights, for the message.
         install: The command that installs the package, whose last word names it.
 
     Returns:
@@ -27,6 +27,6 @@ def find_packaged_file(module: str, pattern: str, *, network: str, install: str)
         for path in sorted(pathlib.Path(directory).glob(pattern)):
             return path
     raise InputError(
-        f"Expected the package {install.split()[-1]}, which holds the weights of {network}. "
+        f"Expected the package {install.split()[-1]}, which has the weights of {network}. "
         f"Received: {'one without them' if package else 'none'}. Install it: {install}"
     )

@@ -11,14 +11,14 @@ _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/")
 
 
 def local_path(path: str, protocols: Sequence[str] = ()) -> str:
-    """Returns what a user wrote as a path that files can be opened by: `~` is expanded.
+    """Returns a user's path with `~` expanded.
 
     Args:
         path: A path, or an address of one of the protocols.
-        protocols: Those whose addresses are returned as they are, such as `hf`.
+        protocols: Those whose addresses are returned unchanged, such as `hf`.
 
     Raises:
-        InputError: If it is another address, or the home directory of a user who is not known.
+        InputError: If it is another address, or the home directory of an unknown user.
     """
     if path.startswith(tuple(f"{protocol}://" for protocol in protocols)):
         return path
@@ -34,11 +34,11 @@ def local_path(path: str, protocols: Sequence[str] = ()) -> str:
 
 
 def check_local(path: str | os.PathLike, protocols: Sequence[str] = ()) -> None:
-    """Refuses an address such as `gs://BUCKET/DIR`, which would name a local folder `gs:`.
+    """Raises an error for an address such as `gs://BUCKET/DIR`, as a path a local folder `gs:`.
 
     Args:
-        path: What is to be a path.
-        protocols: Those whose addresses would have done as well, for the message.
+        path: The path.
+        protocols: Those whose addresses are also allowed, for the message.
 
     Raises:
         InputError: If the path begins with the name of a protocol.
@@ -48,5 +48,5 @@ def check_local(path: str | os.PathLike, protocols: Sequence[str] = ()) -> None:
         expected = ", ".join(["a path of this machine", *(f"{name}://" for name in protocols)])
         raise InputError(
             f"Expected {expected}. Received: an address of {match[1]}://. Copy the files, or mount "
-            "what holds them, and give that path."
+            "the storage, and give that path."
         )

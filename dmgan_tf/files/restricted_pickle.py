@@ -1,11 +1,10 @@
-"""Pickles of plain values, read without running anything that a file asks for.
+"""Reads pickles of plain values without running code in them.
 
-`pickle.load` is a small machine that calls whatever function a file names; a downloaded file is
-not to be trusted with it. A restricted `find_class` alone is not enough: the unpickler in C
-allocates an array as long as the largest memo index that a file claims, so that a file of 10 bytes
-takes tens of GB. Hence the unpickler in Python, which keeps a dict there, with the opcodes of plain
-values only. It never recurses, and what it takes of memory is at most about a hundred times the
-length of the pickle.
+`pickle.load` calls any function that a file names, which is not safe for downloaded files. A
+restricted `find_class` is not enough: the C unpickler allocates an array as long as the largest
+memo index in a file, so that a file of 10 bytes can need tens of GB. Hence this uses the Python
+unpickler, which keeps a dict instead, with only the opcodes of plain values. It never recurses, and
+needs memory of at most about a hundred times the length of the pickle.
 """
 
 import collections
@@ -18,25 +17,25 @@ from typing import NoReturn
 from dmgan_tf.errors import InputError
 
 _KEY_TYPES = frozenset({str, bytes, bool, type(None)})
-_LARGEST_INTEGER_KEY = 2**32  # integers that share a hash begin far above; they can stop a machine
+_LARGEST_INTEGER_KEY = 2**32  # integers with equal hashes begin far above; they could block a dict
 _LONGEST_INTEGER = 1_000  # bytes; more would not be printable in a message
 
 
 class RefusedError(InputError):
-    """A pickle asks for something that is not run; the message names it."""
+    """A pickle needs something that is not allowed; the message names it."""
 
 
 class StatefulValue:
-    """A value of a constructor to which a pickle may give a state; it is kept as it comes.
+    """A value of a constructor whose state a pickle may set; the state is stored unchecked.
 
     Attributes:
-        state: What the pickle gave, to be checked by who reads it; None at first.
+        state: The state in the pickle, which the reader must check; None at first.
     """
 
     state: object = None
 
 
-# What Python raises where a pickle takes more than there is, or something of another type.
+# Python's exceptions if a pickle pops from an empty stack, or has a value of another type.
 _DAMAGE = (
     pickle.UnpicklingError,
     EOFError,
@@ -58,23 +57,23 @@ def load(
 ) -> tuple[object, int]:
     """Reads one pickle of None, booleans, numbers, strings, lists, tuples and dicts.
 
-    Byte strings of Python 2 become `str`: as UTF-8, or as Latin-1 if they are not that. Keys of
-    dicts are limited to strings, small integers and None. What comes back can be nested a million
-    deep or contain itself: check types before printing, comparing or walking it.
+    Byte strings of Python 2 become `str`: as UTF-8, or else as Latin-1. Keys of dicts are limited
+    to strings, small integers and None. The result can be nested a million levels deep or contain
+    itself: check types before printing, comparing or traversing it.
 
     Args:
         data: The bytes.
         name: The file, as a message is to name it.
-        constructors: What a file may ask for beside plain values, by module and name. What is
-            callable may also be called, with whatever the file gives; it must check that itself.
-        persistent_load: What turns a persistent id into a value; none are allowed without it.
+        constructors: Allowed objects beside plain values, by module and name. Callable ones may be
+            called, with any arguments from the file, which they must check.
+        persistent_load: Converts a persistent id to a value; none are allowed without it.
         start: Where in `data` the pickle begins.
 
     Returns:
         The value, and the position after the pickle's end.
 
     Raises:
-        RefusedError: If the pickle asks for anything else, which is then named.
+        RefusedError: If the pickle needs anything else, which is then named.
         InputError: If it is damaged.
     """
     file = io.BytesIO(data)
@@ -89,7 +88,7 @@ def load(
         raise
     except _DAMAGE as error:
         raise InputError(
-            f"Expected a whole pickle in {name}. It is damaged or cut off (near byte "
+            f"Expected a whole pickle in {name}. It is damaged or truncated (near byte "
             f"{file.tell()}). Get the file again."
         ) from error
 
@@ -102,8 +101,8 @@ def begins_like_pickle(data: bytes) -> bool:
 def ordered_dict(pairs: object = ()) -> collections.OrderedDict:
     """Makes a `collections.OrderedDict`; for the `constructors` of `load`.
 
-    A list of pairs, which is how Python 2 pickles one, is emptied. Else a short file could have one
-    long list copied into a million dicts.
+    A list of pairs, as Python 2 pickles one, is emptied. Else a short file could copy one long list
+    into a million dicts.
 
     Args:
         pairs: A list of [key, value] lists or tuples.
@@ -142,9 +141,9 @@ def _integer(line):
 
 
 class _PlainUnpickler(pickle._Unpickler):
-    """The unpickler in Python, which has no public name, without the opcodes that run code.
+    """The Python unpickler, which has no public name, without the opcodes that run code.
 
-    Only those in `dispatch` are known, so that a later Python's new ones are not.
+    Only those in `dispatch` are allowed, so that new ones of later Python versions are not.
     """
 
     def __init__(self, file, size, name, constructors, persistent_load):
@@ -166,7 +165,7 @@ class _PlainUnpickler(pickle._Unpickler):
     def refuse(self, what: str) -> NoReturn:
         raise RefusedError(
             f"Expected only plain values in {self._name}. It asks for {what}, which is not run. If "
-            "you trust where the file comes from, save it again as plain lists, dicts, texts and "
+            "you trust the source of the file, save it again as plain lists, dicts, texts and "
             "numbers (of a PyTorch model: its state_dict())."
         )
 
@@ -174,13 +173,13 @@ class _PlainUnpickler(pickle._Unpickler):
         if (module, name) in self._constructors:
             return self._constructors[module, name]
         if not module.replace(".", "").isidentifier():
-            raise ValueError("a module's name that can be none")
+            raise ValueError("an invalid name of a module")
         full_name = f"{module}.{name}"
         self.refuse(repr(full_name if len(full_name) <= 80 else full_name[:77] + "..."))
 
     def persistent_load(self, pid):
         if self._persistent_load is None:
-            self.refuse("an object outside of the file")
+            self.refuse("an object outside the file")
         return self._persistent_load(pid)
 
     def _decode_string(self, value):  # of Python 2
@@ -189,7 +188,7 @@ class _PlainUnpickler(pickle._Unpickler):
         except UnicodeDecodeError:
             return value.decode("latin-1")
 
-    def load_frame(self):  # only a claim: whole pickles are in memory, so all is read as one
+    def load_frame(self):  # ignored: whole pickles are in memory
         (size,) = struct.unpack("<Q", self.read(8))
         if size > self._size - self._tell():
             raise EOFError("a frame ends after the file")
@@ -211,7 +210,7 @@ class _PlainUnpickler(pickle._Unpickler):
     def load_put(self):
         number = _integer(self.readline()[:-1])
         if not 0 <= number < _LARGEST_INTEGER_KEY:
-            raise ValueError("no number of a memo")
+            raise ValueError("not the number of a memo")
         self.memo[number] = self.stack[-1]
 
     def load_list_append(self):
@@ -222,7 +221,7 @@ class _PlainUnpickler(pickle._Unpickler):
 
     def _extend(self, items):
         if type(self.stack[-1]) is not list:
-            raise TypeError("appended to what is no list")
+            raise TypeError("appended to something that is not a list")
         self.stack[-1].extend(items)
 
     def load_dict(self):
@@ -240,7 +239,7 @@ class _PlainUnpickler(pickle._Unpickler):
     def _set_items(self, items):
         target = self.stack[-1]
         if type(target) not in (dict, collections.OrderedDict):
-            raise TypeError("an item set in what is no dict")
+            raise TypeError("an item set in something that is not a dict")
         for key, value in zip(items[::2], items[1::2], strict=True):
             target[_checked_key(key)] = value
 
@@ -248,14 +247,14 @@ class _PlainUnpickler(pickle._Unpickler):
         arguments, function = self.stack.pop(), self.stack.pop()
         allowed = id(function) in self._constructor_ids and callable(function)
         if not allowed or type(arguments) is not tuple:
-            raise TypeError("a call of what is no function")
+            raise TypeError("a call of something that is not a function")
         self.append(function(*arguments))
 
     def load_build(self):
         state = self.stack.pop()
         if isinstance(self.stack[-1], StatefulValue):
             self.stack[-1].state = state
-        # PyTorch hangs `_metadata` on its state dicts in this way; nothing of ours needs it.
+        # PyTorch stores `_metadata` of its state dicts in this way; it is not needed here.
         elif type(self.stack[-1]) is not collections.OrderedDict:
             self.refuse("an object with a state of its own")
 
@@ -303,7 +302,7 @@ class _PlainUnpickler(pickle._Unpickler):
         (pickle.EXT1 + pickle.EXT2 + pickle.EXT4, "a copyreg extension"),
         (pickle.EMPTY_SET + pickle.ADDITEMS + pickle.FROZENSET, "a set"),
         (pickle.BYTEARRAY8, "a bytearray"),
-        (pickle.NEXT_BUFFER + pickle.READONLY_BUFFER, "a buffer outside of the file"),
+        (pickle.NEXT_BUFFER + pickle.READONLY_BUFFER, "a buffer outside the file"),
     ):
         for _opcode in _opcodes:
             dispatch[_opcode] = lambda self, what=_what: self.refuse(what)

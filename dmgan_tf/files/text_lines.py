@@ -1,6 +1,6 @@
-r"""Text files of one entry a line, as people and programs write them.
+r"""Text files of one entry per line, written by people or programs.
 
-`str.splitlines` also ends a line at U+2028, U+0085 and form feeds, which stand inside captions that
+`str.splitlines` also ends a line at U+2028, U+0085 and form feeds, which occur in captions that
 were copied from web pages; reading in text mode also ends one at a lone `\r`.
 """
 

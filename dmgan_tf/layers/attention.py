@@ -11,7 +11,7 @@ from dmgan_tf.layers.initialization import Orthogonal
 def attend_to_words(
     image_features: Any, keys: Any, values: Any, padding_mask: Any
 ) -> tuple[Any, Any]:
-    """Reads, for every pixel, the words' values in proportion to their keys' likeness to it.
+    """Reads, for every pixel, the words' values weighted by the similarity of their keys to it.
 
     Reference:
         Eq. 4 and 5. The softmax is taken in float32, and padding gets weight 0 exactly.
@@ -41,7 +41,7 @@ def attend_to_words(
 
 @keras.saving.register_keras_serializable(package="dmgan_tf")
 class WordAttention(layers.Layer):
-    """AttnGAN's word attention: what the paper's baseline has in place of the dynamic memory.
+    """AttnGAN's word attention, which the paper's baseline has instead of the dynamic memory.
 
     Reference:
         Xu et al. 2018 (AttnGAN), Eq. 2 and 3; "baseline" in Table 3 of the DM-GAN paper.
@@ -52,8 +52,9 @@ class WordAttention(layers.Layer):
         padding_mask: Bool tensor `(batch, words)`, true where there is a word.
 
     Returns:
-        Dict of `features`, `(batch, height, width, 2 * channels)`: the image features beside the
-        words read for each pixel; and `attention_scores`, `(batch, height, width, words)` float32.
+        Dict of `features`, `(batch, height, width, 2 * channels)`: the image features concatenated
+        with the words read for each pixel; and `attention_scores`, float32
+        `(batch, height, width, words)`.
     """
 
     def build(self, image_features_shape, word_features_shape, padding_mask_shape=None):

@@ -1,4 +1,4 @@
-"""The convolutional blocks that the generator and the discriminators are made of."""
+"""The convolutional blocks of the generator and the discriminators."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from dmgan_tf.layers.spectral import SpectralConv2D
 
 @keras.saving.register_keras_serializable(package="dmgan_tf")
 class GLU(layers.Layer):
-    """Gated linear unit: half of the channels, each times the sigmoid of its partner in the other.
+    """Gated linear unit: one half of the channels, times the sigmoid of the other half.
 
     Reference:
         The activation of every generator block in the authors' release.
@@ -33,7 +33,7 @@ class GLU(layers.Layer):
 
 
 def convolution_3x3(filters: int, dtype: Any, name: str) -> layers.Conv2D:
-    """Makes a 3x3 convolution as the release has it: same size, no bias, orthogonal weights."""
+    """Makes the release's 3x3 convolution: same size, no bias, orthogonal weights."""
     return layers.Conv2D(
         filters,
         3,
@@ -50,11 +50,11 @@ def convolution_3x3(filters: int, dtype: Any, name: str) -> layers.Conv2D:
 class UpsampleConv2D(layers.Layer):
     """Doubles height and width by nearest neighbour and convolves, 3x3, without the large image.
 
-    The doubled image holds every pixel four times, so several taps of the kernel read the same one
-    and may be added first. Doubling and kernel together are one transposed convolution of stride 2
-    with a 4x4 kernel: 4/9 of the arithmetic, and no image of four times the size is written or
-    read. Only where the image has fewer pixels than channels, adding up the taps costs more than it
-    saves, and the image is doubled first.
+    The doubled image contains every pixel four times, so several taps of the kernel read the same
+    one and can be added first. Doubling and kernel together are one transposed convolution of
+    stride 2 with a 4x4 kernel: 4/9 of the arithmetic, and no image of four times the size in
+    memory. If the image has fewer pixels than channels, adding the taps costs more than it saves,
+    and the image is doubled first.
 
     Reference:
         Section 3.1, "a nearest neighbor upsampling layer and a 3x3 convolution"; the same function.
@@ -175,11 +175,11 @@ class ResidualBlock(layers.Layer):
     """Adds to its input: 3x3 convolution, batch norm, GLU, 3x3 convolution, batch norm.
 
     Reference:
-        Section 3.1, "several residual blocks"; their inside is the release's.
+        Section 3.1, "several residual blocks"; their layers are the release's.
 
     Call arguments:
         inputs: Float tensor `(batch, height, width, channels)`.
-        half: If `inputs` are one tensor twice over, that tensor, `(batch, height, width,
+        half: If `inputs` is a tensor concatenated with itself, that tensor, `(batch, height, width,
             channels / 2)`: the first convolution then does half the work, with the sum of the
             kernel's halves.
         training: Whether batch norm uses, and learns from, this batch.
@@ -233,7 +233,7 @@ class DownsampleBlock(layers.Layer):
 
     Call arguments:
         inputs: Float tensor `(batch, height, width, channels)`.
-        training: Whether the power iteration of spectral normalisation moves on.
+        training: Whether spectral normalisation does its power iteration.
 
     Returns:
         Float tensor `(batch, height / strides, width / strides, filters)`.

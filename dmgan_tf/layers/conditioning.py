@@ -1,4 +1,4 @@
-"""Conditioning augmentation: a caption as a small cloud of conditions instead of one point."""
+"""Conditioning augmentation: a distribution of conditions for a caption instead of one."""
 
 import keras
 from keras import layers, ops

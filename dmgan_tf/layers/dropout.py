@@ -1,4 +1,4 @@
-"""Dropout that does not depend on how many devices share the batch."""
+"""Dropout that does not depend on the number of devices."""
 
 import keras
 from keras import layers, ops
@@ -6,14 +6,15 @@ from keras import layers, ops
 
 @keras.saving.register_keras_serializable(package="dmgan_tf")
 class Dropout(layers.Dropout):
-    """Dropout whose choice is drawn for the global batch, of which a replica takes its rows.
+    """Dropout whose mask is drawn for the global batch, of which a replica uses its rows.
 
-    Keras' own draws on every replica by the same numbers, so that the first example of each loses
-    the same features, and training differs from that on one device. On one device it is Keras' own.
+    Keras' own layer uses the same random numbers on every replica, so that the first example of
+    each loses the same features, and training differs from that on one device. On one device it
+    equals Keras' layer.
 
     Args:
-        rate: Share that is dropped, in [0, 1).
-        seed: Of the choice; one of Keras' global seed if None.
+        rate: Fraction that is dropped, in [0, 1).
+        seed: Random seed; one from Keras' global seed if None.
         name, dtype: As of any Keras layer.
 
     Call arguments:

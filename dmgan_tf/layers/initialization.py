@@ -1,4 +1,4 @@
-"""The networks' initial weights, and building without drawing them."""
+"""The networks' initial weights, and building without them."""
 
 import contextlib
 import contextvars
@@ -12,10 +12,10 @@ _are_drawn = contextvars.ContextVar("are_initial_values_drawn", default=True)
 
 @contextlib.contextmanager
 def without_initial_values() -> Iterator[None]:
-    """Builds networks inside it with zeros for orthogonal kernels, because weights follow at once.
+    """Context in which orthogonal kernels are initialised with zeros, for loading weights.
 
-    Orthogonal matrices of the paper's sizes take six seconds and more, and whoever loads weights
-    next throws them away. Only for that: a network left with these zeros does not work.
+    Orthogonal matrices of the paper's sizes take six seconds or more, and are overwritten when
+    weights are loaded. Use it only for that: a network with these zeros does not work.
 
     Example:
         >>> generator = Generator()  # doctest: +SKIP
@@ -32,13 +32,13 @@ def without_initial_values() -> Iterator[None]:
 
 @keras.saving.register_keras_serializable(package="dmgan_tf")
 class Orthogonal(initializers.Orthogonal):
-    """Orthogonal initial weights, as the release has them; zeros in `without_initial_values()`.
+    """Orthogonal initial weights, as in the release; zeros in `without_initial_values()`.
 
-    An instance draws the same values at every call, so each weight needs one of its own.
+    An instance returns the same values at every call, so each weight needs its own instance.
 
     Args:
         gain: Factor of the orthogonal matrix.
-        seed: Integer that makes the values repeatable.
+        seed: Integer for reproducible values.
     """
 
     def __call__(self, shape, dtype=None):

@@ -1,4 +1,4 @@
-"""The dynamic memory: words written by their relevance, read by each pixel, and mixed back in."""
+"""The dynamic memory: writing by relevance, reading by each pixel, and the response gate."""
 
 import keras
 from keras import layers, ops
@@ -8,7 +8,7 @@ from dmgan_tf.layers.initialization import Orthogonal
 
 
 def _projection(units, dtype, name):
-    """A 1x1 convolution followed by ReLU, as the release has M_w, M_r and both phis."""
+    """A 1x1 convolution followed by ReLU, as M_w, M_r and both phis in the release."""
     return layers.Dense(
         units, activation="relu", kernel_initializer=Orthogonal(), dtype=dtype, name=name
     )
@@ -23,7 +23,7 @@ def _gate(dtype, name, use_bias=True):
 
 @keras.saving.register_keras_serializable(package="dmgan_tf")
 class MemoryWriting(layers.Layer):
-    """Writes one memory slot a word, mixing word and image by how much the word matters here.
+    """Writes one memory slot per word, mixing word and image by the word's relevance.
 
     Reference:
         Eq. 7 and 8; without the gate, Eq. 3. The image is its features' mean over all pixels,
@@ -31,7 +31,7 @@ class MemoryWriting(layers.Layer):
 
     Args:
         memory_dim: Size of a memory slot (N_m).
-        gated: Whether the writing gate is there; without it slots hold words only.
+        gated: Whether there is a writing gate; without it slots contain words only.
 
     Call arguments:
         word_features: Float tensor `(batch, words, word_dim)`.
@@ -39,7 +39,7 @@ class MemoryWriting(layers.Layer):
 
     Returns:
         Dict of `memory`, `(batch, words, memory_dim)`, and, when gated, `word_gate`,
-        `(batch, words)` float32 in (0, 1): the share that the word has in its slot.
+        `(batch, words)` float32 in (0, 1): the weight of the word in its slot.
     """
 
     def __init__(self, memory_dim: int, gated: bool = True, **kwargs):
@@ -81,7 +81,7 @@ class MemoryWriting(layers.Layer):
 
 @keras.saving.register_keras_serializable(package="dmgan_tf")
 class MemoryReading(layers.Layer):
-    """Key addressing and value reading: each pixel reads the memory slots that are like it.
+    """Key addressing and value reading: each pixel reads the memory slots similar to it.
 
     Reference:
         Eq. 4 (key addressing) and Eq. 5 (value reading).
@@ -115,10 +115,10 @@ class MemoryReading(layers.Layer):
 
 @keras.saving.register_keras_serializable(package="dmgan_tf")
 class GatedResponse(layers.Layer):
-    """Mixes, pixel by pixel, what was read from the memory with what the image already was.
+    """Mixes, for each pixel, the memory's response with the image features.
 
     Reference:
-        Eq. 9, with one gate a pixel as in the release.
+        Eq. 9, with one gate per pixel as in the release.
 
     Call arguments:
         image_features: Float tensor `(batch, height, width, channels)`.
@@ -126,7 +126,7 @@ class GatedResponse(layers.Layer):
 
     Returns:
         Dict of `features`, of that shape, and `response_gate`, `(batch, height, width)` float32 in
-        (0, 1): the share of the memory.
+        (0, 1): the weight of the memory.
     """
 
     def build(self, image_features_shape, reading_shape=None):
@@ -146,13 +146,13 @@ class DynamicMemory(layers.Layer):
     """The paper's dynamic memory: writing, key addressing, value reading and response.
 
     Reference:
-        Sections 3.1 to 3.3, Eq. 3 to 9. Without the response gate the reading stands beside the
-        image features (Eq. 6); with it, the gated features are doubled, as in the release, so that
-        what follows is the same network either way.
+        Sections 3.1 to 3.3, Eq. 3 to 9. Without the response gate the reading is concatenated with
+        the image features (Eq. 6); with it, the gated features are doubled, as in the release, so
+        that the following network is the same in both cases.
 
     Args:
         memory_dim: Size of a memory slot (N_m).
-        writing_gate: Whether slots mix word and image (Eq. 7 and 8) or hold words (Eq. 3).
+        writing_gate: Whether slots mix word and image (Eq. 7 and 8) or contain words (Eq. 3).
         response_gate: Whether reading and image are mixed (Eq. 9) or concatenated (Eq. 6).
 
     Call arguments:
@@ -161,10 +161,10 @@ class DynamicMemory(layers.Layer):
         padding_mask: Bool tensor `(batch, words)`, true where there is a word.
 
     Returns:
-        Dict of `features`, `(batch, height, width, 2 * channels)`, `attention_scores`, and, where
-        the gates are there, `word_gate` and `response_gate`, as `MemoryWriting`, `MemoryReading`
-        and `GatedResponse` return them; with the response gate also `half_features`, the gated
-        features that `features` are twice over.
+        Dict of `features`, `(batch, height, width, 2 * channels)`, `attention_scores`, and, with
+        the gates, `word_gate` and `response_gate`, as `MemoryWriting`, `MemoryReading` and
+        `GatedResponse` return them; with the response gate also `half_features`, the gated features
+        that `features` contains twice.
     """
 
     def __init__(

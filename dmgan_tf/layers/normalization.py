@@ -1,4 +1,4 @@
-"""Batch normalisation with the release's numbers, the same on one device and on many."""
+"""Batch normalisation with the release's settings, the same on one and on several devices."""
 
 from typing import Any
 
@@ -22,13 +22,13 @@ class BatchNorm(layers.BatchNormalization):
     Args:
         momentum: Weight of the old value in the moving averages, in [0, 1).
         epsilon: Added to the variance.
-        gamma_initializer: What the scale starts as; the release's if not given.
+        gamma_initializer: The scale's initializer; the release's if not given.
         name, dtype, trainable: As of any Keras layer. One that is not trainable normalises by the
-            moving averages and leaves them alone, whatever `training` is.
+            moving averages and does not update them, for any value of `training`.
 
     Call arguments:
         inputs: Float tensor `(batch, ..., channels)`.
-        training: Whether to normalise by this batch, and to learn from it.
+        training: Whether to normalise by this batch, and update the moving averages.
 
     Returns:
         Float tensor of the shape and type of `inputs`.
@@ -82,7 +82,7 @@ class BatchNorm(layers.BatchNormalization):
         return outputs
 
     def _batch_moments(self, inputs):
-        """Mean and variance of every channel, and what they were counted over."""
+        """Mean and variance of every channel, and the number of values."""
         x = ops.cast(inputs, "float32")
         axes = tuple(range(len(inputs.shape) - 1))
         count = ops.cast(ops.size(x) // ops.shape(x)[-1], "float32")

@@ -1,4 +1,4 @@
-"""Resizing images in each of the ways that published networks were trained and judged with."""
+"""Resizes images in each of the ways of published networks and scores."""
 
 import functools
 from typing import Any
@@ -10,7 +10,7 @@ from dmgan_tf.errors import InputError
 
 _SAMPLINGS = ("aligned_corners", "half_pixel", "legacy_tensorflow")
 _KERNEL_RADIUS = {"bilinear": 1, "bicubic": 2}
-_BYTE_PRECISION = 22  # PIL's: binary digits of a weight after the point
+_BYTE_PRECISION = 22  # PIL's: fractional binary digits of a weight
 _HALF_PRECISION = 1 << (_BYTE_PRECISION // 2)
 
 
@@ -27,13 +27,13 @@ def interpolation_matrix(
     Args:
         source: Length of the line, at least 1.
         target: Length wanted, at least 1.
-        sampling: Where target pixel i lies on the source line. `"aligned_corners"`: first and last
-            pixels meet; `"half_pixel"`: pixels are squares that cover the same line;
+        sampling: Position of target pixel i on the source line. `"aligned_corners"`: first and last
+            pixels coincide; `"half_pixel"`: pixels are squares that cover the same line;
             `"legacy_tensorflow"`: at i * source / target, as TensorFlow 1 did.
         antialias: Whether the kernel widens when the line shrinks, so that every source pixel
             counts. Only with `"half_pixel"`.
         kernel: `"bilinear"`, a triangle, or `"bicubic"`, Keys' cubic with a = -0.5 as PIL has it,
-            which asks for `antialias`.
+            which needs `antialias`.
 
     Returns:
         Float32 `(target, source)`; each row sums to 1.
@@ -82,9 +82,9 @@ def resize(
 ) -> Any:
     """Resizes images to `size` x `size` by two small matrix products.
 
-    The platforms' own resizing operations differ in where they sample, and none offers every way
-    that published networks were trained with; a matrix is exact, differentiable and the same on
-    every backend. Images of that size come back as they are.
+    The frameworks' resizing operations differ in their sampling, and none supports all the ways of
+    published networks; a matrix is exact, differentiable and the same on every backend. Images of
+    that size are returned unchanged.
 
     Args:
         images: Float tensor `(batch, height, width, channels)`; height and width static.
@@ -107,7 +107,7 @@ def resize(
 
 
 def resize_bytes(images: Any, size: int) -> Any:
-    """Resizes 8-bit images bilinearly with antialiasing, to the last bit as PIL does.
+    """Resizes 8-bit images bilinearly with antialiasing, bit for bit like PIL.
 
     PIL rounds to whole levels after each of its two passes, with weights of 22 binary digits. Sums
     of such products do not fit into float32; those of each half of the digits do, exactly, so that

@@ -12,11 +12,11 @@ from dmgan_tf.layers.initialization import Orthogonal
 class SpectralConv2D(layers.Layer):
     """Convolution whose kernel is divided by its largest singular value.
 
-    The raw kernel is what is trained and saved; the division happens in the forward pass, and the
-    gradient flows through the singular value (`keras.layers.SpectralNormalization` overwrites the
-    kernel instead, and loses that gradient). One power iteration a call estimates the singular
-    value; its vector is stored only when `training` is true, so that using a discriminator for a
-    generator's step leaves it unchanged to the byte.
+    The raw kernel is trained and saved; the division is in the forward pass, and the gradient flows
+    through the singular value (`keras.layers.SpectralNormalization` overwrites the kernel instead,
+    and loses that gradient). One power iteration per call estimates the singular value; its vector
+    is stored only when `training` is true, so that a generator's step leaves the discriminator
+    unchanged.
 
     Reference:
         Miyato et al. 2018, Algorithm 1 and Eq. 12; section 3.5 of the DM-GAN paper.
@@ -49,7 +49,7 @@ class SpectralConv2D(layers.Layer):
             autocast=False,
         )
         self.bias = self.add_weight(name="bias", shape=(self.filters,), initializer="zeros")
-        # Every replica holds the same kernel and so finds the same vector.
+        # Every replica has the same kernel and so computes the same vector.
         self.singular_vector = self.add_weight(
             name="singular_vector",
             shape=(self.filters,),
@@ -65,21 +65,21 @@ class SpectralConv2D(layers.Layer):
         return [self.singular_vector]
 
     def largest_singular_value(self) -> Any:
-        """Returns the kernel's, as the stored vector estimates it: half a power iteration.
+        """Returns the kernel's largest singular value, estimated from the stored vector.
 
         Returns:
-            Float32 scalar. A layer's grows with the weights of its kernel; where it runs away over
-            thousands of steps, the discriminator learns by ever smaller relative steps.
+            Float32 scalar. It grows with the weights of the kernel; if it increases without bound
+            over thousands of steps, the discriminator's relative steps get smaller and smaller.
         """
         matrix = ops.reshape(self.kernel, (-1, self.filters))
         return ops.norm(ops.matmul(matrix, ops.convert_to_tensor(self.singular_vector)))
 
     def power_iteration(self) -> tuple[Any, Any]:
-        """Makes one step of the power iteration on the raw kernel.
+        """Does one step of the power iteration on the raw kernel.
 
         Returns:
-            A tuple of the kernel's largest singular value as now estimated, a scalar through which
-            the gradient reaches the kernel, and the singular vector `(filters,)` after the step.
+            A tuple of the estimate of the kernel's largest singular value, a scalar through which
+            the gradient flows to the kernel, and the singular vector `(filters,)` after the step.
         """
         matrix = ops.reshape(self.kernel, (-1, self.filters))
         constant = ops.stop_gradient(matrix)

@@ -1,8 +1,8 @@
-"""What a layer does by an operation of TensorFlow's own when Keras runs on TensorFlow.
+"""TensorFlow operations of the layers, used when Keras runs on TensorFlow.
 
-The layers are written in `keras.ops`, which has no fused batch normalisation and knows no replicas.
-This is the one module of theirs that names a backend; each function has its twin in `keras.ops`
-beside the caller, to which tests hold it equal.
+The layers are written in `keras.ops`, which has neither fused batch normalisation nor replicas.
+This is their only module that names a backend; each function has an equivalent in `keras.ops`
+beside the caller, and tests compare the two.
 """
 
 from typing import Any
@@ -90,7 +90,7 @@ def normalize_by_moments(
 
 
 def _as_images(inputs):
-    """The operation takes four axes; what lies before the channels is one to it."""
+    """The operation needs four axes; all axes before the channels are merged."""
     if inputs.shape.rank == 4:
         return inputs
     return tf.reshape(inputs, (-1, 1, 1, inputs.shape[-1]))

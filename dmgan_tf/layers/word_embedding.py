@@ -1,4 +1,4 @@
-"""How the text encoder turns words into vectors; others than the learned one are written here."""
+"""The text encoder's word embeddings."""
 
 from collections.abc import Sequence
 
@@ -13,24 +13,24 @@ class WordEmbedding(layers.Layer):
     """A base of the layers that embed the words of a caption.
 
     One is chosen by its name in `dmgan_tf.registry.catalogue`, or as `module:Class`. It is called
-    and built as any Keras layer, and `get_config` holds its own options.
+    and built as any Keras layer, and `get_config` returns its options.
 
     Args:
-        vocabulary_size: Number of ids, the padding's 0 included.
+        vocabulary_size: Number of ids, including the padding's 0.
         embedding_dim: Size of the embedding of a word.
 
     Call arguments:
         token_ids: Int32 tensor `(batch, words)`; 0 is padding.
 
     Returns:
-        Float tensor `(batch, words, embedding_dim)`; what it holds at the padding does not matter.
+        Float tensor `(batch, words, embedding_dim)`; its values at the padding are ignored.
     """
 
     def start_from(self, words: Sequence[str]) -> None:
-        """Sets the weights of a new embedding by the words that it is for; called once, built.
+        """Sets the weights of a new, built embedding for its words; called once.
 
-        A trained one gets all its weights, those that are not trainable too, from its model's file,
-        so that what is read here need not be there again. By default, nothing is set.
+        A trained one gets all its weights, including those that are not trainable, from its model's
+        file, so that files read here are not needed again. By default, nothing is set.
 
         Args:
             words: The words of the vocabulary, in the order of their ids; the first is padding.
@@ -39,7 +39,7 @@ class WordEmbedding(layers.Layer):
 
 @keras.saving.register_keras_serializable(package="dmgan_tf")
 class LearnedEmbedding(layers.Embedding, WordEmbedding):
-    """Vectors that are drawn at random and learned, one a word.
+    """Randomly initialised, learned vectors, one per word.
 
     Reference:
         The authors' release: uniform in [-0.1, 0.1].
@@ -69,8 +69,8 @@ class LearnedEmbedding(layers.Embedding, WordEmbedding):
 class WordVectorEmbedding(WordEmbedding):
     """Fixed vectors of many words under a trained projection, plus learned ones of a few words.
 
-    The vectors say what a word means that no training caption had; what is learned of a word of
-    the captions is added to that and starts at zero. The table is kept in float16.
+    The fixed vectors represent words that no training caption has; the learned vector of a
+    caption's word is added and starts at zero. The table is stored in float16.
 
     Reference:
         Pennington, Socher and Manning: GloVe: Global Vectors for Word Representation. EMNLP 2014.
@@ -79,8 +79,8 @@ class WordVectorEmbedding(WordEmbedding):
         vocabulary_size, embedding_dim: As of every `WordEmbedding`.
         vector_dim: Values of a fixed vector.
         num_trained: How many words, with the ids from 1 on, also have a learned vector.
-        source: Where the vectors are from: `"glove"`, or the name of a file; for the model card.
-        learned_dropout: Share of words whose learned vector is left out in training, in [0, 1).
+        source: Origin of the vectors: `"glove"`, or the name of a file; for the model card.
+        learned_dropout: Fraction of words whose learned vector is dropped in training, in [0, 1).
     """
 
     def __init__(

@@ -1,6 +1,6 @@
 """The losses: adversarial objectives, image-text matching (DAMSM) and conditioning divergence.
 
-Every loss gives one float32 value an example. Averaging is left to the training step, which knows
+Every loss returns one float32 value per example. The training step averages them, because it knows
 the global batch when several devices share it.
 """
 

@@ -8,7 +8,7 @@ from keras import ops
 def conditioning_divergence(mean: Any, log_variance: Any) -> Any:
     """Returns the Kullback-Leibler divergence of the condition from N(0, I), mean over dimensions.
 
-    The mean, not the sum that Eq. 13 writes: the authors' release averages over dimensions, and
+    The mean, not the sum of Eq. 13: the authors' release averages over dimensions, and
     its weight of 1 is tuned to that.
 
     Reference: DM-GAN (CVPR 2019), section 3.4, Eq. 13.

@@ -5,7 +5,7 @@ from typing import Any
 
 from keras import ops
 
-MASKED = -1e9  # a finite stand-in for -inf: its gradient and its differences stay numbers
+MASKED = -1e9  # a finite replacement of -inf: its gradient and its differences stay finite
 EPSILON = 1e-8
 
 
@@ -16,11 +16,11 @@ def word_matching_scores(
     gamma1: float = 4.0,
     gamma2: float = 5.0,
 ) -> Any:
-    """Returns how well each caption's words are found among each image's regions.
+    """Returns how well each caption's words match each image's regions.
 
-    Every word draws a context from the regions by attention; the score of a pair is a soft maximum
-    over the words of the cosine between word and context. As in the authors' release, the sum of
-    Eq. 10 is not raised to 1/gamma2; gamma3 absorbs the factor.
+    Every word has a context, computed from the regions by attention; the score of a pair is a soft
+    maximum over the words of the cosine between word and context. As in the authors' release, the
+    sum of Eq. 10 is not raised to 1/gamma2; gamma3 absorbs the factor.
 
     Reference: AttnGAN (CVPR 2018), section 3.2, Eq. 7-10.
 
@@ -91,19 +91,19 @@ def matching_losses(
     Reference: AttnGAN (CVPR 2018), section 3.2, Eq. 11-13; DM-GAN (CVPR 2019), section 3.4.
 
     Args:
-        image_features: What `ImageEncoder` gives for the batch: `{"region_features": (batch,
+        image_features: The output of `ImageEncoder` for the batch: `{"region_features": (batch,
             height, width, dim), "image_code": (batch, dim)}`.
-        text_features: What `TextEncoder` gives: `{"word_features": (batch, words, dim),
+        text_features: The output of `TextEncoder`: `{"word_features": (batch, words, dim),
             "sentence_embedding": (batch, dim)}`. Caption i belongs to image i.
         padding_mask: `(batch, words)`, True where there is a word.
-        class_ids: `(batch,)` integers. Other captions of an image's class are no wrong answers
-            and are left out; where all are of one class, the losses and their gradients are 0.
-            None counts every other caption as wrong.
+        class_ids: `(batch,)` integers. Other captions of an image's class are no negatives and are
+            masked; where all are of one class, the losses and their gradients are 0. With None,
+            every other caption is a negative.
         gamma1: See `word_matching_scores`.
         gamma2: See `word_matching_scores`.
         gamma3: Sharpness of the softmax over the batch, positive.
-        row_offset: First example whose losses are wanted. A replica that gathered the features of
-            the global batch asks for its own rows here, and only they are computed.
+        row_offset: First example whose losses are returned. A replica that gathered the features of
+            the global batch computes only its own rows.
         num_rows: How many examples from there on. None: all, and `row_offset` must be 0.
 
     Returns:
@@ -145,7 +145,7 @@ def matching_losses(
 
 
 def _cross_entropy(scores, is_match, is_left_out):
-    """Minus the log-probability of the match, under a softmax over what is not left out."""
+    """Minus the log-probability of the match, under a softmax over what is not masked."""
     match = ops.sum(ops.where(is_match, scores, 0.0), axis=1)
     if is_left_out is not None:
         scores = ops.where(is_left_out, MASKED, scores)
@@ -161,7 +161,7 @@ def _flat_regions(region_features):
 
 
 def _norm(vectors):
-    # The floor stands inside the root: at a zero vector, as padding is, the root's slope is
+    # The floor is inside the root: at a zero vector, as padding is, the root's slope is
     # infinite and its gradient would be no number.
     return ops.sqrt(ops.maximum(ops.sum(ops.square(vectors), axis=-1), EPSILON**2))
 

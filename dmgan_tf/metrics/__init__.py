@@ -1,1 +1,1 @@
-"""The numbers that generated images are judged by, on features that a network gave."""
+"""The metrics of generated images, computed on features of a network."""

@@ -7,12 +7,12 @@ import numpy as np
 
 @dataclasses.dataclass(frozen=True)
 class Share:
-    """A share of named attributes, with its standard error.
+    """A fraction of named attributes, with its standard error.
 
     Args:
         value: In [0, 1].
         standard_error: Over images, whose attributes are not independent.
-        count: The named attributes that it is a share of.
+        count: The number of named attributes.
     """
 
     value: float
@@ -21,14 +21,14 @@ class Share:
 
 
 def share_right(hits: np.ndarray, asked: np.ndarray) -> Share:
-    """Returns the share of named attributes that were drawn as told.
+    """Returns the fraction of named attributes that were drawn right.
 
     It is the ratio of two sums over images; its error is that of a ratio of means (Cochran,
     Sampling Techniques, section 6.4).
 
     Args:
         hits: bool `(images, attributes)`: what was drawn right.
-        asked: bool `(images, attributes)`: what the captions name; something, or it is NaN.
+        asked: bool `(images, attributes)`: what the captions name; NaN if nothing.
     """
     right = np.sum(hits & asked, axis=1).astype("float64")
     named = np.sum(asked, axis=1).astype("float64")
@@ -41,11 +41,11 @@ def share_right(hits: np.ndarray, asked: np.ndarray) -> Share:
 
 
 def dealt_rows(groups: np.ndarray, seed: int = 0) -> np.ndarray:
-    """Deals every image the row of another image of its group, for what chance scores.
+    """Assigns to every image the row of another image of its group, for the score of chance.
 
     Args:
         groups: int `(images,)`: the group of each image.
-        seed: Of the order in which they are dealt.
+        seed: Random seed of the order.
 
     Returns:
         int `(images,)`: a permutation within each group, without a fixed point where it has two.

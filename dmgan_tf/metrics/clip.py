@@ -40,10 +40,10 @@ def clip_score(image_codes: np.ndarray, text_codes: np.ndarray) -> np.ndarray:
 def resize_for_clip(images: np.ndarray, size: int) -> keras.KerasTensor:
     """Resizes images to CLIP's size, as the original does with PIL.
 
-    Antialiased bicubic interpolation of the shorter side to `size`, then the middle square. Widths
-    come first, and both passes round to whole levels, so that all but one in a hundred pixels are
-    PIL's own, and that one a level off. keras-hub's converters for CLIP do not smooth before they
-    shrink, which moves the codes far.
+    Antialiased bicubic interpolation of the shorter side to `size`, then the middle square. The
+    width is resized first, and both passes round to whole levels, so that 99 in a hundred pixels
+    equal PIL's, and the others differ by one level. keras-hub's converters for CLIP do not
+    antialias, which changes the codes much.
 
     Reference: Radford et al. 2021, the authors' release, `clip/clip.py`.
 

@@ -1,4 +1,4 @@
-"""How far pictures lie from one another: all of them, or those of one caption."""
+"""Mean distance between pictures: all of them, or those of one caption."""
 
 import numpy as np
 
@@ -11,12 +11,12 @@ _BLOCK = 1024
 class GroupDiversity:
     """The mean cosine distance between two pictures of one group, over a stream of pictures.
 
-    Kept is one sum of directions for each group, since the mean cosine of all pairs of `n`
+    Only one sum of directions is stored for each group, since the mean cosine of all pairs of `n`
     directions `u` is `(|Σu|² - n) / (n (n - 1))`.
 
     Args:
-        groups: int `(pictures,)`: the group of each picture, from 0 on. One that is alone in its
-            group does not count; two of some group are needed.
+        groups: int `(pictures,)`: the group of each picture, from 0 on. A single picture of a group
+            is ignored; some group must have two.
         dim: Number of features.
 
     Attributes:
@@ -34,7 +34,7 @@ class GroupDiversity:
         self._count = 0
 
     def update(self, features: np.ndarray) -> None:
-        """Takes in the features of the pictures that follow, float `(number, dim)`.
+        """Adds the features of the next pictures, float `(number, dim)`.
 
         Raises:
             InputError: If they are of another width, or not finite.
@@ -59,11 +59,11 @@ class GroupDiversity:
         return float(np.mean(distances)), error
 
     def state(self) -> dict[str, np.ndarray]:
-        """Returns what `restore` takes, as arrays that stay as they are."""
+        """Returns the argument of `restore`, as arrays that are not changed later."""
         return {"sums": self._sums.copy(), "count": np.asarray(self._count)}
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
-        """Goes on from what `state` returned."""
+        """Continues from what `state` returned."""
         self._sums, self._count = np.array(state["sums"]), int(state["count"])
 
 

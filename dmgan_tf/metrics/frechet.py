@@ -20,7 +20,7 @@ class Moments:
     Args:
         mean: float64 `(dim,)`.
         covariance: float64 `(dim, dim)`, unbiased: the sum is divided by `count - 1`.
-        count: How many vectors they are of; None where a file does not say.
+        count: The number of vectors; None where a file does not have it.
     """
 
     mean: np.ndarray
@@ -34,7 +34,7 @@ def finite_rows(rows: np.ndarray, dim: int | None, name: str, count: int = 0) ->
     Args:
         rows: Array or tensor `(number, dim)`.
         dim: The width that is expected; None for any.
-        name: What the rows are, in the plural, for the message.
+        name: The name of the rows, in the plural, for the message.
         count: How many rows came before these, for the message.
 
     Returns:
@@ -64,8 +64,8 @@ class FeatureStatistics:
     """The mean and covariance of a stream of feature vectors, which itself is not kept.
 
     Sums of squares lose the covariance where the mean is large. So blocks of vectors are centred
-    and then merged, in float64; batches wait until a block is full, so that the result is the
-    same to the bit however the vectors were batched, and small batches cost little.
+    and then merged, in float64; batches are buffered until a block is full, so that the result does
+    not depend on the batch size, and small batches are cheap.
 
     Reference:
         Chan, Golub, LeVeque 1979, "Updating formulae and a pairwise algorithm for computing sample
@@ -85,17 +85,17 @@ class FeatureStatistics:
 
     @property
     def count(self) -> int:
-        """How many vectors there have been."""
+        """The number of vectors so far."""
         return self._merged + self._waiting
 
     def update(self, features: np.ndarray) -> None:
-        """Takes a batch in.
+        """Adds a batch.
 
         Args:
             features: Float array or tensor `(number, dim)`.
 
         Raises:
-            InputError: If it is of another width, or not finite; then nothing is taken in.
+            InputError: If it has another width, or is not finite; then nothing is added.
         """
         features = finite_rows(features, self.dim, "features", self.count)
         while len(features):
@@ -126,7 +126,7 @@ class FeatureStatistics:
         return Moments(mean, scatter, self.count)
 
     def state(self) -> dict[str, np.ndarray]:
-        """Returns all that `restore` needs to go on from here, as arrays that stay as they are."""
+        """Returns the argument of `restore`, as arrays that are not changed later."""
         return {
             "merged": np.asarray(self._merged, "int64"),
             "mean": self._mean.copy(),
@@ -135,7 +135,7 @@ class FeatureStatistics:
         }
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
-        """Goes back to what `state` was taken of.
+        """Restores a state.
 
         Args:
             state: What `state()` returned, perhaps in another process.
@@ -147,7 +147,7 @@ class FeatureStatistics:
         if scatter.shape != (self.dim, self.dim) or waiting.shape[1:] != (self.dim,):
             raise InputError(
                 f"Expected the saved statistics of {self.dim} features. Received: "
-                f"{scatter.shape[0]}. Begin the evaluation again."
+                f"{scatter.shape[0]}. Start the evaluation again."
             )
         self._merged = int(state["merged"])
         self._mean = np.array(state["mean"], "float64")
@@ -164,7 +164,7 @@ def _merge(count, mean, scatter, rows):
     total = count + len(rows)
     mean_of_rows = rows.mean(axis=0)
     shift = mean_of_rows - mean
-    # The means' distance enters as one more row, so that one product does it all.
+    # The distance of the means is a further row, so that one product is enough.
     centred = np.empty((len(rows) + 1, rows.shape[1]))
     np.subtract(rows, mean_of_rows, out=centred[:-1])
     centred[-1] = np.sqrt(count * len(rows) / total) * shift
@@ -177,8 +177,8 @@ def frechet_distance(first: Moments, second: Moments) -> float:
 
     It is `|m1 - m2|² + tr(C1 + C2 - 2 (C1 C2)^½)`. The trace of the root is the sum of the singular
     values of `R1ᵀ R2`, where `C = R Rᵀ` by the eigenvalues of each covariance. Unlike `sqrtm` of
-    the product, this never takes the root of a rounding error, so it is exact where there were
-    fewer images than features, too.
+    the product, this never takes the root of a rounding error, so it is also exact with fewer
+    images than features.
 
     Reference:
         Heusel et al. 2017, "GANs Trained by a Two Time-Scale Update Rule Converge to a Local Nash
@@ -197,7 +197,7 @@ def frechet_distance(first: Moments, second: Moments) -> float:
     """
     if first.mean.shape != second.mean.shape:
         raise InputError(
-            "Expected statistics of as many features on both sides. Received: "
+            "Expected statistics of the same number of features on both sides. Received: "
             f"{len(first.mean)} and {len(second.mean)}. Make both with the same network."
         )
     shift = first.mean - second.mean
@@ -219,7 +219,7 @@ def frechet_distance(first: Moments, second: Moments) -> float:
 
 
 def _root(moments):
-    """A matrix R of `(dim, rank)` with R Rᵀ the covariance, of which rounding is no part."""
+    """A matrix R of `(dim, rank)` with R Rᵀ the covariance, without rounding errors."""
     values, vectors = np.linalg.eigh(moments.covariance)
     smallest, largest = values[0], values[-1]
     if smallest < -1e-3 * max(largest, 0.0):
@@ -227,7 +227,7 @@ def _root(moments):
             "Expected a covariance, which has no negative eigenvalues. Received: one with "
             f"{smallest:.3g} beside {largest:.3g}. Make the statistics again."
         )
-    # Negative eigenvalues are rounding, so there are positive ones of their size that are.
+    # Negative eigenvalues are rounding errors, and so are positive ones of their size.
     rounding = max(len(values) * np.finfo("float64").eps * largest, -smallest)
     rank = np.count_nonzero(values > rounding)
     if moments.count is not None:

@@ -7,7 +7,7 @@ from dmgan_tf.metrics.frechet import finite_rows
 
 
 class InceptionScore:
-    """How sure a classifier is of each image, and how many classes it sees over all of them.
+    """The confidence of a classifier on each image, and the diversity of classes over all images.
 
     The score of a split is exp(mean of KL(p(y|x) || p(y))), where p(y) is the mean of p(y|x) over
     that split. Only sums over each split are kept.
@@ -17,11 +17,11 @@ class InceptionScore:
 
     Args:
         num_images: How many images there will be.
-        num_splits: How many parts they are scored in; split k is of the images from
-            `k * num_images // num_splits` on, in the order they come in or a shuffled one.
-        shuffle_seed: Of the shuffled order, NumPy's of `RandomState`; None to keep theirs. The
-            original code keeps it; torch-fidelity shuffles, by default by 2020, as StackGAN's code
-            for birds does. Only the split that an image falls in depends on it.
+        num_splits: The number of splits; split k has the images from `k * num_images // num_splits`
+            on, in their order or a shuffled one.
+        shuffle_seed: Seed of NumPy's `RandomState` for the shuffled order; None to keep the order.
+            The original code keeps it; torch-fidelity shuffles, by default with 2020, as StackGAN's
+            code for birds does. Only the split of an image depends on it.
 
     Raises:
         InputError: If a split would be empty.
@@ -30,7 +30,7 @@ class InceptionScore:
     def __init__(self, num_images: int, num_splits: int = 10, shuffle_seed: int | None = None):
         if not 1 <= num_splits <= num_images:
             raise InputError(
-                "Expected at least 1 split, and as many images as splits. Received: "
+                "Expected at least 1 split, and at least as many images. Received: "
                 f"{num_splits} splits of {num_images} images. Score more images."
             )
         self.num_images = num_images
@@ -45,14 +45,14 @@ class InceptionScore:
         self._negative_entropies = np.zeros(num_splits)  # their sums of p log p
 
     def update(self, logits: np.ndarray) -> None:
-        """Takes the next images in.
+        """Adds the next images.
 
         Args:
             logits: Float array or tensor `(number, classes)`.
 
         Raises:
-            InputError: If it is of another width, not finite, or of more images than announced;
-                then nothing is taken in.
+            InputError: If it has another width, is not finite, or has more images than expected;
+                then nothing is added.
         """
         classes = None if self._probabilities is None else self._probabilities.shape[1]
         logits = finite_rows(logits, classes, "logits", self.count)
@@ -87,7 +87,7 @@ class InceptionScore:
         return float(scores.mean()), float(scores.std())
 
     def state(self) -> dict[str, np.ndarray]:
-        """Returns all that `restore` needs to go on from here, as arrays that stay as they are."""
+        """Returns the argument of `restore`, as arrays that are not changed later."""
         probabilities = self._probabilities
         return {
             "images": np.asarray([self.num_images, self.count], "int64"),
@@ -98,7 +98,7 @@ class InceptionScore:
         }
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
-        """Goes back to what `state` was taken of.
+        """Restores a state.
 
         Args:
             state: What `state()` returned, perhaps in another process.
@@ -112,7 +112,7 @@ class InceptionScore:
             raise InputError(
                 f"Expected the saved score of {self.num_images} images in {self.num_splits} "
                 f"splits. Received: {num_images} in {len(probabilities)}. "
-                "Begin the evaluation again."
+                "Start the evaluation again."
             )
         self.count = count
         self._probabilities = probabilities if probabilities.shape[1] else None

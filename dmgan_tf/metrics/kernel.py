@@ -1,4 +1,4 @@
-"""The kernel distance between two sets of feature vectors, and where they are kept for it.
+"""The kernel distance between two sets of feature vectors, and their storage.
 
 On the features of the 2015 Inception this distance is the Kernel Inception Distance (KID).
 """
@@ -12,7 +12,7 @@ from dmgan_tf.metrics.frechet import finite_rows
 class FeatureStore:
     """Feature vectors in memory, because the kernel distance draws subsets of them.
 
-    Memory is claimed at once: 234 MiB for 30,000 vectors of 2,048.
+    Memory is allocated at once: 234 MiB for 30,000 vectors of 2,048.
 
     Args:
         num_images: How many vectors there will be.
@@ -29,14 +29,14 @@ class FeatureStore:
         return self._features[: self.count]
 
     def update(self, features: np.ndarray) -> None:
-        """Takes a batch in.
+        """Adds a batch.
 
         Args:
             features: Float array or tensor `(number, dim)`.
 
         Raises:
-            InputError: If it is of another width, not finite, or more than there is room for;
-                then nothing is taken in.
+            InputError: If it has another width, is not finite, or exceeds `num_images`; then
+                nothing is added.
         """
         room, dim = self._features.shape
         features = finite_rows(features, dim, "features", self.count)
@@ -50,24 +50,24 @@ class FeatureStore:
         self.count = end
 
     def state(self) -> dict[str, np.ndarray]:
-        """Returns all that `restore` needs to go on from here, as arrays that stay as they are."""
+        """Returns the argument of `restore`, as arrays that are not changed later."""
         return {"features": self.features.copy()}
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
-        """Goes back to what `state` was taken of.
+        """Restores a state.
 
         Args:
             state: What `state()` returned, perhaps in another process.
 
         Raises:
-            InputError: If it is of another number of features, or more than there is room for.
+            InputError: If it has another number of features, or exceeds `num_images`.
         """
         features = np.asarray(state["features"])
         room, dim = self._features.shape
         if features.ndim != 2 or features.shape[1] != dim or len(features) > room:
             raise InputError(
                 f"Expected up to {room} saved vectors of {dim} features. Received: an array of "
-                f"shape {features.shape}. Begin the evaluation again."
+                f"shape {features.shape}. Start the evaluation again."
             )
         self.count = len(features)
         self._features[: self.count] = features
@@ -82,19 +82,19 @@ def kernel_distance(
 ) -> tuple[float, float]:
     """Returns the squared maximum mean discrepancy under a cubic kernel, over random subsets.
 
-    The kernel is `(x·y / dim + 1)³`, and the estimate is unbiased, so that, other than the Fréchet
-    distance, it does not depend on the number of images, and may be a little below 0. Subsets are
-    those that torch-fidelity draws; kernels are in float64.
+    The kernel is `(x·y / dim + 1)³`, and the estimate is unbiased, so that, unlike the Fréchet
+    distance, it does not depend on the number of images, and may be slightly negative. Subsets are
+    the same as torch-fidelity's; kernels are in float64.
 
     Reference:
         Bińkowski et al. 2018, "Demystifying MMD GANs", section 4.
 
     Args:
-        first: Float array `(number, dim)`, one row an image.
+        first: Float array `(number, dim)`, one row per image.
         second: The same of the other set; the number may differ.
         num_subsets: How many pairs of subsets are drawn.
         subset_size: How many images of either set are in a subset, without repetition.
-        seed: Of the draws, 0 to 2³² - 1.
+        seed: Random seed of the subsets, 0 to 2³² - 1.
 
     Returns:
         The mean over the subsets, and their standard deviation, divided by their number.

@@ -1,4 +1,4 @@
-"""Whether drawn pictures lie nearer to training pictures than real, unseen pictures do."""
+"""Whether drawn pictures are nearer to training pictures than real, unseen pictures are."""
 
 from collections.abc import Callable
 
@@ -7,7 +7,7 @@ import numpy as np
 from dmgan_tf.metrics.cosine import unit_rows
 from dmgan_tf.metrics.frechet import finite_rows
 
-QUANTILE = 0.05  # the share of real pictures that lie as near to training as a near copy
+QUANTILE = 0.05  # the fraction of real pictures that are as near to training as a near copy
 _RESAMPLES = 200
 _BLOCK = 256  # images that are compared with all of training at a time
 
@@ -31,7 +31,7 @@ class NearestNeighbours:
         self.places = np.empty((0, number), "int64")
 
     def update(self, features: np.ndarray) -> None:
-        """Takes in the features of the pictures that follow, float `(number, dim)`.
+        """Adds the features of the next pictures, float `(number, dim)`.
 
         Raises:
             InputError: If they are of another width, or not finite.
@@ -53,11 +53,11 @@ class NearestNeighbours:
         return np.take_along_axis(distances, order, 1), np.take_along_axis(places, order, 1)
 
     def state(self) -> dict[str, np.ndarray]:
-        """Returns what `restore` takes."""
+        """Returns the argument of `restore`."""
         return {"distances": self.distances, "places": self.places}
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
-        """Goes on from what `state` returned."""
+        """Continues from what `state` returned."""
         self.distances, self.places = state["distances"], state["places"]
 
 
@@ -83,14 +83,14 @@ def nearer_share(drawn: np.ndarray, real: np.ndarray) -> tuple[float, float]:
 
 
 def near_copies(drawn: np.ndarray, real: np.ndarray, quantile: float = 0.05) -> tuple[float, float]:
-    """Returns the share of drawn pictures that are nearer to training than few real ones are.
+    """Returns the fraction of drawn pictures that are as near to training as few real ones.
 
-    A few copies among many pictures do not move `nearer_share`, but they do move this.
+    A few copies among many pictures hardly change `nearer_share`, but they change this.
 
     Args:
         drawn: As of `nearer_share`.
         real: Likewise.
-        quantile: How few: the share of real pictures that are as near.
+        quantile: How few: the fraction of real pictures that are as near.
 
     Returns:
         The share, in [0, 1], which is about `quantile` of other real pictures, and its standard

@@ -8,14 +8,14 @@ _BLOCK = 12_800  # candidates drawn and scored at a time: 13 MB at 256 dimension
 
 
 class CaptionRetrieval:
-    """Lets images look for their own caption among captions of other classes.
+    """Retrieval of each image's own caption among captions of other classes.
 
-    Each image meets its own caption and `num_candidates - 1` different ones of other classes, and
-    compares cosines. What an image meets depends on the seed and on its row alone, so an evaluation
-    may stop, go on, and be cut into batches and shards in any way.
+    Each image is compared by cosine with its own caption and `num_candidates - 1` different ones of
+    other classes. The candidates of an image depend only on the seed and on its row, so an
+    evaluation may be interrupted, resumed, and divided into any batches and shards.
 
-    A tie for the first place is decided as the guess that it is, so that constant codes score
-    chance. The authors' release counts it as found; it also draws captions that may repeat.
+    A tie for the first place is decided at random, so that constant codes score chance. The
+    authors' release counts it as a hit; its candidates may also repeat.
 
     Reference: AttnGAN (CVPR 2018), section 4, R-precision with R = 1; the draw by class follows
     the DM-GAN authors' release, `code/trainer.py`.
@@ -24,8 +24,8 @@ class CaptionRetrieval:
         sentence_codes: `(captions, dim)`, kept as float32; of any length, for cosines ignore it.
         class_ids: `(captions,)` integers; where there are no classes, the number of the caption's
             image.
-        num_candidates: Captions an image meets, its own included; all there are if fewer.
-        seed: Of the draw, 0 or more.
+        num_candidates: Captions per image, including its own; all there are if fewer.
+        seed: Random seed of the candidates, 0 or more.
 
     Raises:
         InputError: If the codes are not finite, or no caption has another of a different class.
@@ -67,13 +67,13 @@ class CaptionRetrieval:
 
     @property
     def chance(self) -> float:
-        """Share of images that a guess finds: 0.01 where every one meets 100 captions."""
+        """Score of guessing: 0.01 for 100 candidates."""
         others = len(self._class_of) - self._class_sizes
         chances = 1.0 / (1 + np.minimum(self.num_candidates - 1, others))
         return float(np.average(chances, weights=self._class_sizes))
 
     def hits(self, image_codes: np.ndarray, caption_rows: np.ndarray, first_row: int) -> np.ndarray:
-        """Tells which images find their own caption first.
+        """Returns which images have their own caption as the nearest.
 
         Args:
             image_codes: `(images, dim)`, of any length.
@@ -115,8 +115,8 @@ class CaptionRetrieval:
     def _draw(self, own, first_row):
         """Rows of other captions `(images, candidates - 1)`, -1 for none, and a number in [0, 1).
 
-        Floyd's sampling without replacement, a step for all images at once: it takes one random
-        number a candidate whatever the number of captions, and none twice.
+        Floyd's sampling without replacement, a step for all images at once: it needs one random
+        number per candidate for any number of captions, and repeats none.
         """
         bits = _random_bits(self.seed, first_row, len(own), self.num_candidates)
         size = self._class_sizes[self._class_of[own]]
@@ -137,15 +137,16 @@ class CaptionRetrieval:
 def r_precision(
     hits: np.ndarray, num_folds: int = 10, seed: int | None = None
 ) -> tuple[float, float]:
-    """Returns the mean and deviation of the share of hits over folds, as published.
+    """Returns the mean and deviation of the fraction of hits over folds, as published.
 
     Reference: AttnGAN (CVPR 2018), section 4: 30,000 images in ten folds. The release shuffles
     them first; without it, images in the order of their classes give a larger deviation.
 
     Args:
-        hits: `(images,)`, what `CaptionRetrieval.hits` gave for all images in order.
-        num_folds: Number of folds, of sizes as equal as can be.
-        seed: Of a shuffle before the images are cut into folds; None leaves them in order.
+        hits: `(images,)`, the result of `CaptionRetrieval.hits` for all images in order.
+        num_folds: Number of folds, of sizes as equal as possible.
+        seed: Random seed of a shuffle before the images are divided into folds; None keeps their
+            order.
 
     Returns:
         `(mean, deviation)` over the folds, fractions in [0, 1]; the deviation is the population's.
@@ -157,7 +158,7 @@ def r_precision(
     if not 1 <= num_folds <= len(hits):
         raise InputError(
             f"Expected an image or more in each fold of R-precision. Received: {len(hits)} images "
-            f"in {num_folds} folds. Score more images, or take fewer folds."
+            f"in {num_folds} folds. Score more images, or use fewer folds."
         )
     if seed is not None:
         hits = np.random.default_rng(seed).permutation(hits)
@@ -173,12 +174,11 @@ def retrieval_accuracy(
     num_candidates: int = 100,
     seed: int = 0,
 ) -> tuple[float, float]:
-    """Returns the share of images whose own sentence is nearest among sentences of other classes.
+    """Returns the fraction of images whose own sentence is nearest among those of other classes.
 
-    For a set small enough to have at once, such as the held-out split of a training. Each image
-    meets its sentence and `num_candidates - 1` of other classes, drawn by `seed`, and compares
-    cosines. A tie for the first place counts as the guess that it is, so that a constant code
-    scores chance, not 1.
+    For a set small enough for memory, such as the held-out split of a training. Each image is
+    compared by cosine with its sentence and `num_candidates - 1` of other classes, drawn by `seed`.
+    A tie of n for the first place counts as 1/n, so that a constant code scores chance, not 1.
 
     Reference: R-precision with R = 1, AttnGAN (CVPR 2018), section 4.
 
@@ -186,8 +186,8 @@ def retrieval_accuracy(
         image_codes: `(images, dim)`.
         sentence_embeddings: `(images, dim)`; row i belongs to image i.
         class_ids: `(images,)` integers.
-        num_candidates: Sentences an image meets, its own included; all there are if fewer.
-        seed: Seed of the draw.
+        num_candidates: Sentences per image, including its own; all there are if fewer.
+        seed: Random seed of the candidates.
 
     Returns:
         `(accuracy, chance)`, both in [0, 1]; NaN where no image has a sentence of another class.
@@ -196,7 +196,7 @@ def retrieval_accuracy(
     sentence_embeddings = np.asarray(sentence_embeddings, np.float64)
     norms = _norms(sentence_embeddings)
     class_ids = np.asarray(class_ids)
-    # One generator for all images, in order: the published figures are of this draw.
+    # One generator for all images, in order: the published figures use this draw.
     generator = np.random.default_rng(seed)
     hits, chances = [], []
     for own, class_id in enumerate(class_ids):
@@ -216,10 +216,10 @@ def retrieval_accuracy(
 def _first_place_share(image_codes, sentence_codes, norms, own, others):
     """1 where an image's own sentence is nearest, 1/n where it ties with n - 1, else 0.
 
-    Cosines with one image differ by its length only, so they are compared without it.
+    The image's length scales all its cosines alike, so they are compared without it.
     """
     rows = np.concatenate([own[:, None], others], axis=1)
-    # Each sentence is summed in one way, so that a twin of the true one ties with it exactly.
+    # All sentences are summed in the same order, so that a copy of the true one ties exactly.
     scores = np.einsum("ikd,id->ik", sentence_codes[rows], image_codes) / norms[rows]
     scores[rows < 0] = -np.inf
     tied = np.sum(scores == scores[:, :1], axis=1)
@@ -229,8 +229,8 @@ def _first_place_share(image_codes, sentence_codes, norms, own, others):
 def _random_bits(seed, first_row, num_rows, count):
     """Uint64 `(rows, count or more)`; a row's numbers depend on the seed and its number only.
 
-    Philox counts, so a later row is reached without drawing the earlier ones, and its numbers are
-    fixed by its definition and not by a version of NumPy.
+    Philox is counter-based, so a later row needs no earlier ones, and its numbers are fixed by its
+    definition, not by a version of NumPy.
     """
     blocks = -(-count // 4)  # Philox gives four numbers at each count
     generator = np.random.Philox(key=seed, counter=int(first_row) * blocks)

@@ -1,4 +1,4 @@
-"""A small network that reads off a drawing of the avatars what it shows, attribute by attribute."""
+"""A small network that predicts the attributes of an avatar drawing."""
 
 import dataclasses
 import itertools
@@ -14,20 +14,20 @@ from keras import layers, ops
 from dmgan_tf.errors import InputError, first_line
 from dmgan_tf.files import atomic
 
-SIZE = 64  # pixels: what it looks at; larger pictures are scaled down
+SIZE = 64  # input size in pixels; larger pictures are scaled down
 
 # Channels, width of the kernel and stride of each convolution.
 _CONVOLUTIONS = ((48, 4, 2), (96, 3, 2), (96, 3, 1), (128, 3, 2))
-_PLACES = 32  # channels of each place before all places are looked at together
+_PLACES = 32  # channels of each position before the final dense layers
 _HIDDEN = 256
 
 
 @dataclasses.dataclass(frozen=True)
 class Head:
-    """One question: the value of an attribute, in drawings of one style.
+    """One classifier: the value of an attribute, in drawings of one style.
 
     Args:
-        style: The style; empty for the question which style it is.
+        style: The style; empty for the classifier of the style itself.
         attribute: The attribute.
         values: Its values, in the order of the logits.
     """
@@ -41,7 +41,7 @@ class AttributeReader(keras.Model):
     """A convolutional network with a softmax for each attribute of each style.
 
     Args:
-        heads: What it reads.
+        heads: Its classifiers.
 
     Call arguments:
         images: `(batch, height, width, 3)`, RGB in [0, 255], any dtype.
@@ -80,8 +80,8 @@ def load_attribute_reader(path: str | os.PathLike | None = None) -> AttributeRea
     """Loads a reader.
 
     Args:
-        path: What `AttributeReader.save` wrote; None for the one that ships with the package, which
-            knows all styles of `prepare_data --dataset=avatars`.
+        path: A file of `AttributeReader.save`; None for the one that ships with the package, for
+            all styles of `prepare_data --dataset=avatars`.
 
     Raises:
         InputError: If the file is not such a reader.
@@ -96,7 +96,7 @@ def load_attribute_reader(path: str | os.PathLike | None = None) -> AttributeRea
             weights = [arrays[name] for name in sorted(set(arrays) - {"heads"})]
         reader = AttributeReader(heads)
         reader.set_weights(weights)
-    except Exception as error:  # of damaged archives there are many kinds
+    except Exception as error:  # damaged archives raise many exception types
         raise InputError(
             f"Expected an attribute reader at {path}. Received: {first_line(error)}."
         ) from error
@@ -104,7 +104,7 @@ def load_attribute_reader(path: str | os.PathLike | None = None) -> AttributeRea
 
 
 def heads_of(attributes: Sequence[Mapping[str, str]]) -> list[Head]:
-    """Returns the questions that can be asked of drawings with these attributes.
+    """Returns the heads for drawings with these attributes.
 
     Args:
         attributes: The attributes of each drawing by name, `style` among them.
@@ -118,9 +118,9 @@ def heads_of(attributes: Sequence[Mapping[str, str]]) -> list[Head]:
 
 
 def answers(heads: Sequence[Head], attributes: Sequence[Mapping[str, str]]) -> np.ndarray:
-    """Returns the right answers, int `(drawings, heads)`.
+    """Returns the labels, int `(drawings, heads)`.
 
-    -1 stands where the question is not asked: of another style, or of what is not known.
+    -1 for heads that do not apply: of another style, or of an unknown attribute.
 
     Raises:
         InputError: If a drawing has a value that no head knows.

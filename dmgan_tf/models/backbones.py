@@ -1,4 +1,4 @@
-"""The networks under the DAMSM's image encoder; another one takes its own class and one name."""
+"""The backbones of the DAMSM's image encoder; another one needs a class and a name."""
 
 from typing import Any
 
@@ -11,15 +11,15 @@ from dmgan_tf.models.inception import InceptionV3
 
 
 class ImageBackbone(keras.layers.Layer):
-    """A base of the networks that give the image encoder its features.
+    """A base of the networks that compute the image encoder's features.
 
     One is chosen by its name in `dmgan_tf.registry.catalogue`, or as `module:Class`. It is called
-    as any Keras layer, and `get_config` holds its own options. Layers that are made in its
+    as any Keras layer, and `get_config` returns its options. Layers that are made in its
     constructor need no `build`.
 
     Attributes:
         default_input_size: Height and width to which images are resized first, in pixels.
-        is_frozen: Whether only the encoder's projections train, where nothing else is said.
+        is_frozen: Whether only the encoder's projections train, by default.
         resizing: How images are resized: arguments of `layers.resize.resize`.
 
     Call arguments:
@@ -49,11 +49,11 @@ class ImageBackbone(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="dmgan_tf")
 class SmallCNN(ImageBackbone):
-    """A convolutional backbone that trains from nothing on a CPU within minutes.
+    """A convolutional backbone that trains from scratch on a CPU within minutes.
 
-    It is made to be looked *back* through: as a frozen loss, its gradient paints the generator's
-    pictures. Every strided kernel is a multiple of its stride, and pooling averages, so that the
-    gradient reaches all pixels evenly and leaves no checkerboard.
+    It is designed for its gradient, which trains the generator through the frozen encoder. Every
+    kernel size is a multiple of its stride, and pooling averages, so that the gradient reaches all
+    pixels evenly, without a checkerboard pattern.
 
     Args:
         channels: Width of the first convolution; the last one has eight times as many.
@@ -114,7 +114,7 @@ class SmallCNN(ImageBackbone):
             )
 
     def output_channels(self, size: int) -> tuple[int, int]:
-        return 4 * self.channels, 8 * self.channels  # known without a call, which takes a second
+        return 4 * self.channels, 8 * self.channels  # saves a call, which takes a second
 
     def build(self, input_shape):
         shape = tuple(input_shape)
@@ -141,13 +141,13 @@ class SmallCNN(ImageBackbone):
 class InceptionBackbone(InceptionV3, ImageBackbone):
     """Inception-v3 as the paper's backbone: the map of `Mixed_6e`, and what is pooled at its end.
 
-    It wants weights that were pretrained on ImageNet, and stays as they are.
+    It needs weights pretrained on ImageNet, and is frozen.
 
     Reference:
         Xu et al., AttnGAN (CVPR 2018), section 3.2: "local features from mixed_6e", 17 x 17.
 
     Args:
-        inception_variant: Which published weights it is to hold, see `InceptionV3`.
+        inception_variant: The variant of its published weights, see `InceptionV3`.
     """
 
     default_input_size = 299

@@ -1,4 +1,4 @@
-"""The networks that settings describe."""
+"""Builds networks from settings."""
 
 import logging
 
@@ -21,7 +21,7 @@ def build_generator(settings, word_dim: int, dtype: str | None = None) -> Genera
     """Makes and builds the generator of some settings.
 
     Args:
-        settings: A `DMGANConfig`, or anything else with the attributes that are read of it.
+        settings: A `DMGANConfig`, or any object with the same attributes.
         word_dim: Size of the text encoder's features.
         dtype: Keras dtype policy; that of the settings' precision if `None`.
 
@@ -73,8 +73,8 @@ def build_text_encoder(settings, vocabulary_size: int) -> TextEncoder:
     """Makes and builds the text encoder of some settings.
 
     Args:
-        settings: A `PretrainingConfig`, or anything else with the attributes that are read of it.
-        vocabulary_size: Number of ids, the padding's included.
+        settings: A `PretrainingConfig`, or any object with the same attributes.
+        vocabulary_size: Number of ids, including the padding's.
 
     Raises:
         InputError: If `settings.word_embedding` names no class, or one that takes other arguments.
@@ -96,7 +96,7 @@ def build_image_encoder(settings, inception: InceptionV3 | None = None) -> Image
 
     Args:
         settings: See `build_text_encoder`.
-        inception: The network whose weights the backbone `inception_v3` is to have.
+        inception: The network whose weights the backbone `inception_v3` gets.
 
     Raises:
         InputError: If `settings.image_backbone` names no class, or one that takes other arguments.
@@ -104,8 +104,8 @@ def build_image_encoder(settings, inception: InceptionV3 | None = None) -> Image
     starts_blank = Choice.parse(settings.image_backbone).name == "inception_v3" and not inception
     if starts_blank:
         logging.warning(
-            "inception_v3 has no weights (--image_weights): a frozen backbone that was never "
-            "trained teaches nothing, so it trains from nothing here, which takes much data and a "
+            "inception_v3 has no weights (--image_weights): an untrained frozen backbone is "
+            "useless, so it is trained from scratch here, which needs much data and a "
             "GPU. Use --image_backbone=small_cnn, or ImageNet weights."
         )
     encoder = ImageEncoder(

@@ -1,8 +1,8 @@
-"""Networks from configurations that somebody else wrote, built with no more memory than is due.
+"""Builds networks from untrusted configurations without excessive memory.
 
-A configuration is a few numbers in a text file. One digit too many, or a file that somebody made to
-harm, and building the network would take terabytes. So its weights are counted first, while they
-are shapes only, and get memory once they are known to be no more than lie in the file beside it.
+A configuration is a few numbers in a text file. With one digit too many, or a malicious file, the
+network would need terabytes. So its weights are first counted as shapes only, and allocated once
+they are known to be no more than in the weights file.
 """
 
 import math
@@ -25,8 +25,8 @@ def build_within(make: Callable[[], keras.Model], num_values: int) -> keras.Mode
     """Builds a network whose weights are to be loaded, unless it has too many.
 
     Args:
-        make: Gives the network, not built.
-        num_values: How many values its weights may have together.
+        make: Returns the network, not built.
+        num_values: The largest total number of values of its weights.
 
     Returns:
         The network, built; its weights are still to be loaded.
@@ -34,14 +34,14 @@ def build_within(make: Callable[[], keras.Model], num_values: int) -> keras.Mode
     Raises:
         TooLarge: If its weights have more values.
     """
-    with without_initial_values(), keras.StatelessScope():  # its end takes the memory
+    with without_initial_values(), keras.StatelessScope():  # its exit allocates the memory
         try:
             model = make()
             model.build()
             if count_values(model) > num_values:
                 raise TooLarge("it has too few values")
         except BaseException:
-            # Keras has no public way to forget variables that wait for their memory.
+            # Keras has no public way to discard variables that are not allocated yet.
             global_state.set_global_attribute("uninitialized_variables", [])
             raise
     return model
@@ -53,7 +53,7 @@ def count_values(model: keras.Model) -> int:
 
 
 def check_sizes(config: Mapping, num_arrays: int) -> None:
-    """Refuses what takes memory and time before a weight shows it: many layers, large images.
+    """Raises an error for what needs memory and time before weights do: many layers, large images.
 
     Args:
         config: The arguments of a network's constructor, as JSON gives them.

@@ -1,4 +1,4 @@
-"""The discriminator: is the image real, and does it fit the sentence?"""
+"""The discriminator: whether an image is real, and whether it matches the sentence."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ class DiscriminatorBase(keras.Model):
     Call arguments:
         images: Float tensor `(batch, image_size, image_size, 3)` in [-1, 1].
         sentence_embedding: Float tensor `(batch, sentence_dim)`.
-        training: Whether the discriminator itself trains, not the generator against it.
+        training: Whether the discriminator is trained, not the generator.
 
     Returns:
         Dict of float32 `(batch,)` tensors: `conditional_logits` and `unconditional_logits`.
@@ -56,7 +56,7 @@ class DiscriminatorBase(keras.Model):
         }
 
     def extract_features(self, images: Any, training: bool = False) -> Any:
-        """Returns what both heads look at: a tensor whose first axis is the batch."""
+        """Returns the input of both heads: a tensor whose first axis is the batch."""
         raise NotImplementedError
 
     def unconditional_logits(self, features: Any) -> Any:
@@ -66,7 +66,7 @@ class DiscriminatorBase(keras.Model):
     def conditional_logits(
         self, features: Any, sentence_embedding: Any, training: bool = False
     ) -> Any:
-        """Returns float32 `(batch,)`: how well images look like what the sentences say."""
+        """Returns float32 `(batch,)`: how well the images match the sentences."""
         raise NotImplementedError
 
     def singular_values(self) -> dict[str, Any]:
@@ -86,12 +86,12 @@ class DiscriminatorBase(keras.Model):
 class Discriminator(DiscriminatorBase):
     """Spectrally normalised discriminator with a conditional and an unconditional head.
 
-    One class serves every size: strided blocks bring the image to 4x4, doubling the channels each
+    One class for every size: strided blocks reduce the image to 4x4, doubling the channels each
     time, and 3x3 blocks then halve them to eight times `channels`.
 
     Reference:
         Section 3.4, `D_i(x)` and `D_i(x, s)` of Eq. 11 and 12; section 3.5 on spectral
-        normalisation, which the final logits alone do without (the release).
+        normalisation, which only the final logits do not have (the release).
 
     Args:
         image_size: Side of the images, in pixels; a power of two from 16 up.
@@ -101,7 +101,7 @@ class Discriminator(DiscriminatorBase):
     Call arguments:
         images: Float tensor `(batch, image_size, image_size, 3)` in [-1, 1].
         sentence_embedding: Float tensor `(batch, sentence_dim)`.
-        training: Whether the power iterations of spectral normalisation move on.
+        training: Whether spectral normalisation does its power iterations.
 
     Returns:
         Dict of float32 `(batch,)` tensors: `conditional_logits` and `unconditional_logits`.
@@ -147,7 +147,7 @@ class Discriminator(DiscriminatorBase):
         self.unconditional_head.build(shape)
 
     def extract_features(self, images: Any, training: bool = False) -> Any:
-        """Returns what both heads look at: `(batch, 4, 4, feature_channels)`."""
+        """Returns the input of both heads: `(batch, 4, 4, feature_channels)`."""
         _check_shape("images", images, (self.image_size, self.image_size, 3))
         x = ops.cast(images, self.compute_dtype)
         for block in self.image_blocks:
@@ -172,7 +172,7 @@ class Discriminator(DiscriminatorBase):
 
 
 def _check_shape(what, tensor, expected):
-    """Compares what is known of a shape, behind its batch dimension; reshaping would hide it."""
+    """Checks the static shape after the batch dimension; reshaping would hide errors."""
     shape = tuple(tensor.shape)
     if len(shape) != len(expected) + 1 or any(
         size not in (None, wanted) for size, wanted in zip(shape[1:], expected, strict=True)

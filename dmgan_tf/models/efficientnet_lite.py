@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0, whose ImageNet weights come as a package and so need no download page."""
+"""EfficientNet-Lite0, whose ImageNet weights are available as a package."""
 
 import collections
 
@@ -43,7 +43,7 @@ class _ConvolutionUnit(layers.Layer):
 
 
 class _InvertedBottleneck(layers.Layer):
-    """Wider by a 1 x 1 convolution, filtered channel by channel, narrow again without activation.
+    """Expands by a 1 x 1 convolution, filters depthwise, and projects without activation.
 
     Where neither size nor width changes, the input is added.
     """
@@ -103,8 +103,8 @@ def _unit(filters, kernel=1, strides=1, is_linear=False, *, dtype, name):
 class EfficientNetLite0(keras.Model):
     """EfficientNet-Lite0: a small classifier of ImageNet without squeeze-and-excitation.
 
-    Its features judge pictures where no Inception is at hand. They rank models as Inception's do,
-    but distances between them are on another scale.
+    Its features score pictures where no Inception is available. They rank models as Inception's
+    do, but their distances are on another scale.
 
     Reference:
         Tan and Le, EfficientNet (ICML 2019), table 1, as simplified in TensorFlow's

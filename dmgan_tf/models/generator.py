@@ -20,10 +20,10 @@ from dmgan_tf.layers.normalization import BatchNorm
 def generator_inputs(
     text: Mapping[str, Any], token_ids: Any, noise: Any, condition_noise: Any
 ) -> dict[str, Any]:
-    """Puts together what a `Generator` is called with.
+    """Returns the inputs of a `Generator`.
 
     Args:
-        text: What the `TextEncoder` gave: `word_features` and `sentence_embedding`.
+        text: The output of the `TextEncoder`: `word_features` and `sentence_embedding`.
         token_ids: Tensor or array `(batch, words)`, 0 where there is no word.
         noise: Standard normal `(batch, noise_dim)`.
         condition_noise: Standard normal `(batch, condition_dim)`.
@@ -39,10 +39,10 @@ def generator_inputs(
 
 @keras.saving.register_keras_serializable(package="dmgan_tf")
 class InitialStage(layers.Layer):
-    """Draws the first image features from a condition and noise.
+    """Generates the first image features from a condition and noise.
 
-    A dense layer makes a 4x4 map, and upsampling blocks double it, halving its channels, until it
-    has the size of the first image.
+    A dense layer makes a 4x4 map, and upsampling blocks double it, halving its channels, up to the
+    size of the first image.
 
     Reference:
         Section 3, `x0, R0 = G0(z, s)`.
@@ -71,7 +71,7 @@ class InitialStage(layers.Layer):
         self.size = size
 
     def add_layers(self, num_blocks: int) -> None:
-        """Makes all layers of the stage; a subclass may have others in their places."""
+        """Makes all layers of the stage; a subclass may use others."""
         dtype = self.dtype_policy
         self.dense = layers.Dense(
             2 * 16 * self.first_channels,
@@ -110,7 +110,7 @@ class InitialStage(layers.Layer):
 
 @keras.saving.register_keras_serializable(package="dmgan_tf")
 class RefinementStage(layers.Layer):
-    """Refines image features by what the words say, and doubles their size.
+    """Refines image features by the words, and doubles their size.
 
     Reference:
         Section 3, `x_i, R_i = G_i(R_{i-1}, W)`; the order of residual blocks and upsampling is the
@@ -132,7 +132,7 @@ class RefinementStage(layers.Layer):
 
     Returns:
         Dict of `features`, `(batch, 2 * height, 2 * width, channels)`, and the `attention_scores`,
-        `word_gate` and `response_gate` that `DynamicMemory` gives at the input's size.
+        `word_gate` and `response_gate` of `DynamicMemory`, at the input's size.
 
     Raises:
         InputError: If `refinement` is neither of the two.
@@ -171,7 +171,7 @@ class RefinementStage(layers.Layer):
         self.response_gate = response_gate
 
     def add_blocks(self, channels: int, num_residual_blocks: int) -> None:
-        """Makes what follows the word reader; a subclass may have other blocks in their places."""
+        """Makes the blocks after the word reader; a subclass may use others."""
         dtype = self.dtype_policy
         self.residual_blocks = [
             ResidualBlock(dtype=dtype, name=f"residual_{i}") for i in range(num_residual_blocks)
@@ -190,7 +190,7 @@ class RefinementStage(layers.Layer):
         x, half = outputs["features"], outputs.pop("half_features", None)
         for block in self.residual_blocks:
             x = block(x, half=half, training=training)
-            half = None  # the sum of input and convolutions is no tensor twice over
+            half = None  # avoids a second tensor for the sum of input and convolutions
         return {**outputs, "features": self.upsample_block(x, training=training)}
 
     def get_config(self):
@@ -207,7 +207,7 @@ class RefinementStage(layers.Layer):
 
 @keras.saving.register_keras_serializable(package="dmgan_tf")
 class Generator(keras.Model):
-    """DM-GAN's generator: caption features and noise in, an image a stage out.
+    """DM-GAN's generator: one image per stage from caption features and noise.
 
     The defaults are the paper's: 64, 128 and 256 pixels. Noise is an input, so the same inputs
     give the same images.
@@ -221,15 +221,15 @@ class Generator(keras.Model):
         condition_dim: Size of the augmented condition.
         word_dim: Size of word features and sentence embedding (N_w).
         memory_dim: Size of a memory slot (N_m); twice `channels` if not given.
-        num_residual_blocks: Residual blocks a refinement stage: 2 (CUB) or 3 (COCO).
+        num_residual_blocks: Residual blocks per refinement stage: 2 (CUB) or 3 (COCO).
         base_size: Side of the first image, in pixels; a power of two from 16 up.
-        num_stages: Number of images, each twice the size of the one before.
+        num_stages: Number of images, each twice the size of the previous one.
         refinement: `"memory"`, or `"attention"` for the baseline of Table 3.
         writing_gate: Whether the memory has its writing gate (Table 3).
         response_gate: Whether the memory has its response gate (Table 3).
 
     Call arguments:
-        inputs: Dict, as `generator_inputs` puts it together, of `noise` `(batch, noise_dim)` and
+        inputs: Dict, as `generator_inputs` returns it, of `noise` `(batch, noise_dim)` and
             `condition_noise` `(batch, condition_dim)`, both standard normal; `word_features`
             `(batch, words, word_dim)`; `sentence_embedding` `(batch, word_dim)`; `padding_mask`
             `(batch, words)`, true where there is a word.
@@ -260,8 +260,8 @@ class Generator(keras.Model):
         [(1, 16, 16, 3), (1, 32, 32, 3)]
     """
 
-    # Of what the generator is made; a subclass may have others. Keras goes on to track a layer
-    # that another one replaces, so they have to be right from the start.
+    # The generator's parts; a subclass may use others. Keras continues to track a layer that is
+    # replaced, so they must be right from the start.
     initial_stage_class = InitialStage
     refinement_stage_class = RefinementStage
 
@@ -382,7 +382,7 @@ class Generator(keras.Model):
         return outputs
 
     def _image(self, stage, features):
-        # tanh in float32: half precision has too few values near -1 and 1, where white paper lies.
+        # tanh in float32: half precision has too few values near -1 and 1, as on white backgrounds.
         return ops.tanh(ops.cast(self.to_images[stage](features), "float32"))
 
     def get_config(self):

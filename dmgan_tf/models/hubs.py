@@ -1,8 +1,7 @@
-"""Model directories on Hugging Face and Kaggle, fetched by the clients that Keras itself uses.
+"""Model directories on Hugging Face and Kaggle, downloaded by the clients that Keras uses.
 
-Keras reads `hf://` by `huggingface_hub`, and KerasHub `kaggle://` by `kagglehub`; both keep what
-they fetched in their own caches, and so do models that are fetched here. Nothing is imported before
-a handle asks for it.
+Keras reads `hf://` by `huggingface_hub`, and KerasHub `kaggle://` by `kagglehub`; both have their
+own caches, which are used here, too. Nothing is imported before it is needed.
 """
 
 import importlib
@@ -25,25 +24,25 @@ _logger = logging.getLogger(__name__)
 
 
 def is_handle(model) -> bool:
-    """Whether `model` is a handle of a hub or another address, and no path or name."""
+    """Whether `model` is a handle of a hub or another address, not a path or name."""
     return isinstance(model, str) and "://" in model
 
 
 def download_model(handle: str, files_of: Callable[[pathlib.Path], Sequence[str]]) -> pathlib.Path:
-    """Fetches the files of a model directory, and no others, unless they are in the cache.
+    """Downloads only the files of a model directory, unless they are in the cache.
 
     Args:
-        handle: `hf://USER/MODEL`, with `@REVISION` and `/FOLDER` behind it where needed, or
-            `kaggle://USER/MODEL/FRAMEWORK/VARIATION`, with `/VERSION` behind it where needed.
-        files_of: Called with a directory that holds the model's `config.json`, gives the names of
-            the files that belong to the model beside it; raises `InputError` if it is no model.
+        handle: `hf://USER/MODEL`, followed by `@REVISION` and `/FOLDER` where needed, or
+            `kaggle://USER/MODEL/FRAMEWORK/VARIATION`, followed by `/VERSION` where needed.
+        files_of: Called with a directory with the model's `config.json`, returns the names of the
+            model's other files; raises `InputError` if it is not a model.
 
     Returns:
         A directory in the cache of the hub's client, not to be written to.
 
     Raises:
-        InputError: If the client is not installed, the handle is none, there is no such model, it
-            is no model of dmgan_tf, or the hub cannot be reached and the cache lacks it.
+        InputError: If the client is not installed, the handle is invalid, there is no such model,
+            it is not a model of dmgan_tf, or the hub cannot be reached and the cache lacks it.
     """
     if handle.startswith("hf://"):
         hub = _HuggingFace(handle)
@@ -63,21 +62,21 @@ def download_model(handle: str, files_of: Callable[[pathlib.Path], Sequence[str]
     try:
         names = list(files_of(directory))
     except InputError as error:
-        raise InputError(f"{handle} is no model that dmgan_tf can read: {error}") from error
+        raise InputError(f"{handle} is not a model that dmgan_tf can read: {error}") from error
     directory = hub.fetch([*names, CARD])
     missing = [name for name in names if not (directory / name).is_file()]
     if missing:
         raise InputError(
-            f"Expected {missing[0]}, which {CONFIG} speaks of, at {handle}. Received: none, there "
-            "or, without a network, in the cache. Try again online, or tell who uploaded it."
+            f"Expected {missing[0]}, which {CONFIG} names, at {handle}. Received: none, there "
+            "or, without a network, in the cache. Try again online, or tell its uploader."
         )
     return directory
 
 
 class _HuggingFace:
-    """One model on Hugging Face; its commit stays the same from the first file on."""
+    """One model on Hugging Face; all files are of the same commit."""
 
-    elsewhere = "If the model lies in a folder of it, add /FOLDER to the handle."
+    elsewhere = "If the model is in a folder of it, add /FOLDER to the handle."
 
     def __init__(self, handle):
         self.handle = handle
@@ -102,13 +101,13 @@ class _HuggingFace:
             allow_patterns=[prefix + name for name in names],
             library_name="dmgan_tf",
         )
-        self.revision = snapshot.name  # the commit: what is fetched next must be of the same
+        self.revision = snapshot.name  # the commit, which the next files must have, too
         return snapshot / self.folder
 
     def _snapshot(self, **request):
         try:
             return pathlib.Path(self.client.snapshot_download(**request))
-        except Exception as error:  # those of httpx and of requests among them, by its version
+        except Exception as error:  # including those of httpx or requests, depending on its version
             problem = self._problem(error)
             if problem is None:
                 return self._cached(request, error)
@@ -117,14 +116,14 @@ class _HuggingFace:
             ) from error
 
     def _cached(self, request, reason):
-        """What is in the cache, of a hub that cannot be reached."""
+        """The files in the cache, of a hub that cannot be reached."""
         if is_disk_full(reason):
             raise reason
         try:
             snapshot = self.client.snapshot_download(**request, local_files_only=True)
-        except Exception:  # its own reason says less
+        except Exception:  # its own message says less
             raise _unreachable("huggingface.co", self.handle, reason) from reason
-        _logger.warning("huggingface.co was not reached; %s is the cache's", self.handle)
+        _logger.warning("huggingface.co was not reached; %s is from the cache", self.handle)
         return pathlib.Path(snapshot)
 
     def _problem(self, error):
@@ -140,22 +139,22 @@ class _HuggingFace:
         if isinstance(error, errors.RevisionNotFoundError):
             return "a repository without that revision. Name a branch, tag or commit of it."
         if isinstance(error, errors.HFValidationError):
-            return f"no name of a repository ({first_line(error)[:200]}). Check the handle."
+            return f"not the name of a repository ({first_line(error)[:200]}). Check the handle."
         return None
 
 
 class _Kaggle:
-    """One model on Kaggle; its version stays the same from the first file on."""
+    """One model on Kaggle; all files are of the same version."""
 
-    elsewhere = "Give the variation that holds it, and its version."
+    elsewhere = "Give the variation that contains it, and its version."
 
     def __init__(self, handle):
         self.handle = handle
         match = _KAGGLE.fullmatch(handle)
         if match is None:
             raise InputError(
-                "Expected kaggle://USER/MODEL/FRAMEWORK/VARIATION, with /VERSION behind it if "
-                f"need be, such as kaggle://user/birds/keras/birds_256/1. Received: {handle}."
+                "Expected kaggle://USER/MODEL/FRAMEWORK/VARIATION, followed by /VERSION if "
+                f"needed, such as kaggle://user/birds/keras/birds_256/1. Received: {handle}."
             )
         self.model = match["model"]
         self.version = match["version"]
@@ -184,11 +183,11 @@ class _Kaggle:
             problem = f"no such model, or one without {name}. Check the name and the version."
         elif status in (401, 403):
             problem = (
-                "a refusal: the model is private, or its terms are to be accepted on kaggle.com. "
+                "a refusal: the model is private, or its terms must be accepted on kaggle.com. "
                 "Accept them, and log in with kagglehub.login()."
             )
         elif isinstance(error, ValueError):  # of the handle, or of a file within Kaggle's notebooks
-            problem = f"what kagglehub refuses ({first_line(error)[:200]}). Check the handle."
+            problem = f"an error of kagglehub ({first_line(error)[:200]}). Check the handle."
         else:
             hint = "" if self.version else " Only with its /VERSION can the cache be used offline."
             return _unreachable("kaggle.com", self.handle, error, hint)
@@ -200,14 +199,14 @@ def _import_client(package, handle):
         return importlib.import_module(package)
     except ImportError as error:
         raise InputError(
-            f"{handle} is fetched by {package}, which cannot be imported "
+            f"{handle} is downloaded by {package}, which cannot be imported "
             f"({first_line(error)[:200]}). Install it: `pip install {package}`."
         ) from error
 
 
 def _unreachable(hub, handle, reason, hint="") -> InputError:
     return InputError(
-        f"Expected to reach {hub}, since the cache does not hold {handle}. Received: "
+        f"Expected to reach {hub}, since the cache does not have {handle}. Received: "
         f"{type(reason).__name__}, {first_line(reason)[:200].rstrip('.')}.{hint} Go online for the "
         "first use of a model, or give a model directory."
     )

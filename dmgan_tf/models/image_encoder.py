@@ -1,4 +1,4 @@
-"""The image half of the DAMSM: pictures to region features and one code, beside those of text."""
+"""The image encoder of the DAMSM: region features and one code of an image."""
 
 from collections.abc import Mapping
 
@@ -14,8 +14,8 @@ from dmgan_tf.registry.catalogue import IMAGE_BACKBONES
 class ImageEncoder(keras.Model):
     """Image encoder of the DAMSM: features of image regions, and one code of the whole image.
 
-    Both live in the space of the text encoder's words and sentences. Trained with it once, it is
-    then frozen and serves as a loss for the generator, and as the judge of R-precision.
+    Both are in the space of the text encoder's words and sentences. It is trained with the text
+    encoder, then frozen and used as a loss for the generator, and for R-precision.
 
     Reference:
         Xu et al., AttnGAN (CVPR 2018), section 3.2, "The image encoder"; used by DM-GAN,
@@ -23,15 +23,15 @@ class ImageEncoder(keras.Model):
 
     Args:
         embedding_dim: Size of the common space.
-        backbone: The network under the two projections: a registered name, `"inception_v3"` (paper;
-            needs weights pretrained on ImageNet) or `"small_cnn"`, which trains from nothing on a
+        backbone: The network below the two projections: a registered name, `"inception_v3"` (paper;
+            needs weights pretrained on ImageNet) or `"small_cnn"`, which trains from scratch on a
             CPU; `module:Class`; such a name with options, see `registry`; or an `ImageBackbone`.
         channels: Width of the first convolution, for backbones that take `channels`.
         input_size: Height and width in pixels to which images are resized first. `None` means the
             backbone's own: 299 for `inception_v3`, 64 for `small_cnn`.
         freeze_backbone: Whether only the two projections train, as in the release. `None` means
-            what the backbone asks for: `True` for `inception_v3`, `False` for `small_cnn`.
-        inception_variant: Which published weights `inception_v3` is to hold, see `InceptionV3`.
+            the backbone's default: `True` for `inception_v3`, `False` for `small_cnn`.
+        inception_variant: The variant of `inception_v3`'s published weights, see `InceptionV3`.
 
     Call arguments:
         images: Float tensor `(batch, height, width, 3)` in [-1, 1]; height and width static.
@@ -69,7 +69,7 @@ class ImageEncoder(keras.Model):
         self.channels = channels
         self.inception_variant = inception_variant
         self.backbone = IMAGE_BACKBONES.make(backbone, self._offered, dtype=self.dtype_policy)
-        # Checkpoints know variables by the names of their layers, which Keras else numbers.
+        # Checkpoints identify variables by the names of their layers, which Keras else numbers.
         self.backbone.name = self.backbone_name.rpartition(":")[2]
         if freeze_backbone is None:
             freeze_backbone = self.backbone.is_frozen
@@ -93,7 +93,7 @@ class ImageEncoder(keras.Model):
 
     @property
     def _offered(self):
-        """What backbones get that take it, where they are given by their name alone."""
+        """Arguments for backbones that accept them, where only a name is given."""
         return {"channels": self.channels, "inception_variant": self.inception_variant}
 
     @property

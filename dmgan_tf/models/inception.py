@@ -1,4 +1,4 @@
-"""Inception-v3, one network for the weights of the DAMSM, of FID and of `keras.applications`."""
+"""Inception-v3, for the weights of the DAMSM, of FID and of `keras.applications`."""
 
 import collections
 import dataclasses
@@ -12,7 +12,7 @@ from dmgan_tf.errors import InputError
 
 @dataclasses.dataclass(frozen=True)
 class _Variant:
-    """What differs between published networks of the same name."""
+    """The differences between published networks of the same name."""
 
     average_counts_padding: bool
     last_pool: str
@@ -188,7 +188,7 @@ class _Branches(keras.layers.Layer):
                 setattr(self, unit.name, layer)
 
     def build(self, input_shape):
-        # A reduction's last branch has no convolution: it passes the input's channels on.
+        # A reduction's last branch has no convolution: it keeps the input's channels.
         self.output_channels = 0
         for branch in self._branches:
             channels = input_shape[-1]
@@ -241,11 +241,11 @@ def _units(branch):
 
 @keras.saving.register_keras_serializable(package="dmgan_tf")
 class InceptionV3(keras.Model):
-    """Inception-v3, able to hold each of the published sets of weights.
+    """Inception-v3, for each of the published sets of weights.
 
-    The sets share shapes but not arithmetic; weights put into the wrong network give numbers that
-    look right and are not. Attributes bear torchvision's names (`Mixed_5b.branch1x1.conv`), so a
-    converter walks both trees side by side.
+    The sets have the same shapes but not the same arithmetic; weights in the wrong network give
+    plausible, wrong numbers. Attributes have torchvision's names (`Mixed_5b.branch1x1.conv`), so a
+    converter can traverse both trees in parallel.
 
     Reference:
         Szegedy et al., Rethinking the Inception Architecture (CVPR 2016), table 1.

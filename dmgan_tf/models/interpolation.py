@@ -1,4 +1,4 @@
-"""Walks between two noises and between two captions."""
+"""Interpolation between two noise vectors and between two captions."""
 
 import numpy as np
 
@@ -23,11 +23,11 @@ def interpolate_noise(
     num_frames: int = 8,
     batch_size: int = 8,
 ) -> dict[str, np.ndarray]:
-    """Draws one caption while its noise turns into the next one.
+    """Draws one caption while its noise is interpolated to the next noise.
 
-    The walk is spherical, for `noise` and `condition_noise` each: nearly all standard normal noise
-    of many dimensions lies near one sphere, and a straight line would leave it for lengths that no
-    training has shown the generator.
+    The interpolation is spherical, for `noise` and `condition_noise` each: nearly all standard
+    normal noise of many dimensions lies near one sphere, and a straight line would have lengths
+    that do not occur in training.
 
     Reference:
         White: Sampling Generative Networks. 2016, section 2.
@@ -36,8 +36,8 @@ def interpolate_noise(
         model: A `DMGANTextToImage`.
         caption: What to draw.
         seed: Of the noise, from 0 to 2**32 - 1.
-        first_row: Place of the first frame's noise; the last frame has the next place's.
-        num_frames: Two or more, both ends among them.
+        first_row: Row of the first frame's noise; the last frame has the next row's.
+        num_frames: Two or more, including both ends.
         batch_size: Frames drawn at once.
 
     Returns:
@@ -67,23 +67,22 @@ def interpolate_captions(
     num_frames: int = 8,
     batch_size: int = 8,
 ) -> dict[str, np.ndarray]:
-    """Draws with one noise while one caption turns into another.
+    """Draws with one noise while one caption is interpolated to another.
 
-    The sentence embedding goes along a straight line, and the condition follows it. Words cannot go
-    along one: there is no telling which word of one caption should become which of the other. So
-    each pixel reads the words of both captions, those of the first with weight 1 - t and those of
-    the second with weight t: in Eq. 4 the exponentials of each are multiplied by it. A network that
-    takes words and a mask does exactly that where words are repeated, in frame n of N the first
-    caption's N - 1 - n times and the second's n times. The walk has no jump, and its ends are the
-    pictures of the two captions.
+    The sentence embedding is interpolated linearly, and the condition follows it. Words cannot be,
+    since the words of the two captions do not correspond. So each pixel attends to the words of
+    both captions, those of the first with weight 1 - t and those of the second with weight t: in
+    Eq. 4 the exponentials of each are multiplied by it. A network of words and a mask does exactly
+    that if words are repeated, in frame n of N the first caption's N - 1 - n times and the second's
+    n times. The interpolation is continuous, and its ends are the pictures of the two captions.
 
     Args:
         model: A `DMGANTextToImage`.
         caption: What the first frame shows.
         to_caption: What the last frame shows.
         seed: Of the noise, from 0 to 2**32 - 1.
-        first_row: Place of the noise of all frames.
-        num_frames: Two or more, both ends among them.
+        first_row: Row of the noise of all frames.
+        num_frames: Two or more, including both ends.
         batch_size: Frames drawn at once; fewer if their words are many.
 
     Returns:
@@ -114,7 +113,7 @@ def spherical(start: np.ndarray, end: np.ndarray, position: float) -> np.ndarray
     """Returns the point at `position` from 0 to 1 on the arc from one vector to another."""
     cosine = np.dot(start, end) / (np.linalg.norm(start) * np.linalg.norm(end))
     angle = np.arccos(np.clip(cosine, -1, 1))
-    if np.sin(angle) < 1e-6:  # one direction, or opposite ones, between which no arc is nearest
+    if np.sin(angle) < 1e-6:  # same or opposite directions, between which the arc is not defined
         return (1 - position) * start + position * end
     weights = np.sin((1 - position) * angle), np.sin(position * angle)
     return (weights[0] * start + weights[1] * end) / np.sin(angle)
@@ -126,7 +125,7 @@ def _check(num_frames):
 
 
 def _encode(model, captions):
-    """The ids of captions, and what the text encoder makes of them."""
+    """The ids of captions, and the text encoder's outputs."""
     token_ids = padded_token_ids(model.tokenizer, captions)
     encoded = model.text_encoder.predict_on_batch(token_ids)
     return token_ids, {name: np.asarray(value) for name, value in encoded.items()}

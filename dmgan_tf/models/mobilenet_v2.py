@@ -1,4 +1,4 @@
-"""The lower part of MobileNetV2, as a network of features."""
+"""The lower part of MobileNetV2, as a feature network."""
 
 import keras
 from keras import layers

@@ -1,7 +1,7 @@
 """The README.md of a model directory: a model card in the form that Hugging Face reads.
 
-A card is Markdown with a head of YAML, by which a hub finds and shows the model. What is not known
-is left out: no field is guessed.
+A card is Markdown with YAML front matter, by which a hub finds and shows the model. Unknown fields
+are omitted, not guessed.
 """
 
 import dataclasses
@@ -21,18 +21,18 @@ HOME = "https://github.com/dmgan-tf/dmgan_tf"
 _GLOVE = "https://nlp.stanford.edu/projects/glove/"
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_./-]*")
 _YAML_WORDS = {"y", "n", "yes", "no", "true", "false", "on", "off", "null"}  # "no" is Norwegian
-# Settings that are a place on somebody's machine.
+# Settings that are paths on a user's machine.
 _PLACES = {"image_weights": "INCEPTION", "word_vectors": "VECTORS"}
 _LINE = 96  # characters of a command, before the backslash
 
 
 @dataclasses.dataclass(frozen=True)
 class About:
-    """What a model card says of a model beside what the model itself knows.
+    """The content of a model card that is not stored in the model.
 
     Args:
         title: The card's heading; by the networks if not given.
-        handle: What `from_preset` and `--model` are given in the card's examples.
+        handle: The argument of `from_preset` and `--model` in the card's examples.
         example: A caption for them.
         license: Of the weights, by Hugging Face's identifier, such as `"apache-2.0"`.
         language: Of the captions, by ISO 639 codes, such as `"en"`.
@@ -88,7 +88,7 @@ def model_card(
         about: An `About`.
 
     Returns:
-        Markdown, with a head of YAML.
+        Markdown, with YAML front matter.
     """
     about = about or About()
     extra = {name: value for name, value in (extra or {}).items() if isinstance(value, dict)}
@@ -218,7 +218,7 @@ def _sizes(networks, vocabulary, weights_dtype):
 
 
 def _training(extra):
-    """What `config.json` knows of the training, as commands that can be given again."""
+    """The training settings in `config.json`, as commands that can be run again."""
     blocks = []
     damsm, training = extra.get("damsm", {}), extra.get("training", {})
     if "epochs" in damsm and "converted_from" not in extra:
@@ -291,7 +291,7 @@ def _are_numbers(entry, *names):
 
 
 def _word_vectors(text_encoder, vocabulary):
-    """What is to be said of vectors that somebody else made."""
+    """The origin and licence of published word vectors."""
     embedding = getattr(text_encoder, "embedding", None)
     if not isinstance(embedding, WordVectorEmbedding):
         return None
@@ -312,19 +312,19 @@ def _word_vectors(text_encoder, vocabulary):
 def _limits(generator, vocabulary):
     size = generator.image_sizes[-1]
     limits = [
-        f"- It draws what is like its training data, {size}×{size} pixels large; it is no model of "
-        "pictures or of language at large."
+        f"- It draws pictures like its training data, {size}×{size} pixels large; it is not a "
+        "model of pictures or of language in general."
     ]
     if vocabulary is not None:
         trained = ""
         if vocabulary.is_open:
             trained = (
-                f" Its training captions held {len(vocabulary.trained_words):,} of them; of the "
-                "rest it knows the word vectors alone."
+                f" Its training captions had {len(vocabulary.trained_words):,} of them; of the "
+                "others it has only the word vectors."
             )
         limits.append(
             f"- It knows {len(vocabulary) - 1:,} words, those of `vocabulary.txt`.{trained} Others "
-            "are dropped, with a warning; a caption of none but others is refused."
+            "are dropped, with a warning; a caption without a known word is an error."
         )
     return "\n".join(_wrapped(limit, "  ") for limit in limits)
 

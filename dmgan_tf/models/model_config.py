@@ -1,4 +1,4 @@
-"""The `config.json` of a model directory: what the directory holds."""
+"""The `config.json` of a model directory, which describes its content."""
 
 import json
 import pathlib
@@ -11,7 +11,7 @@ DISCRIMINATORS = "discriminators"  # of which there are several, as a list
 
 
 def read_config(directory: pathlib.Path) -> dict:
-    """Reads what a model directory holds.
+    """Reads the description of a model directory.
 
     Args:
         directory: The model directory, a `pathlib.Path`.
@@ -21,8 +21,8 @@ def read_config(directory: pathlib.Path) -> dict:
         or more.
 
     Raises:
-        InputError: If there is no such file, if it is damaged or of something else, or if it is of
-            a later format.
+        InputError: If there is no such file, if it is damaged or another file, or if it has a later
+            format.
     """
     path = directory / "config.json"
     try:

@@ -31,10 +31,10 @@ WEIGHTS_DTYPES = ("float32", "float16")
 
 @dataclasses.dataclass
 class ModelComponents:
-    """What a model directory holds; `None` and an empty list stand for what it does not.
+    """The content of a model directory; missing parts are `None` or an empty list.
 
-    Training writes encoders, or encoders and a generator. Converted weights may be any of these
-    alone, and `inception` the network of a metric or a backbone to train a DAMSM on.
+    Training writes encoders, or encoders and a generator. Converted weights may be only one of
+    these, and `inception` the network of a metric or a backbone to train a DAMSM on.
     """
 
     vocabulary: Vocabulary | None = None
@@ -61,9 +61,9 @@ def save_model_directory(
     about: About | None = None,
     weights_dtype: str = "float32",
 ) -> None:
-    """Writes a model directory, whole or not at all; an older one at that place is replaced.
+    """Writes a model directory, completely or not at all; an older one is replaced.
 
-    Nothing but a model is replaced: not a run directory, whose checkpoints would be lost.
+    Only a model is replaced, not a run directory, whose checkpoints would be lost.
 
     Args:
         directory: Where to write.
@@ -74,14 +74,14 @@ def save_model_directory(
         image_encoder: A built `ImageEncoder`, if there is one.
         inception: A built `InceptionV3`, if there is one.
         extra: Further entries for `config.json`, such as the training's settings; JSON values.
-        readme: The model card, Markdown, written as it is; `model_card`'s if not given.
-        about: An `About`: what `model_card` is to say beside what it knows.
+        readme: The model card, Markdown, written unchanged; `model_card`'s if not given.
+        about: An `About` with further content for `model_card`.
         weights_dtype: `"float32"`, or `"float16"` for files of half the size; see `save_weights`.
 
     Raises:
-        InputError: If the vocabulary is not of the size that the text encoder expects, if something
-            else than a model stands at that place, if `weights_dtype` is another, or if the disk is
-            full; what was there stays.
+        InputError: If the vocabulary is not of the size that the text encoder expects, if
+            `directory` exists and is not a model, if `weights_dtype` is another, or if the disk is
+            full; an existing model is kept.
     """
     if weights_dtype not in WEIGHTS_DTYPES:
         raise InputError(
@@ -91,7 +91,7 @@ def save_model_directory(
     if inception is not None and generator is not None:
         raise InputError(
             "Expected a generator, or an Inception, in a model directory. Received: both. Save "
-            "each in a directory of its own."
+            "each in a separate directory."
         )
     tokenizer = None
     if vocabulary is not None:
@@ -145,8 +145,8 @@ def load_model_directory(
     """Reads a model directory, or the `model/` of a run directory.
 
     Args:
-        directory: A directory that `save_model_directory` wrote, a run directory, or what else
-            `find_model_directory` finds.
+        directory: A directory that `save_model_directory` wrote, a run directory, or anything else
+            that `find_model_directory` finds.
         dtype: Keras dtype policy for all networks, such as `"mixed_bfloat16"`; float32 if `None`.
         allow_modules: Modules outside the package whose code this and later models of the process
             may run, where they name classes of it.
@@ -156,7 +156,7 @@ def load_model_directory(
 
     Raises:
         InputError: If there is no model, or a part of it is missing, damaged or of another model,
-            or if it names a class that is not known, or one of a module that is not allowed.
+            or if it names an unknown class, or one of a module that is not allowed.
     """
     for module in allow_modules:
         allow_module(module)
@@ -193,7 +193,7 @@ def load_model_directory(
 
 
 def load_inception_directory(directory: str | os.PathLike) -> InceptionV3:
-    """Reads the Inception-v3 of a model directory, or the one that its image encoder stands on.
+    """Reads the Inception-v3 of a model directory, or the one in its image encoder.
 
     Args:
         directory: What `find_model_directory` finds: a model directory, a run directory, ...
@@ -235,7 +235,7 @@ def _load_vocabulary(directory, config):
 
 
 def _check_word_sizes(directory, components):
-    """Raises an error if networks that are to share word features differ in their size."""
+    """Raises an error if networks that share word features differ in their size."""
     sizes = {
         "text encoder": getattr(components.text_encoder, "word_dim", None),
         "image encoder": getattr(components.image_encoder, "embedding_dim", None),
@@ -254,13 +254,13 @@ def _check_word_sizes(directory, components):
 
 
 def _check_vocabulary_size(vocabulary, text_encoder):
-    """Raises an error if a vocabulary and a text encoder, where both are there, do not fit."""
+    """Raises an error if a vocabulary and a text encoder, if both exist, do not match."""
     if vocabulary is None or text_encoder is None:
         return
     if len(vocabulary) != text_encoder.vocabulary_size:
         raise InputError(
             f"Expected a vocabulary of {text_encoder.vocabulary_size} ids, the text encoder's. "
-            f"Received one of {len(vocabulary)}. Use the vocabulary.txt that lies beside the "
+            f"Received one of {len(vocabulary)}. Use the vocabulary.txt that is beside the "
             "encoder's weights."
         )
 
@@ -276,7 +276,7 @@ def _replacing_model(directory):
     except (OSError, RuntimeError) as error:
         if not is_disk_full(error):
             raise
-        kept = "the previous model is still there" if directory.exists() else "no model is there"
+        kept = "the previous model is kept" if directory.exists() else "no model was written"
         raise InputError(
             f"disk full while writing the model {directory}; {kept}. "
             "Free some space and save again."
@@ -284,12 +284,12 @@ def _replacing_model(directory):
 
 
 def check_replaceable(directory: str | os.PathLike) -> None:
-    """Refuses to write over anything but a model, such as a run directory with its checkpoints.
+    """Raises an error if saving would overwrite anything but a model, such as a run directory.
 
-    Saving checks by itself; a command that works long before it saves asks at once.
+    Saving checks this itself; a command that works long before it saves checks at once.
 
     Raises:
-        InputError: If something else stands at `directory`.
+        InputError: If `directory` exists and is not a model.
     """
     directory = pathlib.Path(directory)
     above = next((parent for parent in directory.parents if parent.exists()), directory.parent)

@@ -1,4 +1,4 @@
-"""The noise of a seed and the pixels of an image, in NumPy alone: an export's reader needs both."""
+"""Noise by seed and conversion to pixels, in NumPy only, for readers of exports."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -9,13 +9,13 @@ import numpy as np
 def seeded_noise(
     noise_dim: int, condition_dim: int, seed: int, rows: Iterable[int]
 ) -> list[np.ndarray]:
-    """Draws the noise of some images of a seed, each by its place alone.
+    """Draws the noise of some images of a seed, each by its row only.
 
     Args:
         noise_dim: Size of the noise of a `Generator`.
         condition_dim: Size of its condition.
         seed: From 0 to 2**32 - 1.
-        rows: The places of the images, integers in the same range.
+        rows: The rows of the images, integers in the same range.
 
     Returns:
         `noise` and `condition_noise`, float32 `(rows, noise_dim)` and `(rows, condition_dim)`.

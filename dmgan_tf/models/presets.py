@@ -1,4 +1,4 @@
-"""Where a model is: at a path, among those that ship with the package, or on a hub."""
+"""Finds a model: at a path, among those that ship with the package, or on a hub."""
 
 import os
 import pathlib
@@ -16,17 +16,17 @@ def shipped_presets() -> list[str]:
 
 
 def default_preset() -> str:
-    """Returns the name of the shipped model that is meant where a user names none."""
+    """Returns the name of the default shipped model."""
     return shipped_presets()[0]
 
 
 def find_model_directory(model: str | os.PathLike) -> pathlib.Path:
-    """Finds the model directory that `model` stands for; a hub's is fetched first.
+    """Finds the model directory of `model`; a hub's is downloaded first.
 
     Args:
         model: A model directory, a run directory (whose `model/` it is then), the name of a shipped
             model, or a handle, `hf://USER/MODEL` or `kaggle://USER/MODEL/FRAMEWORK/VARIATION`. A
-            path in the working directory that is called as a shipped model is given as `./NAME`.
+            path in the working directory with the name of a shipped model is given as `./NAME`.
 
     Returns:
         A `pathlib.Path` to a directory with a `config.json`.
@@ -38,7 +38,7 @@ def find_model_directory(model: str | os.PathLike) -> pathlib.Path:
         return download_model(model, files_of)
     if isinstance(model, str) and model in shipped_presets():
         return SHIPPED / model
-    if not os.fspath(model):  # to `pathlib` it is the working directory, which nobody named
+    if not os.fspath(model):  # `pathlib` would use the working directory
         raise InputError(
             "Expected a model directory, a run directory or the name of a shipped model. "
             "Received: an empty name."

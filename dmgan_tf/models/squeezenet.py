@@ -1,4 +1,4 @@
-"""SqueezeNet 1.1, whose ImageNet weights come as a package and so need no download page."""
+"""SqueezeNet 1.1, whose ImageNet weights are available as a package."""
 
 import keras
 from keras import layers, ops
@@ -39,7 +39,7 @@ def squeezenet(num_classes: int = 1000) -> keras.Model:
 
 
 def _fire(x, name, squeezed, expanded):
-    """Few channels by a 1 x 1 convolution, then many by 1 x 1 and 3 x 3 ones side by side."""
+    """Few channels by a 1 x 1 convolution, then many by parallel 1 x 1 and 3 x 3 ones."""
     x = _convolution(squeezed, 1, f"{name}_squeeze1x1")(x)
     sides = [_convolution(expanded, size, f"{name}_expand{size}x{size}")(x) for size in (1, 3)]
     return layers.Concatenate(dtype="float32", name=name)(sides)

@@ -1,4 +1,4 @@
-"""Networks from their configuration and their weights, neither of which is taken on trust."""
+"""Loads networks from untrusted configurations and weights."""
 
 import pathlib
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ from dmgan_tf.models.weights_file import check_weights_file, halve_weights_file
 from dmgan_tf.registry.catalogue import DISCRIMINATORS, IMAGE_BACKBONES, WORD_EMBEDDINGS
 from dmgan_tf.registry.lookup import Choice, Registry, options_of, own_config
 
-_HDF5_BYTES_A_WEIGHT = 4096  # more than it takes for names and places
+_HDF5_BYTES_A_WEIGHT = 4096  # the size of names and offsets, with a margin
 _PACKAGE = __name__.partition(".")[0]
 _LONGEST_REASON = 400  # characters of another library's error that a message repeats
 _CLASSES = {
@@ -28,7 +28,7 @@ _CLASSES = {
     "image_encoder": ImageEncoder,
     "inception": InceptionV3,
 }
-# What of a network is a class by name: the entry that names it, its registry, and who has none.
+# The classes by name in a network: the entry that names it, its registry, networks without one.
 _CHOSEN: dict[str, tuple[str, Registry, str]] = {
     "text_encoder": ("word_embedding", WORD_EMBEDDINGS, "learned"),
     "image_encoder": ("backbone", IMAGE_BACKBONES, "inception_v3"),
@@ -37,7 +37,7 @@ _CHOSEN: dict[str, tuple[str, Registry, str]] = {
 
 
 class Together(keras.Model):
-    """Several models as one, so that their weights share a file.
+    """Several models as one, so that their weights are in one file.
 
     Args:
         models: Built models.
@@ -52,9 +52,9 @@ class Together(keras.Model):
 def save_weights(model: keras.Model, path: pathlib.Path, weights_dtype: str = "float32") -> None:
     """Writes the weights of a network.
 
-    As float16, a file takes half the space, and what was trained in float32 comes back rounded to
-    11 bits: kernels and embeddings, the bulk of it, that is. Vectors, such as biases and the
-    statistics of batch norm, stay as they are, and so does what float16 cannot hold so exactly.
+    As float16, a file takes half the space, and kernels and embeddings, which are most of it, are
+    rounded to 11 bits. Vectors, such as biases and the statistics of batch norm, stay float32, and
+    so do arrays that float16 cannot represent to this precision.
 
     Args:
         model: A built network, or several `Together`.
@@ -75,10 +75,10 @@ def save_weights(model: keras.Model, path: pathlib.Path, weights_dtype: str = "f
 
 
 def describe(network: keras.Model) -> dict:
-    """Returns what `config.json` keeps of a network, by which `load_networks` builds it again."""
+    """Returns a network's entry of `config.json`, from which `load_networks` builds it."""
     config, name = own_config(network), DISCRIMINATORS.name_of(type(network))
     is_chosen = isinstance(network, DiscriminatorBase) and name != _CHOSEN["discriminators"][2]
-    return {"class": name, **config} if is_chosen else config  # the default goes without saying
+    return {"class": name, **config} if is_chosen else config  # the default is omitted
 
 
 def load_networks(
@@ -86,22 +86,22 @@ def load_networks(
 ) -> list[keras.Model]:
     """Builds the networks of one weights file, and reads their weights.
 
-    The sizes in a configuration are held against the file before memory is taken for them, and the
-    file against the networks: layers that they lack, Keras would pass over without a word.
+    The sizes in a configuration are compared with the file before memory is allocated, and the file
+    with the networks: Keras would silently ignore layers that they lack.
 
     Args:
         directory: A model directory.
-        name: What the weights are called there, such as `"generator"`.
-        configs: What `describe` gave of each.
+        name: The name of the weights there, such as `"generator"`.
+        configs: The result of `describe` for each.
         dtype: Keras dtype policy; float32 if `None`.
 
     Returns:
         A list of built networks with their weights.
 
     Raises:
-        InputError: If there is no such file, if it is damaged or holds other weights than the
-            configurations describe, or values that are not finite; or if a class that they name is
-            not known, or code of a module that was not allowed.
+        InputError: If there is no such file, if it is damaged or has other weights than the
+            configurations describe, or values that are not finite; or if they name an unknown
+            class, or code of a module that is not allowed.
     """
     path = directory / weights_name(name)
     if not path.is_file():
@@ -142,21 +142,21 @@ def _build(directory, name, config, num_arrays, num_values, dtype):
         check_sizes(config, num_arrays)
         if chosen.__module__.partition(".")[0] == _PACKAGE:
             return build_within(make, num_values)
-        model = make()  # a module that the user allowed may do in it what it likes
+        model = make()  # a module that the user allowed may raise anything
         model.build()
         return model
     except TooLarge as error:
         raise _other_weights(directory / weights_name(name), name, error) from error
-    except Exception as error:  # Keras and its backends raise many kinds
+    except Exception as error:  # Keras and its backends raise many exception types
         raise InputError(
             f"{directory / 'config.json'} does not describe a {found.__name__} that this "
-            f"version of dmgan_tf knows ({_reason(error)}). Update dmgan_tf, or copy the whole "
+            f"version of dmgan_tf supports ({_reason(error)}). Update dmgan_tf, or copy the whole "
             "model directory again."
         ) from error
 
 
 def _chosen_class(directory, name, config):
-    """The class that a configuration names of what may be chosen in a network."""
+    """The class that a configuration names for a selectable part of a network."""
     entry, registry, default = _CHOSEN[name]
     try:
         return registry.find(Choice.of(config.get(entry, default)).name)
@@ -168,19 +168,19 @@ def _load_weights(model, path, name):
     try:
         check_weights_file(path, len(model.weights), count_values(model))
         model.load_weights(path)
-    except Exception as error:  # of damaged files there are many kinds
+    except Exception as error:  # damaged files raise many exception types
         raise _other_weights(path, name, error) from error
     for variable in model.weights:
         if not np.all(np.isfinite(keras.ops.convert_to_numpy(variable))):
             raise InputError(
-                f"{path} holds values that are not finite (in {variable.path}). "
-                "Take an earlier checkpoint."
+                f"{path} contains values that are not finite (in {variable.path}). "
+                "Use an earlier checkpoint."
             )
 
 
 def _other_weights(path, name, problem) -> InputError:
     return InputError(
-        f"{path} does not hold the weights of the {name} that config.json describes "
+        f"{path} does not contain the weights of the {name} that config.json describes "
         f"({_reason(problem)}). Copy the whole model directory again."
     )
 

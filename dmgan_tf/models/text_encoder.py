@@ -17,17 +17,17 @@ class TextEncoder(keras.Model):
 
     Each word feature is the hidden states of the two directions at that word; the sentence
     embedding is the last hidden state of each direction, which for the backward one is its state
-    at the first word. Captions of any length may share a batch: padding changes nothing.
+    at the first word. Captions of any length may share a batch: padding has no effect.
 
     Reference:
         Section 3.5, "Each word feature corresponds to the hidden states of two directions".
 
     Args:
-        vocabulary_size: Number of ids, the padding's 0 included.
+        vocabulary_size: Number of ids, including the padding's 0.
         word_dim: Size of a word feature and of the sentence embedding (N_w); even.
         embedding_dim: Size of the embedding of a word.
-        dropout: Share of the embedding that is dropped in training, in [0, 1).
-        word_embedding: What embeds words: a registered name, `module:Class`, such a name with
+        dropout: Dropout rate of the embedding, in [0, 1).
+        word_embedding: The word embedding: a registered name, `module:Class`, such a name with
             options, see `registry`, or a `WordEmbedding`.
 
     Call arguments:
@@ -54,7 +54,7 @@ class TextEncoder(keras.Model):
         super().__init__(**kwargs)
         if word_dim % 2:
             raise InputError(
-                "word_dim holds two directions of equal size, so it must be even. "
+                "word_dim is for two directions of equal size, so it must be even. "
                 f"Received: word_dim={word_dim}."
             )
         # === Layers ===
@@ -115,5 +115,5 @@ class TextEncoder(keras.Model):
             "dropout": self.dropout_rate,
         }
         embedding = WORD_EMBEDDINGS.describe_briefly(self.embedding, sizes)
-        # Versions before there was a choice read what the default wrote.
+        # Keeps the files of the default readable by versions before this option.
         return config if embedding == "learned" else {**config, "word_embedding": embedding}

@@ -1,4 +1,4 @@
-"""`DMGANTextToImage`: what a user loads and calls."""
+"""`DMGANTextToImage`: the model class for users."""
 
 import numbers
 import os
@@ -31,13 +31,13 @@ class DMGANTextToImage:
 
     Args:
         vocabulary: The `Vocabulary` that the text encoder was trained with. Without one, as
-            converted weights may come, the networks can be called but captions cannot be drawn.
-        text_encoder: A built `TextEncoder`; the same holds without one.
+            with some converted weights, the networks can be called but captions cannot be drawn.
+        text_encoder: A built `TextEncoder`; the same is true without one.
         generator: A built `Generator`.
-        discriminators: The generator's `Discriminator`s, smallest image first, if kept.
-        image_encoder: The DAMSM's `ImageEncoder`, if kept.
+        discriminators: The generator's `Discriminator`s, smallest image first, if available.
+        image_encoder: The DAMSM's `ImageEncoder`, if available.
         extra: Further entries of `config.json`, kept when the model is saved again.
-        readme: The model card, Markdown, kept likewise.
+        readme: The model card, Markdown, also kept.
 
     Example:
         >>> model = DMGANTextToImage.from_preset("runs/quickstart/dmgan")  # doctest: +SKIP
@@ -62,7 +62,7 @@ class DMGANTextToImage:
         self.image_encoder = image_encoder
         self.extra = dict(extra or {})
         self.readme = readme
-        # XLA on a processor is slower than TensorFlow's graphs, and long to compile.
+        # XLA on a CPU is slower than TensorFlow's graphs, and takes long to compile.
         jit_compile = "auto" if keras.backend.backend() == "jax" else False
         for model in (text_encoder, generator):
             if model is not None:
@@ -98,7 +98,7 @@ class DMGANTextToImage:
                 or `"kaggle://USER/MODEL/keras/VARIATION"`.
             dtype: Keras dtype policy, such as `"mixed_bfloat16"`; float32 if `None`.
             allow_modules: Modules outside the package whose code a model may run, if it names
-                classes of them; a downloaded model runs no other.
+                classes of them; a downloaded model can run no other.
 
         Raises:
             InputError: If there is no such model, or it cannot be fetched, is damaged, has no
@@ -107,11 +107,11 @@ class DMGANTextToImage:
         components = load_model_directory(preset, dtype, allow_modules)
         if components.generator is None:
             raise InputError(
-                f"{preset} holds no generator (a DAMSM's model directory has encoders only). "
+                f"{preset} has no generator (a DAMSM's model directory has only encoders). "
                 "Give a model directory that `python -m dmgan_tf.train` wrote."
             )
         parts = vars(components)
-        del parts["inception"]  # a directory of its own, never beside a generator
+        del parts["inception"]  # in a separate directory, never beside a generator
         return cls(**parts)
 
     def save_to_preset(
@@ -126,17 +126,17 @@ class DMGANTextToImage:
         """Writes a model directory that `from_preset` reads; see `save_model_directory`.
 
         Args:
-            directory: Where to write. A model that stands there is replaced, nothing else is.
+            directory: Where to write. An existing model is replaced, nothing else is.
             readme: Another model card than the model's own, Markdown.
-            about: An `About` for a new card in place of the model's own: licence, language, data,
-                limits, which the model itself does not know.
+            about: An `About` for a new card instead of the model's own: licence, language, data,
+                limits, which are not stored in the model.
             weights_dtype: `"float32"`, or `"float16"` for half the size. Loading gives float32.
-            keep_discriminators: Whether to write the discriminators, if there are any. They serve
-                further training, not drawing.
+            keep_discriminators: Whether to write the discriminators, if there are any. They are
+                for further training, not for drawing.
 
         Raises:
-            InputError: If something else stands there, the disk is full, or `weights_dtype` is
-                another.
+            InputError: If `directory` exists and is not a model, the disk is full, or
+                `weights_dtype` is another.
         """
         save_model_directory(
             directory,
@@ -163,32 +163,32 @@ class DMGANTextToImage:
     ) -> np.ndarray | dict:
         """Draws one image for each caption.
 
-        The noise of an image depends on `seed` and on the caption's place in the list, on nothing
-        else: the same call gives the same images, and another batch size the same to within one
-        level of 255. Repeat a caption to see it drawn in several ways.
+        The noise of an image depends only on `seed` and on the caption's index in the list: the
+        same call gives the same images; with another batch size they differ by at most one level of
+        255. Repeat a caption to draw it in several ways.
 
         Args:
-            captions: A caption or several. Words that the vocabulary does not know are dropped, and
-                so is what a very long caption has beyond `MOST_CHARACTERS` and `MOST_WORDS` of
+            captions: A caption or several. Words that are not in the vocabulary are dropped, and a
+                very long caption is truncated to `MOST_CHARACTERS` and `MOST_WORDS` of
                 `dmgan_tf.text.tokenizer`; each with a warning.
-            seed: Which noise to draw, from 0 to 2**32 - 1.
+            seed: Random seed of the noise, from 0 to 2**32 - 1.
             return_stages: Whether to return the images of every stage as well.
             return_attention: Whether to return attention scores and gates as well.
             batch_size: How many images are drawn at once, 1 or more.
-            first_row: Place of the first caption in the list that `captions` is a part of. A long
-                list may be drawn part by part, with the noise of one call for all of it.
+            first_row: Index of the first caption in the list that `captions` is a part of. A long
+                list may be drawn in parts, with the noise of one call for all of it.
 
         Returns:
-            Uint8 array `(captions, height, width, 3)`. If stages or attention are asked for, a dict
-            of `images`, that array; `stages`, one such array a stage, smallest first;
-            `attention_scores`, one `(captions, size / 2, size / 2, words)` a refinement;
-            `word_gates`, one `(captions, words)` a refinement; `response_gates`, one
-            `(captions, size / 2, size / 2)` a refinement; and `words`, the known words of each
+            Uint8 array `(captions, height, width, 3)`. If stages or attention are requested, a dict
+            of `images`, that array; `stages`, one such array per stage, smallest first;
+            `attention_scores`, one `(captions, size / 2, size / 2, words)` per refinement;
+            `word_gates`, one `(captions, words)` per refinement; `response_gates`, one
+            `(captions, size / 2, size / 2)` per refinement; and `words`, the known words of each
             caption, in the order of the last axis of the scores.
 
         Raises:
-            InputError: If no caption is given, one is no string or has no known word, or a number
-                is not whole or out of range.
+            InputError: If no caption is given, one is not a string or has no known word, or a
+                number is not an integer or out of range.
         """
         if not isinstance(captions, (str, Iterable)):
             raise InputError(f"Expected a caption or a list of them. Received: {captions!r}.")
@@ -211,7 +211,7 @@ class DMGANTextToImage:
             outputs = self._draw(token_ids[start : start + batch_size], seed, first_row + start)
             stages = outputs["images"] if return_stages else outputs["images"][-1:]
             batch = {"stages": [to_uint8(stage) for stage in stages]}
-            if return_attention:  # else dropped batch by batch: it weighs more than the images
+            if return_attention:  # else dropped after each batch: it is larger than the images
                 batch.update((name, outputs[name]) for name in _ATTENTION_OUTPUTS)
             batches.append(batch)
         result = {
@@ -228,7 +228,7 @@ class DMGANTextToImage:
         return result
 
     def _draw(self, token_ids, seed, first_row):
-        """The generator's outputs for one batch, the noise of whose first row is `first_row`'s."""
+        """The generator's outputs for one batch, whose noise starts at `first_row`."""
         encoded = self.text_encoder.predict_on_batch(token_ids)
         rows = range(first_row, first_row + len(token_ids))
         noise, condition_noise = noise_rows(self.generator, seed, rows)
@@ -238,7 +238,7 @@ class DMGANTextToImage:
 
 
 def padded_token_ids(tokenizer: Tokenizer, captions: Sequence[str]) -> np.ndarray:
-    """Returns the ids of captions, padded to a multiple of eight words: few shapes are compiled.
+    """Returns the ids of captions, padded to a multiple of eight words to compile few shapes.
 
     Args:
         tokenizer: A `Tokenizer`.
@@ -248,19 +248,19 @@ def padded_token_ids(tokenizer: Tokenizer, captions: Sequence[str]) -> np.ndarra
         int32 `(captions, words)`, padded with 0 on the right.
 
     Raises:
-        InputError: If a caption has no known word or is no string.
+        InputError: If a caption has no known word or is not a string.
     """
     token_ids = tokenizer.encode_batch(captions)
     return np.pad(token_ids, ((0, 0), (0, -token_ids.shape[1] % _PADDING_STEP)))
 
 
 def noise_rows(generator: Generator, seed: int, rows: Iterable[int]) -> list[np.ndarray]:
-    """Draws the noise of some images of a seed, each by its place alone.
+    """Draws the noise of some images of a seed, each by its row only.
 
     Args:
         generator: The `Generator` to draw for.
         seed: From 0 to 2**32 - 1.
-        rows: The places of the images, integers in the same range.
+        rows: The rows of the images, integers in the same range.
 
     Returns:
         `noise` and `condition_noise`, float32 `(rows, noise_dim)` and `(rows, condition_dim)`.

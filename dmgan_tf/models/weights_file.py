@@ -1,8 +1,8 @@
-"""HDF5 files of weights, looked over before anything is read from them.
+"""HDF5 files of weights, checked before anything is read from them.
 
-HDF5 is more than arrays: a name in a file may lead to another file, or back to where it stands; an
-array may be a view of other files, or claim terabytes and store nothing. None of it is needed for
-weights, and a downloaded file is not to be trusted with it.
+HDF5 is more than arrays: a name in a file may be a link to another file, or a cycle; an array may
+be a view of other files, or declare terabytes and store nothing. None of it is needed for weights,
+and a downloaded file is not trusted.
 """
 
 import math
@@ -14,35 +14,35 @@ import numpy as np
 from dmgan_tf.errors import InputError, first_line
 
 _MOST_OBJECTS = 100_000  # groups and arrays; Inception-v3 has under 1,000
-_MOST_EXPANSION = 100  # bytes of arrays for a byte of file, where they are compressed
+_MOST_EXPANSION = 100  # bytes of arrays per byte of file, where they are compressed
 _SMALL_FILE = 2**24  # bytes of arrays for which the expansion does not matter
 _KINDS = "fiuV"  # numbers; V is how bfloat16 is stored
 _OPTIMIZER, _SEEDS = "/optimizer", "seed_generator"  # what Keras may store beside weights
-_HALF_PRECISION = 2.0**-11  # of float16: the largest error of rounding, of a value near 1
+_HALF_PRECISION = 2.0**-11  # of float16: the largest rounding error of a value near 1
 
 
 def check_weights_file(
     path: str | os.PathLike, num_arrays: int | None = None, num_values: int | None = None
 ) -> tuple[int, int]:
-    """Refuses an HDF5 file that is damaged, or holds anything but arrays of numbers of its own.
+    """Raises an error for an HDF5 file that is damaged, or has anything but its own number arrays.
 
     Args:
         path: The file.
-        num_arrays: How many arrays of weights there are to be at most; None for any number.
-        num_values: How many values they have together at most; None for what the file can store.
+        num_arrays: The largest number of arrays of weights; None for any number.
+        num_values: The largest total number of values; None for what the file can store.
 
     Returns:
         How many arrays of weights there are, and how many values they have together.
 
     Raises:
         InputError: If the file cannot be read as HDF5, has more arrays or values, or has a link, an
-            array that lies elsewhere, or one of something else than numbers.
+            array in another file, or one of something else than numbers.
     """
     try:
         with h5py.File(path, "r") as file:
             most_bytes = max(_SMALL_FILE, _MOST_EXPANSION * os.path.getsize(path))
             arrays, values, num_bytes, problem = _survey(file)
-    except Exception as error:  # of damaged files there are many kinds
+    except Exception as error:  # damaged files raise many exception types
         raise InputError(
             f"Expected a file of weights in HDF5 at {path}; it cannot be read "
             f"({first_line(error)[:200]}). Copy it again."
@@ -57,7 +57,7 @@ def check_weights_file(
     if problem is not None:
         raise InputError(
             f"Expected weights and nothing else in {path}. Received: {problem}. Copy the file "
-            "again, from where you trust it."
+            "again, from a source that you trust."
         )
     return arrays, values
 
@@ -65,8 +65,8 @@ def check_weights_file(
 def halve_weights_file(source: str | os.PathLike, target: str | os.PathLike) -> None:
     """Copies a file of weights with its matrices and kernels as float16, half as large.
 
-    Vectors stay as they are: they are few, and statistics among them reach far. So does an array
-    whose values are so large or so small that float16 would lose more than the bits it lacks.
+    Vectors stay unchanged: they are few, and statistics among them have a large range. So does an
+    array whose values are so large or so small that float16 would lose more precision.
 
     Args:
         source: A file of float32 weights that Keras wrote.
@@ -95,7 +95,7 @@ def _halved(values):
 
 
 def _survey(file) -> tuple[int, int, int, str | None]:
-    """Numbers of arrays, values and bytes, and what in the file is not as it should be."""
+    """Numbers of arrays, values and bytes, and the problems of the file."""
     seen, waiting = set(), [file["/"]]
     arrays = values = num_bytes = 0
     while waiting:
@@ -116,7 +116,7 @@ def _survey(file) -> tuple[int, int, int, str | None]:
 
 
 def _item_of(group, name, seen):
-    """What a name in a group stands for, and what is wrong with it."""
+    """The object of a name in a group, and its problem."""
     if not isinstance(group.get(name, getlink=True), h5py.HardLink):
         return None, "a link to elsewhere"
     item = group[name]
@@ -130,13 +130,13 @@ def _item_of(group, name, seen):
 
 
 def _problem_of_array(item) -> str | None:
-    """What is wrong with one array, by its description alone."""
+    """The problem of one array, from its description only."""
     if not isinstance(item, h5py.Dataset):
-        return "something that is no array"
+        return "something that is not an array"
     if item.is_virtual or item.external:
-        return "an array whose values lie in other files"
+        return "an array whose values are in other files"
     if item.shape is None or item.dtype.kind not in _KINDS or item.dtype.fields:
         return "an array of something else than numbers"
     if item.chunks and math.prod(item.chunks) > max(item.size, 1):
-        return "an array in pieces that are larger than itself"
+        return "an array in chunks that are larger than itself"
     return None

@@ -1,1 +1,1 @@
-"""What surrounds the work of a process: its backend, its start and its progress."""
+"""The backend, start-up and progress reports of a process."""

@@ -1,4 +1,4 @@
-"""Which backend Keras runs on, known before Keras is imported."""
+"""Finds the backend of Keras before Keras is imported."""
 
 import importlib.util
 import json
@@ -33,7 +33,7 @@ def check_tensorflow(purpose: str) -> None:
 
 
 def check_installed() -> None:
-    """Raises an error if the backend that Keras is to run on cannot be there."""
+    """Raises an error if the configured backend of Keras is not installed."""
     name = backend_name()
     if name not in _BACKENDS or importlib.util.find_spec(name) is None:
         raise InputError(
@@ -43,7 +43,7 @@ def check_installed() -> None:
 
 
 def _configured():
-    """What `keras.json` says, where Keras looks for it."""
+    """The content of `keras.json`, where Keras looks for it."""
     directory = os.environ.get("KERAS_HOME")
     if directory is None:
         home = os.path.expanduser("~")

@@ -1,4 +1,4 @@
-"""How far long work has come: a bar on a terminal, a line now and then elsewhere."""
+"""Progress of long work: a bar on a terminal, a line every ten seconds elsewhere."""
 
 import sys
 import time
@@ -11,14 +11,14 @@ EVERY = 10.0  # seconds between two lines
 def progress_bar(
     total: int, unit: str, description: str, *, initial: int = 0, shown: bool = True, **options
 ) -> "tqdm.tqdm | ProgressLines":
-    """Makes what shows the progress of something on standard error.
+    """Returns a progress bar, or lines, on standard error.
 
     Args:
-        total: How much there is to do.
-        unit: What is counted, in the singular: `image`.
-        description: What is done: `drawing`.
-        initial: How much was done before.
-        shown: Whether there is anybody to show it to.
+        total: The total number of units.
+        unit: The unit, in the singular: `image`.
+        description: The activity: `drawing`.
+        initial: The number of units done before.
+        shown: Whether to show progress at all.
         **options: More of `tqdm.tqdm`, for the bar.
 
     Returns:
@@ -40,15 +40,15 @@ def progress_bar(
 
 
 class ProgressLines:
-    """What stands in a log instead of a bar: a line every ten seconds.
+    """The replacement of a bar in a log: a line every ten seconds.
 
-    Work that is done sooner leaves none.
+    Shorter work writes none.
 
     Args:
-        total: How much there is to do.
-        unit: What is counted, in the singular.
-        description: What is done.
-        initial: How much was done before.
+        total: The total number of units.
+        unit: The unit, in the singular.
+        description: The activity.
+        initial: The number of units done before.
     """
 
     def __init__(self, total: int, unit: str, description: str, initial: int = 0):
@@ -66,13 +66,13 @@ class ProgressLines:
         self.close()
 
     def update(self, count: int = 1) -> None:
-        """Counts what was done, and says so if the last line is old."""
+        """Counts finished units, and writes a line if the last one is old."""
         self.done += count
         if time.monotonic() - self._last >= EVERY:
             self._show()
 
     def set_postfix_str(self, text: str, refresh: bool = False) -> None:
-        """Sets what the next line ends with."""
+        """Sets the end of the next line."""
         self._postfix = text
 
     def write(self, line: str, file=None) -> None:
@@ -81,7 +81,7 @@ class ProgressLines:
         self._last, self._shown = time.monotonic(), self.done
 
     def close(self) -> None:
-        """Says how it ended, if there was a line before."""
+        """Writes a last line, if there was a line before."""
         if self._initial != self._shown != self.done:
             self._show()
 

@@ -1,4 +1,4 @@
-"""Imports of TensorFlow and Keras that neither say nor take over what nobody asked for."""
+"""Imports TensorFlow and Keras without their messages and with one configuration."""
 
 import contextlib
 import functools
@@ -10,25 +10,25 @@ from collections.abc import Iterator
 
 from dmgan_tf.process.keras_backend import check_installed
 
-LEVEL = "TF_CPP_MIN_LOG_LEVEL"  # 0 shows all, 3 no errors but those that end the process
+LEVEL = "TF_CPP_MIN_LOG_LEVEL"  # 0 shows all, 3 only errors that end the process
 _HIDING = "3"
-_DONE = b"\0done\0"  # after what was written, when all went well
+_DONE = b"\0done\0"  # written last, after a success
 
 
 @contextlib.contextmanager
 def importing_quietly() -> Iterator[None]:
-    """Has Keras and TensorFlow start in one way everywhere, wherever the block imports them.
+    """Gives Keras and TensorFlow the same configuration when the block imports them.
 
-    What TensorFlow writes while it is imported is shown only if that fails or the process dies in
-    it, or if the user asks for it by `TF_CPP_MIN_LOG_LEVEL=0`. Where that is not set, TensorFlow's
-    later messages are hidden, too: what it cannot do, it raises. Keras takes its backend from the
-    environment or the user's `keras.json`, and nothing else, on which results would depend.
+    TensorFlow's messages during its import are shown only if the import fails or the process
+    crashes, or with `TF_CPP_MIN_LOG_LEVEL=0`. Where that is not set, TensorFlow's later messages
+    are hidden, too: it raises exceptions for errors. Keras takes only its backend from the
+    environment or the user's `keras.json`, not settings that would change results.
 
     Yields:
         Nothing.
 
     Raises:
-        InputError: If Keras is to run on a backend that is not installed.
+        InputError: If the configured backend of Keras is not installed.
     """
     finder = _Finder()
     sys.meta_path.insert(0, finder)
@@ -39,7 +39,7 @@ def importing_quietly() -> Iterator[None]:
 
 
 class _Finder:
-    """Finds Keras and TensorFlow as Python does, but has them run as said above."""
+    """Finds Keras and TensorFlow like Python, but imports them as described above."""
 
     def find_spec(self, name, path=None, target=None):
         if name == "keras":
@@ -73,9 +73,9 @@ _RUN = {"keras": _run_keras, "tensorflow": _run_tensorflow}
 
 @contextlib.contextmanager
 def stderr_if_it_fails() -> Iterator[None]:
-    """Holds back what the block writes to standard error, from C++ too, unless it fails.
+    """Hides what the block writes to standard error, from C++ too, unless it fails.
 
-    Another process holds it, which outlives a crash of this one: TensorFlow aborts where a
+    Another process buffers it, which survives a crash of this one: TensorFlow aborts where a
     processor lacks an instruction that it was compiled for.
 
     Yields:
@@ -111,7 +111,7 @@ def stderr_if_it_fails() -> Iterator[None]:
 
 
 def _hold(reading):
-    """Reads until the other end is closed, writes what came if it did not end well, and ends."""
+    """Reads until the other end is closed, writes the text unless it was a success, and exits."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # they reach the other process, too, which ends
     held = bytearray()
@@ -123,5 +123,5 @@ def _hold(reading):
 
 
 def hides_messages() -> bool:
-    """Whether TensorFlow is there and told to keep its messages to itself."""
+    """Whether TensorFlow is installed and its messages are hidden."""
     return "tensorflow" in sys.modules and os.environ.get(LEVEL) == _HIDING

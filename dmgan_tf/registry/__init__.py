@@ -1,1 +1,1 @@
-"""What a researcher may exchange: classes found by a registered name, or as `module:Class`."""
+"""Replaceable classes, found by a registered name, or as `module:Class`."""

@@ -1,4 +1,4 @@
-"""The registered names: a new class of the package takes its own file, and one line here.
+"""The registered names: a new class of the package needs its own file, and one line here.
 
 The classes are named, not imported, so that `--help` can list them without loading a framework.
 """

@@ -1,8 +1,8 @@
-"""Classes by name: the package's own by a registered one, others as `module:Class`.
+"""Finds classes by name: the package's own by a registered name, others as `module:Class`.
 
-A name may come with the arguments of the constructor: `"hinge"`, `"my_module:Hinge(margin=2.0)"`.
-Code outside the package runs only where the user named it, on a command line or by
-`allow_module`: a model directory may name it, too, but a model that was downloaded runs no code.
+A name may be followed by arguments of the constructor: `"hinge"`, `"my_module:Hinge(margin=2.0)"`.
+Code outside the package runs only if the user named it, on a command line or by `allow_module`: a
+model directory may name it, too, but that alone does not run it.
 """
 
 import ast
@@ -24,7 +24,7 @@ class Choice:
 
     Args:
         name: A registered name, or `module:Class`.
-        options: Keyword arguments that JSON can hold.
+        options: Keyword arguments, JSON values.
     """
 
     name: str
@@ -56,10 +56,10 @@ class Choice:
 
     @classmethod
     def of(cls, given: "str | Mapping | Choice") -> "Choice":
-        """Reads a text, as `parse`, or what `Registry.describe` gave.
+        """Reads a text, as `parse`, or the result of `Registry.describe`.
 
         Raises:
-            InputError: If it is neither, or no choice already.
+            InputError: If it is neither, nor a `Choice`.
         """
         if isinstance(given, str):
             return cls.parse(given)
@@ -82,8 +82,8 @@ class Registry:
     """The classes of one kind.
 
     Args:
-        kind: What they are, for messages: `"objective"`.
-        base: What each inherits from, as `module:Class`.
+        kind: Their kind, for messages: `"objective"`.
+        base: Their base class, as `module:Class`.
         classes: Registered names, and the `module:Class` of each.
     """
 
@@ -98,14 +98,14 @@ class Registry:
         return tuple(self.classes)
 
     def check_name(self, name: str, called: str) -> None:
-        """Refuses a name that is neither registered nor a `module:Class`; imports nothing.
+        """Raises an error for a name neither registered nor a `module:Class`; imports nothing.
 
         Args:
             name: The name.
-            called: What the message calls it: `"--objective"`.
+            called: Its name in the message: `"--objective"`.
 
         Raises:
-            InputError: It lists the registered names.
+            InputError: With the registered names.
         """
         module, _, attribute = name.partition(":")
         if name not in self.classes and not (module and attribute):
@@ -122,7 +122,7 @@ class Registry:
 
         Raises:
             InputError: If there is no such name, module or class, if the module raises or was not
-                allowed, or if the class is none of this kind.
+                allowed, or if the class is not of this kind.
         """
         self.check_name(name, f"the {self.kind}")
         if name in self.classes:
@@ -131,7 +131,7 @@ class Registry:
         if module not in _allowed_modules and module.partition(".")[0] != _PACKAGE:
             raise InputError(
                 f"Expected a model of this package's own classes. Received: one whose {self.kind} "
-                f"is {name}, code of another place, which does not run unless you allow it: read "
+                f"is {name}, code outside the package, which is not run unless you allow it: read "
                 f"the module {module}, then give --allow_module={module} (in Python: "
                 f"allow_modules=[{module!r}])."
             )
@@ -152,7 +152,7 @@ class Registry:
             **arguments: Further arguments of the constructor; the choice's own override them.
 
         Raises:
-            InputError: As `find`, or if the constructor does not take the arguments.
+            InputError: As `find`, or if the constructor does not accept the arguments.
         """
         found = self.find(choice.name)
         given, taken = {**arguments, **choice.options}, options_of(found)
@@ -179,12 +179,12 @@ class Registry:
             ) from error
 
     def make(self, given: Any, offered: Mapping, **arguments) -> Any:
-        """Returns an object of a class that is given in any way.
+        """Returns an object of a class that is given in any form.
 
         Args:
-            given: An object of this kind, which is returned as it is; or a class by its name, as a
-                `Choice` or as `describe` describes it.
-            offered: Arguments for those classes whose constructors take them.
+            given: An object of this kind, which is returned unchanged; or a class by its name, as a
+                `Choice` or as a result of `describe`.
+            offered: Arguments for those classes whose constructors accept them.
             **arguments: Arguments for all classes.
 
         Raises:
@@ -203,17 +203,17 @@ class Registry:
         return next((name for name, place in self.classes.items() if place == path), path)
 
     def describe(self, thing: Any) -> dict:
-        """Returns what `config.json` and checkpoints keep: the class's name and its own options."""
+        """Returns the entry for `config.json` and checkpoints: the class's name and options."""
         return {"class": self.name_of(type(thing)), **own_config(thing)}
 
     def describe_briefly(self, thing: Any, offered: Mapping) -> str | dict:
-        """Returns the name alone, where what `make` is offered gives the rest; else `describe`."""
+        """Returns only the name, if `make`'s offered arguments give the rest; else `describe`."""
         description = self.describe(thing)
         name = description.pop("class")
         return name if description.items() <= offered.items() else {"class": name, **description}
 
     def restore(self, description: Mapping, **arguments) -> Any:
-        """Returns an object from what `describe` gave.
+        """Returns an object from a result of `describe`.
 
         Args:
             description: A dict with the `class` and the arguments of its constructor.
@@ -226,17 +226,17 @@ class Registry:
 
 
 def own_config(thing: Any) -> dict:
-    """Returns of `thing.get_config()` the arguments that `options_of` names."""
+    """Returns the arguments in `thing.get_config()` that `options_of` names."""
     taken = options_of(type(thing))
     return {name: value for name, value in thing.get_config().items() if name in taken}
 
 
 def options_of(found: type) -> list[str]:
-    """Names the arguments that a class and its bases take, but not those of a Keras class.
+    """Names the arguments that a class and its bases accept, but not those of a Keras class.
 
-    What every layer or model of Keras takes is not for a configuration to give: `inputs` and
+    A configuration must not set the arguments of every layer or model of Keras: `inputs` and
     `outputs` would change the class itself, for the rest of the process. A class names in
-    `fixed_arguments` those of its bases that it decides on itself.
+    `fixed_arguments` those of its bases that it sets itself.
     """
     names = []
     for base in found.__mro__:
@@ -258,7 +258,7 @@ def allow_module(name: str) -> None:
 
 
 def allow_choice(choice: Choice) -> None:
-    """Allows the module of a class that the user named himself, if it names one."""
+    """Allows the module of a class that the user named, if it names one."""
     module, separator, _ = choice.name.partition(":")
     if separator:
         allow_module(module)
@@ -272,16 +272,16 @@ def _attribute(kind: str, place: str):
         if error.name is not None and f"{module_name}.".startswith(f"{error.name}."):
             raise InputError(
                 f"Expected a module {module_name} for the {kind} {place}. Received: no such "
-                "module. Start where it lies, or add its folder to PYTHONPATH."
+                "module. Start in its folder, or add the folder to PYTHONPATH."
             ) from error
         raise InputError(
             f"Expected the module {module_name} of the {kind} {place} to import. Received: "
             f"{first_line(error)}. Install what it needs."
         ) from error
-    except Exception as error:  # somebody's code raises what it likes
+    except Exception as error:  # the user's code may raise anything
         raise InputError(
             f"Expected the module {module_name} of the {kind} {place} to import. Received: "
-            f"{type(error).__name__}: {first_line(error)}. Mend it."
+            f"{type(error).__name__}: {first_line(error)}. Fix it."
         ) from error
     for part in attribute.split("."):
         if not hasattr(found, part):

@@ -1,1 +1,1 @@
-"""Models for use after training: rewritten to be quick, and exported for a server."""
+"""Models for use after training: rewritten for speed, and exported for servers."""

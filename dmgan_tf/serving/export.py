@@ -1,4 +1,4 @@
-"""A model directory to a SavedModel that a server answers caption strings with."""
+"""Exports a model directory as a SavedModel that draws caption strings on a server."""
 
 import json
 import os
@@ -33,11 +33,11 @@ def export_model(
     fast: bool = False,
     batch_sizes: Sequence[int] = (1, 2, 4, 8),
 ) -> pathlib.Path:
-    """Writes a version of a model for TensorFlow Serving, whole or not at all.
+    """Writes a version of a model for TensorFlow Serving, completely or not at all.
 
-    Beside the SavedModel go warm-up requests and a record of what was exported, both in
+    Warm-up requests and a record of the export are written beside the SavedModel, in
     `assets.extra`; and above the versions, a README with the commands of server and client, and
-    configurations of models and of batching. Configurations that are there already stay.
+    configurations of models and of batching. Existing configurations are kept.
 
     Args:
         preset: A model directory, a run directory, or the name of a shipped model.
@@ -45,7 +45,7 @@ def export_model(
         version: Number of the version; one more than the highest there, or 1, if `None`.
         precision: `"float32"` or `"bfloat16"`, which is mixed with float32.
         fast: Whether to rewrite the networks for speed (`serving/fast.py`), to the same images.
-        batch_sizes: Batch sizes that the server is to form and to warm up with, ascending.
+        batch_sizes: Batch sizes that the server uses and warms up with, ascending.
 
     Returns:
         The path of the version.
@@ -116,7 +116,7 @@ def _write(directory, signatures, record):
         requests = _warm_up_requests(name, signatures, record["batch_sizes"])
         warm_up.write_requests(extra / warm_up.FILE_NAME, requests)
         write_text(extra / RECORD_NAME, json.dumps(record, indent=2) + "\n")
-        new_version_directory(output, int(directory.name))  # another export may have been quicker
+        new_version_directory(output, int(directory.name))  # another export may have been faster
         for file_name, text in (
             (MODELS_CONFIG, server_files.models_config(name)),
             (server_files.BATCHING, server_files.batching_parameters(record["batch_sizes"])),
@@ -147,11 +147,11 @@ def _warm_up_requests(model_name, signatures, batch_sizes):
 
 
 def _known_words(vocabulary):
-    """The words that a caption can hold: a converted vocabulary may have others, as `<end>`."""
+    """The words that a caption can contain: a converted vocabulary may have others, as `<end>`."""
     words = [word for word in vocabulary.words[1:] if vocabulary.split(word) == [word]]
     if not words:
         raise InputError(
-            "Expected a vocabulary with a word that captions can hold. Received: only words such "
+            "Expected a vocabulary with a word that captions can have. Received: only words such "
             f"as {vocabulary.words[1]!r}. Convert the model again, with its own vocabulary."
         )
     return words

@@ -1,10 +1,10 @@
-"""Exact fast inference: the same pictures from the same network, its normalisation folded in.
+"""Exact fast inference: the same pictures from the same network, with folded normalisation.
 
-The generator keeps its classes. Only the blocks that take the time are others, those of
-`fast_layers`: batch normalisation is folded into the kernels, upsampling convolves the small image,
-the sigmoid of a GLU becomes a tanh, and biases and residual additions are joined to the
-convolutions. At the paper's size 21.7 instead of the release's 32.8 thousand million
-multiplications an image are left.
+The generator keeps its classes. Only the expensive blocks are replaced by those of `fast_layers`:
+batch normalisation is folded into the kernels, upsampling convolves the small image, the sigmoid of
+a GLU becomes a tanh, and biases and residual additions are fused with the convolutions. At the
+paper's size this needs 21.7 instead of the release's 32.8 thousand million multiplications per
+image.
 """
 
 from keras import layers
@@ -25,8 +25,8 @@ def fast_model(
     """Returns the same model with a `FastGenerator`, for inference only.
 
     Args:
-        model: The model. It stays as it is, and keeps its own weights in memory for as long as
-            something else refers to its generator.
+        model: The model. It stays unchanged, and its weights stay in memory as long as its
+            generator is referenced.
         dtype: Keras dtype policy of the new generator, such as `"mixed_bfloat16"`; that of the old
             one if `None`. The text encoder keeps its own.
         compiled: See `FastGenerator`.
@@ -53,7 +53,7 @@ def fast_model(
 
 
 def _refuse(action):
-    """A method of a `FastGenerator` that tells why it cannot do this."""
+    """A method of a `FastGenerator` that raises an error with the reason."""
 
     def refuse(self, *arguments, **options):
         raise InputError(
@@ -72,7 +72,7 @@ class FastInitialStage(InitialStage):
 
     def fold(self, trained: InitialStage, **options) -> None:
         """Makes the layers; `options` are those of the folded ones."""
-        # Its values are of the type that is computed with, so that no call has to convert them.
+        # Its values have the compute dtype, so that no call has to convert them.
         self.dense = layers.Dense(trained.dense.units, dtype=self.compute_dtype)
         self.normalization = layers.Identity(dtype=self.dtype_policy)
         self.activation = GLU(dtype=self.dtype_policy)
@@ -98,22 +98,22 @@ class FastRefinementStage(RefinementStage):
 
 
 class FastGenerator(Generator):
-    """A generator with folded blocks: the inputs and outputs of `Generator`, sooner.
+    """A generator with folded blocks: the inputs and outputs of `Generator`, faster.
 
     It can be neither trained nor saved; keep the model that it was made from.
 
     Args:
         generator: A built `Generator`, whose weights are read once.
         dtype: Keras dtype policy; that of `generator` if `None`.
-        compiled: Whether XLA joins what is done pixel by pixel. On a processor whose bfloat16
-            convolutions are quick that is up to a third sooner, after seconds of compiling for
-            each new batch size. A server may have been built without XLA.
+        compiled: Whether XLA fuses elementwise operations. On a processor with fast bfloat16
+            convolutions this is up to a third faster, after seconds of compiling for each new batch
+            size. A server may have been built without XLA.
 
     Call arguments:
         inputs: As of `Generator`.
 
     Returns:
-        As of `Generator`. In a `tf.function`, what nobody reads is not computed.
+        As of `Generator`. In a `tf.function`, unused outputs are not computed.
 
     Raises:
         InputError: If `generator` is a `FastGenerator`, or TensorFlow is not Keras' backend, or on
@@ -155,7 +155,7 @@ class FastGenerator(Generator):
         """Makes none: the constructor folds those of the trained generator."""
 
     def __call__(self, inputs, training=False, **options):
-        if training:  # here, because Keras adds lines to an error that comes from `call`
+        if training:  # here, because Keras adds lines to an error raised in `call`
             _refuse("train")(self)
         return super().__call__(inputs, **options)
 

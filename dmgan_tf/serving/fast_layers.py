@@ -13,7 +13,7 @@ class FoldedLayer(layers.Layer):
     """A layer whose weights are computed from those of others, and are never trained.
 
     Args:
-        compiled: Whether XLA joins what is done pixel by pixel into one pass.
+        compiled: Whether XLA fuses elementwise operations.
     """
 
     def __init__(self, compiled: bool = False, **kwargs):
@@ -21,7 +21,7 @@ class FoldedLayer(layers.Layer):
         self.compiled = compiled
 
     def add_constant(self, value: np.ndarray) -> keras.Variable:
-        """Returns a weight of the type that is computed with, so that no call has to convert it."""
+        """Returns a weight of the compute dtype, so that no call has to convert it."""
         return self.add_weight(
             name="constant",
             shape=value.shape,
@@ -68,7 +68,7 @@ _compiled_gate_and_interleave = tf.function(_gate_and_interleave, jit_compile=Tr
 
 
 class FoldedUpsampling(FoldedLayer):
-    """What an `UpsampleBlock` does in inference, on the small image.
+    """An `UpsampleBlock` for inference, computed on the small image.
 
     Args:
         block: The built `UpsampleBlock`.
@@ -95,7 +95,7 @@ class FoldedUpsampling(FoldedLayer):
 
 
 class FoldedResidual(FoldedLayer):
-    """What a `ResidualBlock` does in inference; the same call.
+    """A `ResidualBlock` for inference; the same call.
 
     Args:
         block: The built `ResidualBlock`.
@@ -118,12 +118,12 @@ class FoldedResidual(FoldedLayer):
     ) -> tf.Tensor:
         halves = [_convolve(inputs if half is None else half, *weights) for weights in self.first]
         gated = (_compiled_gate if self.compiled else _gate)(halves)
-        # TensorFlow joins `add_n`, and not `+`, to the convolution.
+        # TensorFlow fuses `add_n`, and not `+`, with the convolution.
         return tf.add_n([_convolve(gated, *self.second), inputs])
 
 
 class FoldedToImage(FoldedLayer):
-    """What a 3x3 convolution to three colours does, four pixels at a time.
+    """A 3x3 convolution to three colours, for four pixels at a time.
 
     Args:
         convolution: The built `Conv2D`, without a bias.

@@ -1,4 +1,4 @@
-"""What the exports have in common: the folder they go to and the record in it."""
+"""Common parts of the exports: the folder and the record in it."""
 
 import hashlib
 import importlib.metadata
@@ -19,11 +19,11 @@ _HASHED_FILES = ("text_encoder.weights.h5", "generator.weights.h5", "vocabulary.
 
 
 def check_folder(output: str | os.PathLike) -> pathlib.Path:
-    """Returns the absolute path of a folder to write; nothing is made.
+    """Returns the absolute path of a folder to write; creates nothing.
 
     Raises:
-        InputError: If something else than an earlier export of a folder stands there, or it cannot
-            be written to.
+        InputError: If it exists and is not an earlier export of a folder, or it cannot be written
+            to.
     """
     output = pathlib.Path(os.path.abspath(output))
     if output.exists() and not output.is_dir():
@@ -52,15 +52,15 @@ def write_folder(
     content: bytes,
     record: dict,
 ) -> None:
-    """Writes a folder with a model in one file, whole or not at all.
+    """Writes a folder with a model in one file, completely or not at all.
 
     Args:
         directory: Of `check_folder`; an earlier export there is replaced.
-        model: What was converted.
+        model: The model that was converted.
         name: Of the converted file.
         content: Its bytes.
-        record: What `dmgan_export.json` holds, but for the hashes of the files; `caption_length`
-            is `None` where captions may have any number of words.
+        record: The content of `dmgan_export.json` without the hashes of the files;
+            `caption_length` is `None` where captions may have any number of words.
     """
     with replacing_directory(directory) as temporary:
         (temporary / name).write_bytes(content)
@@ -95,9 +95,9 @@ def sha256_of(path: str | os.PathLike) -> str:
 
 
 def without_gpu_kernels(model: "DMGANTextToImage") -> None:
-    """Makes a model ready to be traced for any device.
+    """Prepares a model to be traced for any device.
 
-    Where the exporter has a GPU, Keras would put an LSTM into the graph that runs on GPUs only.
+    If the exporting machine has a GPU, Keras would use an LSTM that runs on GPUs only.
     """
     recurrence = model.text_encoder.recurrence
     for layer in (recurrence.forward_layer, recurrence.backward_layer):

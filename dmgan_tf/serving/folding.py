@@ -8,9 +8,9 @@ import numpy as np
 
 from dmgan_tf.layers.normalization import BatchNorm
 
-# Which taps of a 3x3 kernel meet which of the two pixels that an output pixel sees, in each
-# direction, once the image has been doubled: an even pixel sees the one before it and its own, an
-# odd one its own and the next.
+# Which taps of a 3x3 kernel apply to which of the two input pixels of an output pixel, in each
+# direction, on the doubled image: an even pixel uses the previous one and its own, an odd one its
+# own and the next.
 _TAPS = (((0,), (1, 2)), ((0, 1), (2,)))
 PHASES = ((0, 0), (0, 1), (1, 0), (1, 1))  # the parities of an output pixel's row and column
 
@@ -18,13 +18,13 @@ PHASES = ((0, 0), (0, 1), (1, 0), (1, 1))  # the parities of an output pixel's r
 def fold_normalization(
     kernel: keras.Variable, normalization: BatchNorm, gated: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Returns a kernel and a bias that do what a kernel and batch normalisation do in inference.
+    """Returns a kernel and a bias equivalent to a kernel and batch normalisation in inference.
 
     Args:
         kernel: `(..., filters)`.
         normalization: The built layer that follows.
         gated: Whether a GLU follows. Both results are then halved: `a * sigmoid(b)` is
-            `a / 2 * (1 + tanh(b / 2))`, and tanh is several times as quick.
+            `a / 2 * (1 + tanh(b / 2))`, and tanh is several times as fast.
 
     Returns:
         A tuple of the kernel and the bias `(filters,)`, float64.
@@ -41,8 +41,8 @@ def fold_normalization(
 def phase_kernels(kernel: np.ndarray) -> list[np.ndarray]:
     """Returns the 2x2 kernels, one for each of `PHASES`, of nearest doubling and a 3x3 kernel.
 
-    An output pixel sees two rows and two columns of the small image, some of them through several
-    taps, which are added up here: 4/9 of the multiplications.
+    An output pixel depends on two rows and two columns of the small image, some of them through
+    several taps, which are added here: 4/9 of the multiplications.
 
     Args:
         kernel: `(3, 3, channels, filters)`, for the doubled image.
@@ -64,7 +64,7 @@ def phase_kernels(kernel: np.ndarray) -> list[np.ndarray]:
 def block_kernel(kernel: keras.Variable) -> np.ndarray:
     """Returns the 4x4 kernel that computes each 2x2 block of a 3x3 kernel's outputs at once.
 
-    Processors compute 12 filters nearly as quickly as 3.
+    Processors compute 12 filters nearly as fast as 3.
 
     Args:
         kernel: `(3, 3, channels, filters)`.

@@ -1,4 +1,4 @@
-"""A model directory to one LiteRT file for phones, browsers and small machines."""
+"""Exports a model directory as one LiteRT file for phones, browsers and small machines."""
 
 import os
 import pathlib
@@ -30,17 +30,17 @@ def litert_model(
 
     Its signature takes a batch of 1: `token_ids`, int32 `(1, caption_length)`, padded with 0 on the
     right; `noise`, float32 `(1, noise_dim)`; `condition_noise`, float32 `(1, condition_dim)`. It
-    gives `images_SIZE`, float32 `(1, SIZE, SIZE, 3)` in [-1, 1], of the last stage; with `stages`
+    returns `images_SIZE`, float32 `(1, SIZE, SIZE, 3)` in [-1, 1], of the last stage; with `stages`
     of every stage, and of each refinement `attention_scores_SIZE`, `(1, SIZE, SIZE,
-    caption_length)`, SIZE being that of the image that is refined, and, where there is a writing
-    gate, `word_gates_SIZE`, `(1, caption_length)`.
+    caption_length)`, where SIZE is that of the refined image, and, where there is a writing gate,
+    `word_gates_SIZE`, `(1, caption_length)`.
 
     Args:
         model: With text encoder and vocabulary.
         precision: How the weights are stored: `"float32"`, `"float16"` or `"int8"`, with which
             convolutions and dense layers also compute in int8.
         caption_length: Words of a caption; shorter ones are padded.
-        stages: Whether to give every stage and the word attention.
+        stages: Whether to return every stage and the word attention.
 
     Returns:
         The file's bytes.
@@ -51,11 +51,11 @@ def litert_model(
     check_settings(precision, caption_length)
     function, inputs = traced_networks(model, 1, caption_length, stages)
     function = function.get_concrete_function()
-    # The converter itself leaves variables in the loop of the LSTM, which no runtime can read.
+    # The converter leaves variables in the loop of the LSTM, which no runtime can read.
     frozen = convert_variables_to_constants_v2(function, lower_control_flow=False)
     names = sorted(function.structured_outputs)  # as TensorFlow flattens a dict
 
-    # Nor does it know the names of inputs and outputs but from a function of a dict.
+    # It takes the names of inputs and outputs only from a function of a dict.
     @tf.function(autograph=False, input_signature=inputs)
     def networks(token_ids, noise, condition_noise):
         given = {"token_ids": token_ids, "noise": noise, "condition_noise": condition_noise}
@@ -80,11 +80,11 @@ def export_litert(
     caption_length: int = CAPTION_LENGTH,
     stages: bool = False,
 ) -> pathlib.Path:
-    """Writes a folder with a LiteRT model and all that is needed to draw captions with it.
+    """Writes a folder with a LiteRT model and everything needed to draw captions with it.
 
     `model.tflite` of `litert_model`, `vocabulary.txt`, `tokenizer.json` (see `text_files`), and
     `dmgan_export.json`: what was exported, and the hashes of the three files. The folder is written
-    whole or not at all; an earlier export there is replaced.
+    completely or not at all; an earlier export there is replaced.
 
     Args:
         preset: A model directory, a run directory, or the name of a shipped model.
@@ -98,7 +98,7 @@ def export_litert(
 
     Raises:
         InputError: If there is no model that can draw captions, a setting is not as above, or
-            something else stands at `output`.
+            `output` exists and is not an earlier export.
     """
     check_settings(precision, caption_length)
     directory = check_folder(output)

@@ -27,8 +27,8 @@ class LiteRTTextToImage:
         num_threads: Threads of a picture; one for each core if `None`.
 
     Raises:
-        InputError: If there is no such export, a file of it is not the one that was exported, or
-            the package ai-edge-litert is not installed.
+        InputError: If there is no such export, a file of it has changed, or the package
+            ai-edge-litert is not installed.
 
     Example:
         >>> model = LiteRTTextToImage("phone/emoji")  # doctest: +SKIP
@@ -61,7 +61,7 @@ class LiteRTTextToImage:
 
         Args:
             captions: A caption or several.
-            seed: Which noise to draw, from 0 to 2**32 - 1.
+            seed: Random seed of the noise, from 0 to 2**32 - 1.
             return_stages: Whether to return the images of every stage as well.
             return_attention: Whether to return attention scores and word gates as well.
 
@@ -70,8 +70,8 @@ class LiteRTTextToImage:
             long as the export's captions.
 
         Raises:
-            InputError: If a caption has no known word or more than the export takes, or if stages
-                or attention are asked for and the export was made without `--stages`.
+            InputError: If a caption has no known word or more than the export accepts, or if stages
+                or attention are requested and the export was made without `--stages`.
         """
         if (return_stages or return_attention) and not self.record["stages"]:
             raise InputError(
@@ -114,9 +114,9 @@ def padded_token_ids(tokenizer: Tokenizer, captions: Sequence[str], length: int)
     for caption, ids in zip(captions, token_ids, strict=True):
         if np.count_nonzero(ids) > length:
             raise InputError(
-                f"Expected captions of at most {length} known words, which this export was made "
-                f"for. Received: {np.count_nonzero(ids)} in {shortened(caption)!r}. Shorten it, or "
-                "export again with a longer --caption_length."
+                f"Expected captions of at most {length} known words, this export's "
+                f"limit. Received: {np.count_nonzero(ids)} in {shortened(caption)!r}. Shorten it, "
+                "or export again with a longer --caption_length."
             )
     token_ids = token_ids[:, :length]
     return np.pad(token_ids, ((0, 0), (0, length - token_ids.shape[1])))
@@ -126,7 +126,7 @@ def read_record(folder: pathlib.Path, expected_format: str) -> dict:
     """Reads an export's record, and checks its files against it.
 
     Raises:
-        InputError: If there is no export of this format, or a file of it is another or not there.
+        InputError: If there is no export of this format, or a file of it has changed or is missing.
     """
     try:
         record = json.loads((folder / RECORD_NAME).read_text(encoding="utf-8"))

@@ -12,13 +12,13 @@ from dmgan_tf.serving.folder import without_gpu_kernels
 def traced_networks(
     model: DMGANTextToImage, batch: int | None, words: int | None, stages: bool
 ) -> tuple[Any, list[tf.TensorSpec]]:
-    """Makes a function of `token_ids`, `noise` and `condition_noise` that gives named outputs.
+    """Makes a function of `token_ids`, `noise` and `condition_noise` that returns named outputs.
 
     Args:
         model: With text encoder and vocabulary.
-        batch: Pictures of a call; `None` for any number.
-        words: Words of a caption; `None` for any number.
-        stages: Whether to give every stage and the word attention, see `named_outputs`.
+        batch: Pictures per call; `None` for any number.
+        words: Words per caption; `None` for any number.
+        stages: Whether to return every stage and the word attention, see `named_outputs`.
 
     Returns:
         A `tf.function` and the specifications of its arguments.
@@ -51,12 +51,12 @@ def named_outputs(image_sizes: tuple[int, ...], drawn: dict, stages: bool) -> di
 
     Args:
         image_sizes: Of the generator.
-        drawn: What it gave.
-        stages: Whether all are wanted, or the last image only.
+        drawn: Its output.
+        stages: Whether to return all, or the last image only.
 
     Returns:
-        Dict of `images_SIZE`, one a stage; and, one a refinement, `attention_scores_SIZE` and,
-        where there are writing gates, `word_gates_SIZE`, SIZE being that of the refined image.
+        Dict of `images_SIZE`, one per stage; and, one per refinement, `attention_scores_SIZE` and,
+        where there are writing gates, `word_gates_SIZE`, where SIZE is that of the refined image.
     """
     if not stages:
         return {f"images_{image_sizes[-1]}": drawn["images"][-1]}

@@ -1,4 +1,4 @@
-"""A model directory to one ONNX file, for a batch and captions of any size."""
+"""Exports a model directory as one ONNX file, for batches and captions of any size."""
 
 import os
 import pathlib
@@ -24,7 +24,7 @@ def onnx_model(model: DMGANTextToImage, *, stages: bool = False) -> bytes:
 
     Args:
         model: With text encoder and vocabulary.
-        stages: Whether to give every stage and the word attention.
+        stages: Whether to return every stage and the word attention.
 
     Returns:
         The file's bytes.
@@ -40,7 +40,7 @@ def onnx_model(model: DMGANTextToImage, *, stages: bool = False) -> bytes:
     for value in (*converted.graph.input, *converted.graph.output):
         sizes = value.type.tensor_type.shape.dim
         for place, size in enumerate(sizes):
-            if not size.HasField("dim_value"):  # the converter gives each a number of its own
+            if not size.HasField("dim_value"):  # the converter adds a number to each
                 size.dim_param = "words" if place else "batch"
     return converted.SerializeToString()
 
@@ -59,8 +59,8 @@ def export_onnx(
         The path of the folder.
 
     Raises:
-        InputError: If there is no model that can draw captions, something else stands at `output`,
-            or tf2onnx is not installed.
+        InputError: If there is no model that can draw captions, `output` exists and is not an
+            earlier export, or tf2onnx is not installed.
     """
     directory = check_folder(output)
     _import_converter()

@@ -1,11 +1,11 @@
-"""The files beside an export: configurations for the server, and how to run and ask it."""
+"""The files beside an export: configurations for the server, and a README on its use."""
 
 from collections.abc import Sequence
 
 from dmgan_tf.text.tokenizer import MOST_CHARACTERS, MOST_WORDS
 
 BATCHING = "batching_parameters.txt"
-_BATCH_TIMEOUT = 5_000  # microseconds to wait for company; a picture takes far longer to draw
+_BATCH_TIMEOUT = 5_000  # microseconds to wait for further requests; drawing takes far longer
 
 
 def models_config(name: str) -> str:
@@ -30,12 +30,12 @@ def batching_parameters(batch_sizes: Sequence[int]) -> str:
     """Returns `BatchingParameters` in text format.
 
     Args:
-        batch_sizes: What the server rounds a batch up to, ascending; the last is the largest.
+        batch_sizes: The sizes that batches are padded to, ascending; the last is the largest.
     """
     allowed = "".join(f"allowed_batch_sizes: {size}\n" for size in batch_sizes)
     return f"""\
-# Requests that arrive together are drawn together. One drawing already uses every core, so the
-# second thread only keeps text and PNG of one batch from waiting for the network of another.
+# Requests that arrive together are drawn together. One batch already uses every core; the second
+# thread processes text and PNG of one batch while the network draws another.
 max_batch_size {{ value: {batch_sizes[-1]} }}
 batch_timeout_micros {{ value: {_BATCH_TIMEOUT} }}
 max_enqueued_batches {{ value: 64 }}
@@ -69,11 +69,11 @@ def readme(name: str, record: dict, caption: str) -> str:
 
 
 _README = """\
-# {name}: captions in, {size}-pixel pictures out
+# {name}: {size}-pixel pictures from captions
 
 A [DM-GAN](https://arxiv.org/abs/1904.01310) for TensorFlow Serving, written by `dmgan_tf.export`
 with TensorFlow {tensorflow}; a server of that version or a newer one reads it. The networks are
-{fast}, in {precision}. `VERSION/assets.extra/dmgan_export.json` holds the settings and the hashes
+{fast}, in {precision}. `VERSION/assets.extra/dmgan_export.json` has the settings and the hashes
 of the weights.
 
 ## Run
@@ -97,11 +97,11 @@ tensorflow_model_server --port=8500 --rest_api_port=8501 \\
 ```
 
 gRPC listens on port 8500, REST on port 8501. The server draws a few pictures before it answers
-(`assets.extra/tf_serving_warmup_requests`), and takes up a new version as soon as it is written.
+(`assets.extra/tf_serving_warmup_requests`), and loads a new version as soon as it is written.
 
 ## Ask
 
-A picture as numbers, rows of rows of red, green and blue:
+A picture as nested lists of red, green and blue values:
 
 ```
 curl -d '{{"instances": ["{caption}"]}}' \\
@@ -136,22 +136,21 @@ curl -d '{{"signature_name": "generate_png_with_seed",
 | `generate_with_noise` | `captions`; `noise`, float32 (batch, {noise_dim}); `condition_noise`, \
 float32 (batch, {condition_dim}) | {stages}float32 in [-1, 1]; {attention}\
 float32 (batch, side, side, words); `token_ids`, int32, and `words`, string (batch, words) |
-| `tokenize` | `captions` | `token_ids` and `words`: what the model knows of each caption |
+| `tokenize` | `captions` | `token_ids` and `words`: the known words of each caption |
 
 ## What to expect
 
-- Words that the model does not know are left out. A caption without a known word is an error
-  (INVALID_ARGUMENT, REST status 400) that names its row. With batching, requests of several
-  clients are one batch, and an error of one of them is the error of all: where captions are not
-  your own, ask `tokenize` first, which has an answer for every caption.
+- Unknown words are dropped. A caption without a known word is an error (INVALID_ARGUMENT, REST
+  status 400) that names its row. With batching, requests of several clients are one batch, and an
+  error in one of them fails all: if captions come from others, call `tokenize` first, which
+  accepts every caption.
 - Of one caption the first {most_words} known words within the first {most_characters} characters
-  are read; the rest is cut, without an error. `tokenize` answers with the words that are read.
+  are read; the rest is ignored, without an error. `tokenize` returns the words that are read.
 - An accented letter may be one character or two, a letter and its mark: it is the same word.
-- The same caption gives the same picture, whatever stands beside it in a request, to within one
-  level of 255 in float32, and a few in bfloat16. Without a seed, the seed is a hash of the
-  caption's known words.
+- The same caption gives the same picture in every request, to within one level of 255 in float32,
+  and a few in bfloat16. Without a seed, the seed is a hash of the caption's known words.
 - Seeds are those of TensorFlow's stateless random numbers. `dmgan_tf.sample` and
-  `DMGANTextToImage.generate` draw NumPy's, so their seed 7 is another picture. To get one of
+  `DMGANTextToImage.generate` use NumPy's, so their seed 7 is another picture. To get one of
   theirs, send its noise to `generate_with_noise`:
 
 ```python
@@ -162,7 +161,7 @@ model = DMGANTextToImage.from_preset("MODEL")
 noise, condition_noise = noise_rows(model.generator, seed=7, rows=[0])
 ```
 
-- Requests of more captions than `max_batch_size` in `batching_parameters.txt` are refused: split
-  them, or raise it. Without `--enable_batching` any number will do. An export leaves that file as
-  it finds it, so --batch_sizes of a later version only say what that version warms up with.
+- Requests with more captions than `max_batch_size` in `batching_parameters.txt` are rejected: split
+  them, or increase it. Without `--enable_batching` there is no limit. An export does not change an
+  existing file, so --batch_sizes of a later version only affects its warm-up.
 """

@@ -1,4 +1,4 @@
-"""What a server offers: signatures that take caption strings and give pictures."""
+"""The signatures of an export, from caption strings to pictures."""
 
 import functools
 
@@ -8,7 +8,7 @@ from dmgan_tf.models.generator import generator_inputs
 from dmgan_tf.models.text_to_image import DMGANTextToImage
 
 _SHOWN_WORDS = 5  # of the vocabulary, in an error message
-_SEED_BUCKETS = 2**63 - 1  # every seed that an int64 holds, but for the negative ones
+_SEED_BUCKETS = 2**63 - 1  # every int64 seed except the negative ones
 
 CAPTIONS = tf.TensorSpec([None], tf.string, name="captions")
 SEED = tf.TensorSpec([None], tf.int64, name="seed")
@@ -18,12 +18,12 @@ class Signatures:
     """The signatures of an exported model, as functions of tensors.
 
     Tokenisation is part of the graph, so that a client sends plain text. Rows are independent: a
-    picture depends on its caption and its noise alone, not on the rows beside it, nor on how far
-    their longer captions pad this one. The noise comes from a seed of the row, and the seed, where
-    the client gives none, from the known words of its caption: the same caption, the same picture.
+    picture depends only on its caption and its noise, not on the other rows or their padding. The
+    noise depends on a seed per row, and the seed, if the client sends none, on the known words of
+    its caption: the same caption, the same picture.
 
-    Random numbers are TensorFlow's stateless ones (Philox, one stream a row), since NumPy's, which
-    `DMGANTextToImage.generate` draws, would take a thousand sequential steps in a graph.
+    Random numbers are TensorFlow's stateless ones (Philox, one stream per row), since NumPy's,
+    which `DMGANTextToImage.generate` uses, would need a thousand sequential steps in a graph.
 
     Args:
         model: With text encoder and vocabulary.
@@ -47,7 +47,7 @@ class Signatures:
         condition_noise = tf.TensorSpec(
             [None, self.generator.condition_dim], tf.float32, name="condition_noise"
         )
-        # One function, so that the graph holds the networks once rather than once a signature.
+        # One function, so that the graph contains the networks once, not once per signature.
         self._networks = tf.function(
             self._call_networks,
             input_signature=[
@@ -70,33 +70,33 @@ class Signatures:
         }
 
     def generate(self, captions: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Gives `images`, uint8 `(batch, height, width, 3)`; the seed is of the caption's words."""
+        """Returns `images`, uint8 `(batch, height, width, 3)`; the words determine the seed."""
         token_ids = self._token_ids(captions)
         return {"images": self._draw(token_ids, self._seeds_of(token_ids))}
 
     def generate_png(self, captions: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Gives `image_bytes`, string `(batch,)`: the pictures of `generate` as PNG files."""
+        """Returns `image_bytes`, string `(batch,)`: the pictures of `generate` as PNG files."""
         return {"image_bytes": tf.io.encode_png(self.generate(captions)["images"])}
 
     def generate_with_seed(self, captions: tf.Tensor, seed: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Gives `images` as `generate` gives them, with the noise of `seed`, int64 `(batch,)`."""
+        """Returns `images` like `generate`, with the noise of `seed`, int64 `(batch,)`."""
         token_ids = self._token_ids(captions)
         return {"images": self._draw(token_ids, _same_rows(captions, seed=seed))}
 
     def generate_png_with_seed(self, captions: tf.Tensor, seed: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Gives `image_bytes`: the pictures of `generate_with_seed` as PNG files."""
+        """Returns `image_bytes`: the pictures of `generate_with_seed` as PNG files."""
         return {"image_bytes": tf.io.encode_png(self.generate_with_seed(captions, seed)["images"])}
 
     def generate_with_noise(
         self, captions: tf.Tensor, noise: tf.Tensor, condition_noise: tf.Tensor
     ) -> dict[str, tf.Tensor]:
-        """Gives everything that the generator shows of noise that the client chose.
+        """Returns all outputs of the generator for noise from the client.
 
         Returns:
-            Dict of `images_SIZE`, float32 in [-1, 1], one a stage; `attention_scores_SIZE`,
-            `(batch, SIZE, SIZE, words)`, one a refinement, by the side of the map whose pixels
-            read the words; `token_ids` and `words`, `(batch, words)`: what was kept of each
-            caption, 0 and the empty string being padding.
+            Dict of `images_SIZE`, float32 in [-1, 1], one per stage; `attention_scores_SIZE`,
+            `(batch, SIZE, SIZE, words)`, one per refinement, by the size of the map whose pixels
+            attend to the words; `token_ids` and `words`, `(batch, words)`: the words read of each
+            caption, padded with 0 and the empty string.
         """
         noise = _same_rows(captions, noise=noise)
         condition_noise = _same_rows(captions, condition_noise=condition_noise)
@@ -111,7 +111,7 @@ class Signatures:
         return {**outputs, "token_ids": token_ids, "words": self._words_of(token_ids)}
 
     def tokenize(self, captions: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Gives `token_ids` and `words` as `generate_with_noise` gives them; never an error."""
+        """Returns `token_ids` and `words` like `generate_with_noise`; never an error."""
         with tf.device("CPU"):
             token_ids = self.tokenizer.in_graph(captions, cut=True).to_tensor()
         return {"token_ids": token_ids, "words": self._words_of(token_ids)}
@@ -119,7 +119,7 @@ class Signatures:
     def _token_ids(self, captions):
         """The ids of captions that have a known word; an error that names the rows of others.
 
-        The message holds no caption: a server that merges requests shows it to every client.
+        The message contains no caption: a server that batches requests sends it to every client.
         """
         with tf.device("CPU"):
             token_ids = self.tokenizer.in_graph(captions, cut=True)
@@ -138,7 +138,7 @@ class Signatures:
             return tf.gather(tf.constant(self._words), token_ids)
 
     def _seeds_of(self, token_ids):
-        """One seed a row, of its known words; trailing padding is stripped before the hash."""
+        """One seed per row, from its known words; trailing padding is removed before the hash."""
         with tf.device("CPU"):
             text = tf.strings.reduce_join(self._words_of(token_ids), axis=1, separator=" ")
             return tf.strings.to_hash_bucket_fast(tf.strings.strip(text), _SEED_BUCKETS)
@@ -157,11 +157,11 @@ class Signatures:
 
 
 def noise_of_seeds(seeds: tf.Tensor, size: int) -> tf.Tensor:
-    """Draws standard normal noise, each row from its own seed alone.
+    """Draws standard normal noise, each row from its own seed only.
 
     Args:
         seeds: int64 tensor `(batch,)`.
-        size: Numbers a row.
+        size: Numbers per row.
 
     Returns:
         float32 tensor `(batch, size)`. The same seed gives the same row on every device and in
@@ -181,7 +181,7 @@ def to_uint8(images: tf.Tensor) -> tf.Tensor:
 
 
 def _same_rows(captions, **named):
-    """The one named tensor, once it is checked to have a row for each caption."""
+    """The one named tensor, checked to have a row for each caption."""
     ((name, values),) = named.items()
     with tf.device("CPU"):
         check = tf.debugging.assert_equal(

@@ -1,18 +1,18 @@
-r"""How captions become ids, in files that a reader in another language can follow.
+r"""The tokenizer of an export as files for readers in other programming languages.
 
-`vocabulary.txt`, UTF-8: one word a line, the first line, of id 0, being the padding. And
+`vocabulary.txt`, UTF-8: one word per line; the first line, id 0, is the padding. And
 `tokenizer.json`:
 
     word_pattern        of a word, a regular expression of ECMAScript with the flag u
-    lower_case          each word is lowered by itself (a Greek sigma at its end is a final one)
-    normalization       "NFC" or null: what is done to a lowered word before it is looked up
+    lower_case          each word is lowercased separately (a Greek sigma at its end is final)
+    normalization       "NFC" or null: applied to a lowercased word before the look-up
     padding_id          0
-    caption_length      ids of a caption; a shorter one is padded on the right
+    caption_length      ids per caption; a shorter one is padded on the right
     most_characters     code points of a caption that are read
     most_words          known words that the commands of this package read of a caption
 
-Words that the vocabulary lacks are left out. A caption with more known words than `caption_length`
-cannot be drawn whole: a reader says so.
+Words that the vocabulary lacks are dropped. A caption with more known words than `caption_length`
+is an error.
 """
 
 from dmgan_tf.text.tokenizer import MOST_CHARACTERS, MOST_WORDS
@@ -23,11 +23,11 @@ TOKENIZER = "tokenizer.json"
 
 
 def tokenizer_settings(vocabulary: Vocabulary, caption_length: int | None) -> dict:
-    """Returns what `tokenizer.json` holds.
+    """Returns the content of `tokenizer.json`.
 
     Args:
         vocabulary: The words.
-        caption_length: Words of a caption in the model, `None` where any number will do.
+        caption_length: Words of a caption in the model, `None` for any number.
     """
     return {
         "word_pattern": vocabulary.rule.ecmascript,

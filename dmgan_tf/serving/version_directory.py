@@ -1,4 +1,4 @@
-"""Where an export goes: `SERVING_DIR/NAME/VERSION`, checked before anything slow begins."""
+"""The directory of an export, `SERVING_DIR/NAME/VERSION`, checked before slow work begins."""
 
 import os
 import pathlib
@@ -7,11 +7,11 @@ import re
 from dmgan_tf.errors import InputError
 
 MODELS_CONFIG = "models.config"
-LARGEST_VERSION = 2**63 - 1  # a server holds versions as int64
+LARGEST_VERSION = 2**63 - 1  # a server stores versions as int64
 
 
 def new_version_directory(output: str | os.PathLike, version: int | None = None) -> pathlib.Path:
-    """Returns the directory of a version that is not there yet; nothing is made.
+    """Returns the directory of a new version; creates nothing.
 
     Args:
         output: Directory of all versions of one model; its name is the model's on the server.
@@ -21,7 +21,7 @@ def new_version_directory(output: str | os.PathLike, version: int | None = None)
         The path of the version.
 
     Raises:
-        InputError: If that version is there, or `output` cannot hold one.
+        InputError: If that version exists, or `output` cannot contain one.
     """
     output = pathlib.Path(os.path.abspath(output))
     _check_output(output)
@@ -34,7 +34,7 @@ def new_version_directory(output: str | os.PathLike, version: int | None = None)
     if version in _versions(output):  # 007 is also version 7 to a server
         raise InputError(
             f"Expected a version that {output} does not have yet. Received: version={version}. "
-            "Choose another, or none for the next; a server that runs would read half of each."
+            "Choose another, or none for the next; a running server would read parts of both."
         )
     return output / str(version)
 

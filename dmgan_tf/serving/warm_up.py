@@ -1,8 +1,8 @@
-"""Requests that a server makes of a model before it lets clients in.
+"""Warm-up requests, which a server sends to a model before it accepts clients.
 
-TensorFlow Serving reads them as `PredictionLog` messages. The classes of that message come in the
-package `tensorflow-serving-api`, which no export should need for a few bytes: the four messages
-around a tensor are written here field by field, and a test reads them back with the real classes.
+TensorFlow Serving reads them as `PredictionLog` messages. The classes of that message are in the
+package `tensorflow-serving-api`, which is not worth a dependency for a few bytes: the four messages
+around a tensor are written here field by field, and a test reads them with the real classes.
 """
 
 import os
@@ -30,7 +30,7 @@ def prediction_log(model_name: str, signature_name: str, inputs: Mapping[str, ob
         Protocol Buffers, Encoding; tensorflow_serving/apis/prediction_log.proto.
 
     Args:
-        model_name: Name that the server knows the model by.
+        model_name: The model's name on the server.
         signature_name: The signature to call.
         inputs: Values of its inputs; NumPy arrays, tensors or lists of strings.
 
@@ -60,7 +60,7 @@ def _field(number: int, content: bytes) -> bytes:
 
 
 def _varint(value: int) -> bytes:
-    """Seven bits a byte, the lowest first; the eighth says that more follow."""
+    """Seven bits per byte, the lowest first; the eighth is set if more follow."""
     encoded = bytearray()
     while value > 127:
         encoded.append(value & 127 | 128)

@@ -1,1 +1,1 @@
-"""Captions: how they are split into words, and how words become ids."""
+"""Splits captions into words, and converts words to ids."""

@@ -12,15 +12,15 @@ _LONGEST = 4  # characters of a full canonical decomposition, Unicode's stabilit
 
 
 def decomposed(word: str) -> str:
-    """Returns the decomposed spelling (NFD): one for all that Unicode calls equivalent."""
+    """Returns the decomposed spelling (NFD), the same for all equivalent spellings in Unicode."""
     return unicodedata.normalize("NFD", word)
 
 
 class Decomposition:
-    """Gives words their decomposed spelling (NFD) by TensorFlow ops, which have none of their own.
+    """Converts words to their decomposed spelling (NFD) by TensorFlow ops, which lack NFD.
 
-    It knows the characters of the words that it was made with, and of all their equivalent
-    spellings. A word with another character is none of theirs, and may come out in any spelling.
+    It supports the characters of the words that it was made with, and of all their equivalent
+    spellings. A word with another character is not one of them, and may get any spelling.
 
     Args:
         words: Words of a vocabulary, in any spelling.
@@ -35,7 +35,7 @@ class Decomposition:
     def __init__(self, words: Iterable[str]):
         characters = set(decomposed("".join(words)))
         parts = {}
-        if not all(map(str.isascii, characters)):  # no letter of English has another spelling
+        if not all(map(str.isascii, characters)):  # no English letter has another spelling
             for character, spelled in _decompositions().items():
                 if characters.issuperset(spelled):
                     parts[character] = spelled
@@ -69,18 +69,18 @@ class Decomposition:
         return tf.strings.unicode_encode(codes, "UTF-8")
 
     def _canonical_order(self, codes, word_of):
-        """Marks after one letter stand in the order of their classes, else as they came."""
+        """Sorts the marks after one letter by their classes; equal classes keep their order."""
         import tensorflow as tf
 
         found, places = _look_up(self._marks, codes)
         classes = tf.where(found, tf.gather(self._mark_classes, places), 0)
-        # It grows at each letter and at each word, so that no mark passes either.
+        # It increases at each letter and at each word, so that no mark moves across either.
         letter = tf.cumsum(tf.cast(classes == 0, tf.int64)) + word_of
         return tf.argsort(letter * 256 + classes, stable=True)
 
 
 def _look_up(known, codes):
-    """Whether each code is among the known ones, which are sorted, and its place there."""
+    """Whether each code is among the known ones, which are sorted, and its index there."""
     import tensorflow as tf
 
     places = tf.minimum(tf.searchsorted(known, codes), len(known) - 1)

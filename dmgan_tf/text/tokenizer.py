@@ -1,4 +1,4 @@
-"""Captions to word ids: one rule, in Python and as a TensorFlow graph."""
+"""Converts captions to word ids by one rule, in Python and as a TensorFlow graph."""
 
 import functools
 import logging
@@ -11,8 +11,8 @@ from dmgan_tf.errors import InputError
 from dmgan_tf.text.spelling import Decomposition, decomposed
 from dmgan_tf.text.vocabulary import Vocabulary
 
-# What is read of one caption where pictures are drawn; the encoders learned from sentences of ten
-# or twenty words, and every pixel looks at each word.
+# Limits per caption where pictures are drawn; the encoders were trained on sentences of ten or
+# twenty words, and every pixel attends to each word.
 MOST_CHARACTERS = 4000
 MOST_WORDS = 256
 
@@ -20,8 +20,8 @@ _logger = logging.getLogger(__name__)
 _UNKNOWN_SHOWN = 8  # words in a warning
 _LONGEST_SHOWN = 80  # characters of a caption in a message
 
-# TensorFlow's `lower` follows the locale of the process: under Turkish, "I" would become a dotless
-# i, and under Lithuanian, "Ì" three characters. These, taken care of first, leave it no choice.
+# TensorFlow's `lower` depends on the locale of the process: in Turkish, "I" would become a dotless
+# i, and in Lithuanian, "Ì" three characters. These are replaced first, so that it has no effect.
 _LOCALE_DEPENDENT_LETTERS = {
     "I": "i",
     "J": "j",
@@ -34,12 +34,12 @@ _LOCALE_DEPENDENT_LETTERS = {
 
 
 class Tokenizer:
-    """Turns captions into the word ids of a vocabulary.
+    """Converts captions to the word ids of a vocabulary.
 
     Words that the vocabulary lacks are dropped: the network has no embedding for them. The Python
-    rule serves single captions and names what it drops; the graph rule serves input pipelines and
-    exported models. Both are the same rule for every character that Python's and TensorFlow's
-    versions of Unicode both know.
+    rule is for single captions and names what it drops; the graph rule is for input pipelines and
+    exported models. Both are the same for every character in both Python's and TensorFlow's
+    versions of Unicode.
 
     Args:
         vocabulary: The words with their ids.
@@ -62,7 +62,7 @@ class Tokenizer:
         words are read, with a warning.
 
         Raises:
-            InputError: If it holds no known word.
+            InputError: If it has no known word.
         """
         words = self.vocabulary.split(caption[:MOST_CHARACTERS])
         ids = [self.vocabulary.id_of(word) for word in words]
@@ -90,7 +90,7 @@ class Tokenizer:
             int32 array of shape (captions, words of the longest).
 
         Raises:
-            InputError: If a caption holds no known word or is no string, or there is no caption.
+            InputError: If a caption has no known word or is not a string, or there is no caption.
         """
         if isinstance(captions, str) or not len(captions):
             raise InputError(f"Expected a list of captions. Received: {shortened(captions)!r}.")
@@ -108,7 +108,7 @@ class Tokenizer:
 
         Args:
             captions: string tensor of shape (batch,), in UTF-8.
-            cut: Whether to read as little of a very long caption as `encode` does.
+            cut: Whether to truncate a very long caption as `encode` does.
 
         Returns:
             int32 `tf.RaggedTensor` of shape (batch, None). A caption without a known word is an
@@ -132,7 +132,7 @@ class Tokenizer:
 
     @functools.cached_property
     def table(self) -> Any:
-        """The lookup table of `in_graph`; an exported model must hold on to it."""
+        """The lookup table of `in_graph`; an exported model must keep a reference to it."""
         import tensorflow as tf
 
         spelled = (lambda word: word) if self._decomposition is None else decomposed
@@ -144,27 +144,27 @@ class Tokenizer:
 
     @functools.cached_property
     def _decomposition(self) -> Decomposition | None:
-        """What gives words the spelling of the table; None if they have but the one they have."""
+        """Converts words to the spelling of the table; None if no word has a second spelling."""
         if not self.vocabulary.is_any_spelling_known:
             return None
         decomposition = Decomposition(self.vocabulary.words[1:])
         return decomposition if decomposition.is_needed else None
 
     def warn_of_unknown(self, captions: Sequence[str]) -> None:
-        """Warns once, in one line, of what is unknown in many captions, instead of one by one."""
+        """Warns once, in one line, of the unknown words of many captions."""
         words = dict.fromkeys(word for text in captions for word in self.vocabulary.split(text))
         unknown = [word for word in words if self.vocabulary.id_of(word) is None]
         if not self._warned_words.issuperset(unknown):
             self._warned_words.update(unknown)
             _logger.warning(
-                "%d of the captions' %d words are unknown and left out: %s",
+                "%d of the captions' %d words are unknown and dropped: %s",
                 len(unknown),
                 len(words),
                 _some(unknown),
             )
 
     def _warn_of_length(self, caption):
-        """Warns of a caption that is cut, once."""
+        """Warns of a truncated caption, once."""
         if caption not in self._warned_captions:
             self._warned_captions.add(caption)
             _logger.warning(
@@ -179,7 +179,7 @@ class Tokenizer:
         new = list(dict.fromkeys(word for word in unknown if word not in self._warned_words))
         if new:
             self._warned_words.update(new)
-            _logger.warning("Unknown words left out of %r: %s", shortened(caption), _some(new))
+            _logger.warning("Unknown words dropped from %r: %s", shortened(caption), _some(new))
 
 
 def _some(words: list[str]) -> str:
@@ -188,5 +188,5 @@ def _some(words: list[str]) -> str:
 
 
 def shortened(text: str) -> str:
-    """Returns the beginning of a text, for a message that has to stay readable."""
+    """Returns the beginning of a text, for a readable message."""
     return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 3]}..."

@@ -1,4 +1,4 @@
-"""Words and their ids, with the file they travel in."""
+"""Words and their ids, and the file of a vocabulary."""
 
 import collections
 import functools
@@ -17,21 +17,21 @@ PADDING_WORD = "<pad>"
 class Vocabulary:
     """An ordered list of words: the word at position n has id n, and id 0 is padding.
 
-    An encoder's weights mean nothing without the exact vocabulary that it was trained with, so a
-    vocabulary has a hash and travels with every model and every data set.
+    An encoder works only with the exact vocabulary that it was trained with, so a vocabulary has a
+    hash and is stored with every model and every data set.
 
-    A word has one id in all spellings that Unicode calls equivalent: an accented letter is one
-    character or two. Only where the words themselves hold two spellings of one, as an earlier
-    version collected them, each keeps its own id.
+    A word has one id in all equivalent spellings in Unicode: an accented letter is one character or
+    two. Only if the vocabulary contains two spellings of one word, as earlier versions collected
+    them, each keeps its own id.
 
     Args:
         words: The words in the order of their ids 1, 2, ..., without the padding word. Each a
             string without line breaks; no word twice.
         num_trained: How many of them, the first ones, are those of the training captions; the
-            others are known by word vectors alone. None for all.
+            others have only word vectors. None for all.
 
     Raises:
-        InputError: If there is no word, or a word cannot stand in a vocabulary.
+        InputError: If there is no word, or a word is not allowed in a vocabulary.
 
     Example:
 
@@ -138,10 +138,10 @@ class Vocabulary:
 
     @functools.cached_property
     def rule(self) -> SplittingRule:
-        """How captions fall into words; the earlier rule if it alone can give one of these words.
+        """The rule that splits captions; the earlier rule if only it can give one of these words.
 
-        So models and data sets keep the words that they were made with. Chinese sentences, for
-        one, were single words, as are the words of captions that a segmenter divided by spaces.
+        So models and data sets keep their words. For example, Chinese sentences were single words,
+        as are the words of captions that a segmenter divided by spaces.
         """
 
         def is_lost(word):
@@ -160,21 +160,21 @@ class Vocabulary:
         return hashlib.sha256(self._file_text().encode("utf-8")).hexdigest()
 
     def save(self, path: str | os.PathLike) -> None:
-        """Writes one word a line in UTF-8; the first line, of id 0, is the padding word."""
+        """Writes one word per line in UTF-8; the first line, id 0, is the padding word."""
         atomic.write_text(path, self._file_text())
 
     @classmethod
     def load(cls, path: str | os.PathLike, num_trained: int | None = None) -> "Vocabulary":
-        """Reads a file that `save` wrote, also one that an editor gave its own ends of lines.
+        """Reads a file that `save` wrote, also with line ends changed by an editor.
 
         Args:
             path: The file.
-            num_trained: As of the constructor; the file does not say it.
+            num_trained: As of the constructor; it is not in the file.
 
         Raises:
             InputError: If there is no such file, or it is not a vocabulary.
         """
-        if not pathlib.Path(path).is_file():  # a pipe would be waited on for ever
+        if not pathlib.Path(path).is_file():  # reading a pipe would block
             raise InputError(f"Expected a vocabulary file at {path}. Received: no file.")
         try:
             text = pathlib.Path(path).read_text(encoding="utf-8-sig")  # "\r\n" becomes "\n"
@@ -196,21 +196,21 @@ class Vocabulary:
 
 
 def _shown(word) -> str:
-    """A word as a message of one line holds it; a file may give one of any length."""
+    """A word for a message of one line; a file may have one of any length."""
     return repr(word) if not isinstance(word, str) or len(word) <= 40 else f"{word[:40]!r}..."
 
 
 def check_same_vocabulary(a: Vocabulary, a_name: str, b: Vocabulary, b_name: str) -> None:
     """Raises an error that says which two vocabularies differ, and where.
 
-    Ids of one vocabulary looked up in the embedding of another give fluent nonsense rather than a
-    failure, so this is checked wherever a vocabulary meets an encoder.
+    Ids of one vocabulary in the embedding of another give wrong results without an error, so this
+    is checked wherever a vocabulary and an encoder are combined.
 
     Args:
         a: One vocabulary.
-        a_name: What it belongs to, as the user knows it: `the data set DIR`.
+        a_name: Its owner, for the message: `the data set DIR`.
         b: The other vocabulary.
-        b_name: What that one belongs to.
+        b_name: Its owner.
 
     Raises:
         InputError: If they differ in any word or in order.
@@ -236,15 +236,14 @@ def check_words_known(
 ) -> None:
     """Raises an error if an encoder is not one for captions of a data set.
 
-    It is if both have the same vocabulary. An encoder with word vectors has more words; it reads
-    captions by its own ids, so that it is enough if it knows all words of the data, whose captions
-    then fall into the same words.
+    Usually both must have the same vocabulary. An encoder with word vectors has more words; it
+    reads captions by its own ids, so that it only needs to know all words of the data.
 
     Args:
         data: The vocabulary of the data set.
-        data_name: What it belongs to, as the user knows it: `the data set DIR`.
+        data_name: Its owner, for the message: `the data set DIR`.
         encoder: The vocabulary of the encoder.
-        encoder_name: What that one belongs to.
+        encoder_name: Its owner.
 
     Raises:
         InputError: If the vocabularies differ, or the larger one lacks a word of the data.
@@ -258,5 +257,5 @@ def check_words_known(
             f"Expected every word of {data_name} in the vocabulary of {encoder_name} "
             f"({len(encoder) - 1} words, {encoder.sha256[:8]}). Received: {len(unknown)} of "
             f"{len(data) - 1} words that it lacks, such as {_shown(unknown[0])}. Prepare the data "
-            "again with --vocabulary=FILE of the encoder, which leaves such words out."
+            "again with --vocabulary=FILE of the encoder, which drops such words."
         )

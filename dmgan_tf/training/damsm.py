@@ -1,4 +1,4 @@
-"""Training of the DAMSM: a text encoder and an image encoder that find each other's match."""
+"""Training of the DAMSM: a text encoder and an image encoder for matching."""
 
 import json
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from dmgan_tf.training.one_class import (
     is_of_one_class,
 )
 
-GAMMAS = ("gamma1", "gamma2", "gamma3")  # they travel in the configuration of a DAMSM's model
+GAMMAS = ("gamma1", "gamma2", "gamma3")  # they are saved in the configuration of a DAMSM's model
 
 
 class DAMSM(ReplicatedModel):
@@ -27,9 +27,8 @@ class DAMSM(ReplicatedModel):
     `data.pipeline.training_dataset`. Build it and its encoders, and call `compile`, inside the
     strategy's scope.
 
-    A step whose loss or gradient is not finite is left out: weights, optimizer and the statistics
-    of batch norm stay as they were, to the bit. The count of iterations is the optimizer's, so it
-    stays, too; dropout and the data move on.
+    A step whose loss or gradient is not finite is skipped: weights, optimizer, its iteration count
+    and the statistics of batch norm stay unchanged, bit for bit; dropout and the data advance.
 
     Reference: AttnGAN (CVPR 2018), section 3.2.
 
@@ -40,7 +39,7 @@ class DAMSM(ReplicatedModel):
         gamma1: Sharpness of the attention over regions (Eq. 9).
         gamma2: Sharpness of the soft maximum over words (Eq. 10).
         gamma3: Sharpness of the softmax over the batch (Eq. 11).
-        negatives: What a pair is told apart from, where several devices share the batch.
+        negatives: The negatives of a pair, where several devices share the batch.
             `"gathered"`: all other pairs of the global batch, so that the model does not depend on
             the number of devices; each device then exchanges the features of its images and
             captions (289 regions of `word_dim` floats an image, with Inception) in every step, and
@@ -75,7 +74,7 @@ class DAMSM(ReplicatedModel):
         self.built = True
 
     def compile(self, optimizer: keras.optimizers.Optimizer):
-        """Sets the optimizer, and builds it, as distributed training needs."""
+        """Sets and builds the optimizer, as distributed training requires."""
         super().compile(optimizer=optimizer, jit_compile=False)
         optimizer.build(
             [*self.text_encoder.trainable_variables, *self.image_encoder.trainable_variables]
@@ -111,10 +110,10 @@ class DAMSM(ReplicatedModel):
         )
 
     def train_step(self, batch: Mapping) -> dict[str, tf.Tensor]:
-        """Makes one step of both encoders.
+        """Takes one step of both encoders.
 
         Args:
-            batch: As `DMGAN.train_step` takes it; of the images the last, largest ones are used.
+            batch: As for `DMGAN.train_step`; only the last, largest images are used.
 
         Returns:
             Dict of scalars: the four losses and their sum, the norm of each encoder's gradient, the
@@ -152,12 +151,12 @@ def gathered_matching_losses(
 ) -> dict[str, tf.Tensor]:
     """Returns the four DAMSM losses of this replica's examples, against those of every replica.
 
-    In training a generator it is always this one: its batches are small, so that a softmax over a
-    part of them says little, and the exchange is small beside that of the gradients.
+    Generator training always uses this loss: its batches are small, so that a softmax over a part
+    of them is a weak signal, and the exchange is small compared with that of the gradients.
 
     Args:
-        image_features: What `ImageEncoder` gives for this replica's images.
-        text_features: What `TextEncoder` gives for its captions.
+        image_features: The output of `ImageEncoder` for this replica's images.
+        text_features: The output of `TextEncoder` for its captions.
         token_ids: Int32 tensor `(batch, words)`; 0 is padding.
         class_ids: Int32 tensor `(batch,)`.
         **gammas: See `losses.matching_losses`.

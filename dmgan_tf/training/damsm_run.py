@@ -1,4 +1,4 @@
-"""A whole run of DAMSM pretraining: data in, a model directory out."""
+"""A complete run of DAMSM pretraining, from data to a model directory."""
 
 import dataclasses
 import logging
@@ -31,13 +31,13 @@ from dmgan_tf.training.starting_point import start_damsm_from
 
 @dataclasses.dataclass(frozen=True)
 class PretrainingResult:
-    """What a run ends with.
+    """The result of a run.
 
     Args:
         model: The model directory.
         retrieval_accuracy: Share of held-out images that find their sentence; None where none are
             held out.
-        retrieval_chance: What guessing gives.
+        retrieval_chance: The accuracy of guessing.
         retrieval_split: The split of these images: `validation` where there is one, else `test`.
     """
 
@@ -61,20 +61,20 @@ def pretrain_damsm(
 
     Args:
         config: What is trained, and how.
-        data: The data directory that `prepare_data` made.
-        run: The run directory: checkpoints, TensorBoard logs, and `model/`, always current.
-        resume: Whether to continue a run that stands there.
-        flags_text: Flags to keep in the run directory, one a line.
+        data: The data directory that `prepare_data` wrote.
+        run: The run directory: checkpoints, TensorBoard logs, and `model/`, always up to date.
+        resume: Whether to continue a run in that directory.
+        flags_text: Flags to save in the run directory, one per line.
         init: A run or model directory whose encoders the training starts from; they must have the
-            sizes of `config`, and the data all words of its vocabulary first. A run that goes on
-            from its own checkpoint does not read it.
-        settings: How the run is saved and looked after.
+            sizes of `config`, and the data's vocabulary must begin with theirs. A run that
+            continues from its own checkpoint does not read it.
+        settings: How the run is saved and monitored.
 
     Raises:
         InputError: If the data or the run directory cannot be used.
-        Interrupted: If a signal asked to stop; what was trained is saved.
+        Interrupted: If a signal asked to stop; the run is saved first.
         TrainingDiverged: If losses or gradients stayed not finite.
-        WorkerLost: If another worker ended; what was saved last stands.
+        WorkerLost: If another worker ended; the last checkpoint remains.
     """
     with Session(run, config, settings, resume, flags_text) as session:
         config.find_classes()
@@ -93,7 +93,7 @@ def pretrain_damsm(
         split = _split_to_measure(info)
         readable = session.scan(info)
         if split is not None:
-            scan_split(info, split, 0.0)  # told of now, not after the first epoch
+            scan_split(info, split, 0.0)  # reported now, not after the first epoch
         with session.building():
             damsm = build_damsm(_with_table(config, table), len(vocabulary), image_size)
             if session.is_new:
@@ -151,18 +151,18 @@ def pretrain_damsm(
 
 
 def _split_to_measure(info):
-    """The split whose images are to find their sentences; None if there is none of two classes."""
+    """The split on which retrieval is measured; None if none has two classes."""
     split = held_out_split(info, min_images=2)
     if split is not None and info.split(split).num_classes < 2:
         logging.warning(
-            "Retrieval is not measured: the %s split has images of one class alone.", split
+            "Retrieval is not measured: the %s split has images of one class only.", split
         )
         return None
     return split
 
 
 def _with_table(config, table):
-    """The settings with the word embedding that a table of vectors asks for."""
+    """The settings with the word embedding for a table of vectors."""
     if table is None:
         return config
     own = {
@@ -175,24 +175,24 @@ def _with_table(config, table):
 
 
 def _check_same_vectors(embedding, table, config):
-    """The ids of a run that goes on are those of the table that it began with."""
+    """Checks that a resumed run has the word vectors that it was started with."""
     if not np.array_equal(keras.ops.convert_to_numpy(embedding.vectors), table.vectors):
         raise InputError(
-            f"Expected the word vectors that the run began with. Received: --word_vectors="
-            f"{config.word_vectors}, which holds others. Give the same file, or another --run."
+            f"Expected the word vectors that the run was started with. Received: --word_vectors="
+            f"{config.word_vectors}, which has others. Give the same file, or another --run."
         )
 
 
 def build_damsm(config: PretrainingConfig, vocabulary_size: int, image_size: int) -> DAMSM:
-    """Makes the two encoders and the built `DAMSM` around them; call it in the strategy's scope.
+    """Makes the two encoders and the built `DAMSM`; call it in the strategy's scope.
 
     Args:
-        config: What they are made by.
-        vocabulary_size: Number of ids, the padding's included.
+        config: Their settings.
+        vocabulary_size: Number of ids, including the padding's.
         image_size: Size of the images in pixels.
 
     Raises:
-        InputError: If `image_weights` hold no Inception.
+        InputError: If `image_weights` contains no Inception.
     """
     inception = _load_image_weights(config.image_weights) if config.image_weights else None
     text_encoder = build_text_encoder(config, vocabulary_size)
@@ -204,8 +204,8 @@ def build_damsm(config: PretrainingConfig, vocabulary_size: int, image_size: int
 def _load_image_weights(directory):
     if not pathlib.Path(directory).is_dir():
         raise InputError(
-            f"Expected --image_weights=DIR, a model directory. Received: {directory}. Weights of "
-            "another format become one by `python -m dmgan_tf.convert --inception=SOURCE "
+            f"Expected --image_weights=DIR, a model directory. Received: {directory}. Convert "
+            "other weights with `python -m dmgan_tf.convert --inception=SOURCE "
             "--output=DIR`."
         )
     return load_inception_directory(directory)

@@ -1,4 +1,4 @@
-"""Augmentation of what a discriminator sees, real and generated alike, that gradients pass."""
+"""Differentiable augmentation of the discriminators' images, real and generated."""
 
 import tensorflow as tf
 
@@ -7,23 +7,23 @@ CUTOUT_SIDE = 1 / 3  # of the image's side
 
 
 def augment(images: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
-    """Shifts every image and blanks a square of it, as its random numbers say.
+    """Shifts every image and blanks a square of it, by its random numbers.
 
-    A discriminator that sees few images learns them by heart; one that never sees the same picture
-    twice cannot. Shown augmented images only, of both kinds, it says nothing of how likely the
-    augmentations are, so the generator does not learn them.
+    With few images a discriminator overfits to them; it cannot if it never sees the same picture
+    twice. Real and generated images are augmented alike, so the generator does not learn the
+    augmentations.
 
-    Shifts are products with shifted unit matrices, which are quick and whose gradient is one too.
+    Shifts are products with shifted identity matrices, which are fast, as are their gradients.
 
     Reference: Zhao et al. 2020, "Differentiable Augmentation for Data-Efficient GAN Training",
         section 3.2 (translation and cutout; colours stay, since captions name them).
 
     Args:
         images: Float `(batch, size, size, 3)`.
-        draws: Float32 `(batch, 4)` in [0, 1): where each image and its square are moved to.
+        draws: Float32 `(batch, 4)` in [0, 1): the shifts of each image and its square.
 
     Returns:
-        Float `(batch, size, size, 3)`; what is moved in from outside is 0, as is the square.
+        Float `(batch, size, size, 3)`; pixels from outside the image are 0, as is the square.
     """
     size = images.shape[1]
     limit = round(size * LARGEST_SHIFT)
@@ -46,6 +46,6 @@ def augment(images: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
 
 
 def _shifted_units(size, shifts, dtype):
-    """`(batch, size, size)`: row i of each has its one in column i + shift, if there is one."""
+    """`(batch, size, size)`: row i of each has a 1 in column i + shift, if it exists."""
     wanted = tf.range(size)[tf.newaxis] + shifts[:, tf.newaxis]
     return tf.one_hot(wanted, size, dtype=dtype)

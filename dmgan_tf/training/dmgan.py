@@ -20,35 +20,35 @@ from dmgan_tf.training.one_class import ONE_CLASS_BATCHES, is_global_batch_of_on
 
 
 class DMGAN(ReplicatedModel):
-    """Generator and discriminators, with the frozen encoders that they are trained against.
+    """Generator and discriminators, with the frozen encoders that they are trained with.
 
     Make it, and call `compile`, inside the scope of the distribution strategy. Batches come from
     `dmgan_tf.data.pipeline.training_dataset`. All randomness is a function of `seed` and of the
-    number of steps taken, so that a resumed run repeats an uninterrupted one, and a step over
-    several replicas that over one.
+    number of steps taken, so that a resumed run equals an uninterrupted one, and a step on several
+    replicas equals one on a single replica.
 
-    A step whose loss or gradient is not finite is left out: of all discriminators, or of the
-    generator, weights, optimizer, average and statistics stay as they were, to the bit. Only
-    `steps_done` moves on, and with it noise and data.
+    A step whose loss or gradient is not finite is skipped: weights, optimizer, average and
+    statistics of all discriminators, or of the generator, stay unchanged, bit for bit. Only
+    `steps_done` advances, and with it noise and data.
 
     Reference:
         Section 3.4, Eq. 10 to 13. One forward pass of the generator serves both steps. The last
-        image reaches the adversarial and the DAMSM loss through an identity each, so that one
+        image enters the adversarial and the DAMSM loss through one identity each, so that one
         backward pass also gives each loss's gradient at the image, whose norm is in the logs.
 
     Args:
         generator: A built `Generator`.
         average_generator: A second one of the same configuration, for the moving average.
-        discriminators: A built `Discriminator` a stage, smallest image first.
+        discriminators: A built `Discriminator` per stage, smallest image first.
         text_encoder: A built `TextEncoder`, not trained here.
         image_encoder: A built `ImageEncoder` of the same DAMSM, not trained here.
         objective: The adversarial `Objective`.
         damsm_weight: Weight of the DAMSM losses at the last stage (lambda 2).
-        gammas: `gamma1` to `gamma3` that the DAMSM was trained with, those that are not 4, 5, 10.
+        gammas: `gamma1` to `gamma3` of the DAMSM's training, where they are not 4, 5, 10.
         kl_weight: Weight of the conditioning divergence (lambda 1).
         ema_decay: Decay of the generator's moving average, in [0, 1).
-        ema_warmup: Whether the average forgets its first steps faster.
-        augmentation: Whether discriminators see their images shifted and with a square blanked.
+        ema_warmup: Whether the decay is smaller in the first steps.
+        augmentation: Whether the discriminators' images are shifted, with a square blanked.
         seed: Seed of all noise.
     """
 
@@ -112,7 +112,7 @@ class DMGAN(ReplicatedModel):
         generator_optimizer: keras.optimizers.Optimizer,
         discriminator_optimizer: keras.optimizers.Optimizer,
     ):
-        """Sets the two optimizers, and builds them, as distributed training needs.
+        """Sets and builds the two optimizers, as distributed training requires.
 
         Args:
             generator_optimizer: `training.optimizer.adam`, or another, for the generator.
@@ -126,10 +126,10 @@ class DMGAN(ReplicatedModel):
         )
 
     def train_step(self, batch: Mapping[str, Any]) -> dict[str, tf.Tensor]:
-        """Makes one step of every discriminator, then one of the generator.
+        """Takes one step of every discriminator, then one of the generator.
 
         Args:
-            batch: Dict of `images`, a tuple of float32 `(batch, size, size, 3)` in [-1, 1], one a
+            batch: Dict of `images`, a tuple of float32 `(batch, size, size, 3)` in [-1, 1], one per
                 stage; `token_ids`, int32 `(batch, words)`; `class_ids`, int32 `(batch,)`.
 
         Returns:
@@ -165,7 +165,7 @@ class DMGAN(ReplicatedModel):
         return self.generator(generator_inputs(text, token_ids, *noise), training=True)
 
     def _generator_loss(self, drawn, text, batch):
-        """What the generator minimises, its terms, and the last image as two of them see it.
+        """The generator's loss, its terms, and the last image as input of two of them.
 
         Reference: Eq. 10, of means over this replica's examples.
         """
@@ -204,7 +204,7 @@ class DMGAN(ReplicatedModel):
         return tf.reduce_mean(tf.add_n(list(losses.values())))
 
     def _train_discriminators(self, real_images, generated_images, text):
-        """Gives each discriminator its gradient, and makes one step of their optimizer."""
+        """Computes each discriminator's gradient, and takes one step of their optimizer."""
         names = [f"discriminator_{network.image_size}" for network in self.discriminators]
         networks = dict(zip(names, self.discriminators, strict=True))
         step = GuardedStep(networks, self.discriminator_optimizer)
@@ -228,7 +228,7 @@ class DMGAN(ReplicatedModel):
         return {**losses, **logs, **outcome.norms, "discriminators_bad_steps": outcome.is_bad}
 
     def _discriminator_loss(self, discriminator, real_images, generated_images, sentences):
-        """L_Di, Eq. 12, with real and generated images in one pass; and what it makes of them."""
+        """L_Di, Eq. 12, with real and generated images in one pass; and its outputs."""
         generated_images = tf.stop_gradient(tf.cast(generated_images, real_images.dtype))
         images = [
             self._augmented(of_kind, discriminator, kind)
@@ -270,10 +270,10 @@ class DMGAN(ReplicatedModel):
         return tf.split(replicas.replica_rows(noise), sizes, axis=1)
 
     def _augmented(self, images, discriminator, kind):
-        """What a discriminator sees of images; `kind` tells apart the draws of one step."""
+        """A discriminator's input images; `kind` identifies the random draws of one step."""
         if not self.augmentation:
             return images
-        # The noise is drawn from the seed as it is; none of these numbers comes twice in a step.
+        # The noise uses the seed itself; these numbers are different within a step.
         number = 1 + 3 * self.discriminators.index(discriminator) + kind
         seed = tf.random.fold_in(self._step_seed(), tf.constant(number, tf.int64))
         rows = tf.shape(images)[0] * replicas.num_replicas()
@@ -285,10 +285,10 @@ class DMGAN(ReplicatedModel):
 
 
 def gradient_of(function: Callable[[Any], tf.Tensor], inputs: Any) -> Any:
-    """Returns the gradient of the sum of `function(inputs)`, of which gradients can be taken again.
+    """Returns the gradient of the sum of `function(inputs)`, itself differentiable.
 
     Args:
-        function: What is differentiated.
+        function: The function to differentiate.
         inputs: A tensor, or a structure of tensors; the result has the same structure.
     """
     with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -304,8 +304,8 @@ def _probability(logits):
 def _mismatched_sentences(sentences):
     """For image i of the global batch, sentence i + 1, and the weight of that pair.
 
-    The last image of the batch has no such sentence; the others share its weight, so that the mean
-    over examples is the release's mean over pairs.
+    The last image of the batch has no such sentence; its weight is divided among the others, so
+    that the mean over examples is the release's mean over pairs.
     """
     everyones = replicas.gather(sentences)
     batch_size = tf.shape(everyones)[0]

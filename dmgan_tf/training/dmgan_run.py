@@ -1,4 +1,4 @@
-"""A whole run of DM-GAN training: data and a DAMSM in, a model directory and samples out."""
+"""A complete run of DM-GAN training, from data and a DAMSM to a model directory and samples."""
 
 import dataclasses
 import functools
@@ -36,18 +36,18 @@ from dmgan_tf.training.session.session import Session
 from dmgan_tf.training.starting_point import start_from
 
 NUM_SAMPLE_CAPTIONS = 8
-DEFAULT_MAX_WORDS = 18  # the release's for CUB, for a DAMSM that does not say what it read
+DEFAULT_MAX_WORDS = 18  # the release's for CUB, for a DAMSM without this entry
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainingResult:
-    """What a run ends with.
+    """The result of a run.
 
     Args:
         model: Its model directory.
         samples: Its newest sample sheet.
         best: The model directory of its lowest FID; None where it was not evaluated.
-        best_evaluation: That evaluation, as its line of `evaluations.jsonl` says.
+        best_evaluation: That evaluation, as in its line of `evaluations.jsonl`.
     """
 
     model: str
@@ -74,25 +74,25 @@ def train_dmgan(
 
     Args:
         config: What is trained, and how.
-        data: The data directory that `prepare_data` made.
+        data: The data directory that `prepare_data` wrote.
         damsm: The run or model directory of a DAMSM that was trained with the data's vocabulary.
-        run: The run directory: checkpoints, TensorBoard logs, samples, and `model/`, current at
-            the end of every epoch; with `evaluation` also `evaluations.jsonl` and `best/`.
+        run: The run directory: checkpoints, TensorBoard logs, samples, and `model/`, updated at the
+            end of every epoch; with `evaluation` also `evaluations.jsonl` and `best/`.
         init: A run or model directory whose generator, and discriminators where it has them, the
             training starts from; it must have the sizes of `config` and the DAMSM's vocabulary.
-            A run that goes on from its own checkpoint does not read it.
-        resume: Whether to continue a run that stands there.
-        flags_text: Flags to keep in the run directory, one a line.
+            A run that continues from its own checkpoint does not read it.
+        resume: Whether to continue a run in that directory.
+        flags_text: Flags to save in the run directory, one per line.
         sample_captions: Captions of the sample sheets; captions of held-out images if empty.
-        sample_every: Steps between two sample sheets, besides one an epoch.
+        sample_every: Steps between two sample sheets, in addition to one per epoch.
         evaluation: How to score the model every few epochs, to keep the best one in `best/`.
-        settings: How the run is saved and looked after.
+        settings: How the run is saved and monitored.
 
     Raises:
-        InputError: If data, DAMSM or run directory cannot be used, or do not belong together.
-        Interrupted: If a signal asked to stop; what was trained is saved.
+        InputError: If data, DAMSM or run directory cannot be used, or do not match.
+        Interrupted: If a signal asked to stop; the run is saved first.
         TrainingDiverged: If losses or gradients stayed not finite.
-        WorkerLost: If another worker ended; what was saved last stands.
+        WorkerLost: If another worker ended; the last checkpoint remains.
     """
     with Session(run, config, settings, resume, flags_text) as session:
         config.find_classes()
@@ -104,7 +104,7 @@ def train_dmgan(
         session.config = config = _with_max_words(config, encoders)
         steps = _checked_steps(config, info, data)
         captions = list(sample_captions) or _held_out_captions(data, info)
-        # Before the long work of building, so that a wrong caption or directory is told of at once.
+        # Before building the networks, so that a wrong caption or directory is reported at once.
         Tokenizer(encoders.vocabulary).encode_batch(captions)
         if init is not None and session.is_new:
             find_model_directory(init)
@@ -152,7 +152,7 @@ def train_dmgan(
 
 
 def _evaluator(settings, scorer, current_model, session):
-    """The callback that scores and keeps the best model; refuses what stands in its place."""
+    """The callback that scores and keeps the best model; raises if other files are in `best/`."""
     directory = session.directory
     check_replaceable(directory.best)
     history = EvaluationHistory(
@@ -172,7 +172,7 @@ def _with_max_words(config, encoders):
 
 
 def build_dmgan(config, encoders):
-    """The networks, their optimizers and the `DMGAN` around them; call it in a strategy's scope.
+    """The networks, their optimizers and the `DMGAN`; call it in a strategy's scope.
 
     Args:
         config: A `DMGANConfig`.
@@ -209,7 +209,7 @@ def build_dmgan(config, encoders):
 
 
 def training_state(dmgan: DMGAN) -> dict:
-    """Returns all that the next step depends on, by names that are stable between processes."""
+    """Returns everything that the next step depends on, by names stable between processes."""
     state = {
         **named_variables("generator", dmgan.generator.variables),
         **named_variables("average_generator", dmgan.average_generator.variables),
@@ -230,7 +230,7 @@ def _load_encoders(damsm, info, data):
         find_model_directory(damsm)
     except InputError as error:
         if "://" in str(damsm):
-            raise  # it says what the hub lacks
+            raise  # the error says what the hub lacks
         raise InputError(
             f"Expected a DAMSM, the run or model directory of one, at {damsm}. Received: none "
             f"there. {how_to_get_one}"
@@ -260,7 +260,7 @@ def _checked_steps(config, info, data):
 
 
 def _held_out_captions(data, info):
-    """Captions of the split held out, or of the training split if there is none."""
+    """Captions of the held-out split, or of the training split if there is none."""
     return some_captions(data, held_out_split(info) or "train", NUM_SAMPLE_CAPTIONS)
 
 

@@ -1,4 +1,4 @@
-"""The averaged copy of the generator that is sampled, saved and served."""
+"""The moving average of the generator, which is sampled, saved and served."""
 
 import keras
 import tensorflow as tf
@@ -7,9 +7,9 @@ import tensorflow as tf
 class ExponentialMovingAverage:
     """Keeps one model's weights as the moving average of another's.
 
-    Keras' own averaging (`use_ema`) hands the averages of one optimizer to all trainable weights
-    of the model in turn, which in a model of several networks overwrites the wrong ones. Here the
-    average is a network of its own. Statistics of batch norm are copied, not averaged, as in the
+    Keras' own averaging (`use_ema`) assigns the averages of one optimizer to all trainable weights
+    of the model in order, which in a model of several networks overwrites the wrong ones. Here the
+    average is a separate network. Statistics of batch norm are copied, not averaged, as in the
     authors' release.
 
     Args:
@@ -17,7 +17,7 @@ class ExponentialMovingAverage:
         average: A network of the same configuration, which receives the average.
         decay: Weight of the old average, in [0, 1).
         warmup: Whether to begin with a smaller weight, `(1 + n) / (30 + n)` at update n, so that
-            the average of a short run is not one of its first, random steps.
+            the average of a short run does not include its first, random steps.
     """
 
     def __init__(
@@ -38,8 +38,8 @@ class ExponentialMovingAverage:
 
         Args:
             num_updates: Updates made before, an integer scalar.
-            is_good: Scalar, the same on every replica. Where false, the average stays as it is, to
-                the bit.
+            is_good: Scalar, the same on every replica. Where false, the average stays unchanged,
+                bit for bit.
         """
         decay = tf.constant(self.decay, tf.float32)
         if self.warmup:

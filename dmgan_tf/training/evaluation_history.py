@@ -13,20 +13,20 @@ MODEL_ENTRY = "evaluation"  # where the config.json of the best model keeps its 
 
 
 class EvaluationHistory:
-    """The evaluations of a run, one JSON line each, and the best of those that compare.
+    """The evaluations of a run, one JSON line each, and the best of the comparable ones.
 
-    FIDs compare only if everything but the model was the same, so an evaluation with another
-    protocol, network or number of images stays in the file but is not compared with. The best one
-    counts only while its model is there.
+    FIDs are comparable only if everything but the model was the same, so an evaluation with another
+    protocol, network or number of images stays in the file but is ignored in comparisons. The best
+    one is used only while its model exists.
 
     Args:
         path: The file, `evaluations.jsonl`; it need not exist.
         best_model: The model directory of the best one; it need not exist.
-        comparison: What scores must share to be compared, as JSON can hold it.
-        step: The step that the run is at; entries of later steps are dropped.
+        comparison: What scores must share to be comparable, as a JSON value.
+        step: The current step of the run; entries of later steps are dropped.
 
     Raises:
-        InputError: If the file holds something else.
+        InputError: If the file contains something else.
     """
 
     def __init__(
@@ -41,14 +41,14 @@ class EvaluationHistory:
         everything = _read(self.path)
         self._entries = [entry for entry in everything if entry["step"] <= step]
         self._num_dropped = len(everything) - len(self._entries)
-        # Lower ones may come before it, of models that are gone.
+        # Lower ones may precede it, of deleted models.
         kept = _kept(best_model)
         self._best = kept if kept in self._comparable() else None
         self._model_is_gone = self._best is None and bool(self._comparable())
 
     @property
     def best(self) -> dict | None:
-        """The evaluation of the model that is kept."""
+        """The evaluation of the saved best model."""
         return self._best
 
     def find(self, step: int) -> dict | None:
@@ -56,26 +56,26 @@ class EvaluationHistory:
         return next((entry for entry in self._comparable() if entry["step"] == step), None)
 
     def is_best(self, entry: Mapping) -> bool:
-        """Returns whether an evaluation is better than that of the model kept; the first is."""
+        """Returns whether an evaluation is better than the saved model's; the first one is."""
         return self._best is None or entry["fid"] < self._best["fid"]
 
     def entry(self, epoch: int, step: int, scores: Mapping) -> dict:
-        """Returns what is kept of an evaluation after so many epochs and steps."""
+        """Returns the entry of an evaluation after so many epochs and steps."""
         return {"epoch": epoch, "step": step, **scores, **self._comparison}
 
     def add(self, entry: dict) -> None:
-        """Writes an evaluation into the file; the model of the best one is to be there before."""
+        """Writes an evaluation into the file; the best one's model must be saved before."""
         if self.is_best(entry):
             self._best = entry
         self._entries.append(entry)
         self._write()
 
     def begin(self) -> None:
-        """Removes what was dropped from the file, and says what is not compared with, and why."""
+        """Removes the dropped entries from the file, and logs what is not comparable, and why."""
         if self._num_dropped:
             self._write()
             logging.info(
-                "%s: %d evaluations after the step that the run goes on from are dropped",
+                "%s: %d evaluations after the step from which the run continues are dropped",
                 self.path,
                 self._num_dropped,
             )
@@ -87,7 +87,7 @@ class EvaluationHistory:
                 if self._entries[-1].get(key) != value
             ]
             logging.warning(
-                f"{new}FIDs of %s do not compare with those to come: %s.",
+                f"{new}FIDs of %s are not comparable with new ones: %s.",
                 self.path,
                 ", ".join(changed),
             )
@@ -125,7 +125,7 @@ def _read(path):
 
 
 def _kept(best_model):
-    """The evaluation of the model that stands at `best_model`; None if there is none."""
+    """The evaluation of the model at `best_model`; None if there is none."""
     try:
         config = json.loads((pathlib.Path(best_model) / "config.json").read_text(encoding="utf-8"))
         return config.get(MODEL_ENTRY)

@@ -1,7 +1,7 @@
-"""The settings with which a model learns one's own pictures, by their number, sizes and captions.
+"""The settings of a fine-tuning, by the number, sizes and captions of the pictures.
 
-They come as the flags of `prepare_data`, `pretrain_damsm` and `train`, so that a fine-tuning is
-nothing but these three commands.
+They are returned as the flags of `prepare_data`, `pretrain_damsm` and `train`, so that a
+fine-tuning consists of these three commands.
 """
 
 import dataclasses
@@ -19,16 +19,16 @@ from dmgan_tf.training.config import DMGANConfig, PretrainingConfig
 from dmgan_tf.training.dmgan_run import DEFAULT_MAX_WORDS
 from dmgan_tf.training.step_times import StepTimes
 
-_LARGE_ENOUGH = 0.8  # share of the pictures; the others are enlarged
+_LARGE_ENOUGH = 0.8  # fraction of the pictures; the others are enlarged
 _MOST_WORDS = 40
 
-# A short run is not the paper's; see benchmarks/training_log.md.
+# For short runs, unlike the paper's; see benchmarks/training_log.md.
 _DAMSM_BATCH, _BATCH = 48, 16
-_DAMSM_PICTURES, _DAMSM_PASSES = 80_000, 40  # shown in all, and passes, whichever is less
+_DAMSM_PICTURES, _DAMSM_PASSES = 80_000, 40  # images shown in total, and passes, whichever is less
 _DAMSM_SHARE = 0.2  # of the time, at most
-_FEW_PICTURES = 500  # below, discriminators see them augmented, lest they know them by heart
+_FEW_PICTURES = 500  # below, discriminators' images are augmented against overfitting
 _EPOCHS = 12  # of each training: checkpoints, sample sheets and lines of progress
-_DURING_TRAINING, _AROUND = 0.85, 60.0  # the share of the time that is steps; seconds to start
+_DURING_TRAINING, _AROUND = 0.85, 60.0  # the fraction of the time that is steps; seconds to start
 _FEWEST_FOR_KID = 50  # pictures held out
 
 _OF_THE_GENERATOR = (
@@ -45,12 +45,12 @@ _DECIDED = {  # here; other settings of the model's DAMSM and training are kept
 
 @dataclasses.dataclass(frozen=True)
 class Stage:
-    """One of the commands that a fine-tuning stands for.
+    """One of the commands of a fine-tuning.
 
     Args:
         command: Its name.
         flags: Its flags, as on a command line.
-        minutes: What it will take, about.
+        minutes: Its approximate duration.
     """
 
     command: str
@@ -62,7 +62,7 @@ def load_start(model: str | os.PathLike) -> ModelComponents:
     """Loads the model to start from.
 
     Raises:
-        InputError: If there is none, or it lacks what a further training needs.
+        InputError: If there is none, or it lacks what fine-tuning needs.
     """
     start = load_model_directory(model)
     for part in ("generator", "vocabulary", "text_encoder", "image_encoder"):
@@ -75,15 +75,15 @@ def load_start(model: str | os.PathLike) -> ModelComponents:
 
 
 def choose_image_size(folder: Folder, start: ModelComponents, wanted: int | None = None) -> int:
-    """Returns the pixels of the last stage: of the model's, the largest that the pictures fill.
+    """Returns the pixels of the last stage: the model's largest that the pictures are not below.
 
     Args:
         folder: The pictures.
         start: The model.
-        wanted: The size that the user wants; it may be one of further stages.
+        wanted: The size that the user requests; it may be one of further stages.
 
     Raises:
-        InputError: If no stage of the model fits the pictures, or none has the wanted size.
+        InputError: If no stage of the model fits the pictures, or none has that size.
     """
     sizes = start.generator.image_sizes
     if wanted is not None:
@@ -99,7 +99,7 @@ def choose_image_size(folder: Folder, start: ModelComponents, wanted: int | None
     if not fitting:
         raise InputError(
             f"Expected pictures of {sizes[0]} pixels or more, the first stage of the model. "
-            f"Received: a shorter side of {int(np.median(sides))} in the middle of them in "
+            f"Received: a median shorter side of {int(np.median(sides))} in "
             f"{folder.source}. Give larger pictures, or --image_size={sizes[0]} to enlarge them."
         )
     return fitting[-1]
@@ -113,7 +113,7 @@ def base_settings(
     Args:
         folder: The pictures.
         start: The model to start from.
-        model_path: Where it lies.
+        model_path: Its path.
         image_size: Pixels of the last stage.
     """
     damsm, training = start.extra.get("damsm", {}), start.extra.get("training", {})
@@ -138,7 +138,7 @@ def base_settings(
         **common,
         batch_size=min(_DAMSM_BATCH, folder.num_training),
         image_weights=os.fspath(model_path) if backbone == "inception_v3" else None,
-        learning_rate=0.001,  # half of what encoders from nothing have
+        learning_rate=0.001,  # half of the rate from scratch
     )
     first, count = generator["base_size"], 1
     while first * 2 ** (count - 1) < image_size:
@@ -159,7 +159,7 @@ def base_settings(
 
 
 def _kept(settings: dict, kind: type) -> dict:
-    """The settings that a model was made with, as far as today's kind has them."""
+    """The settings that a model was trained with, those that the class still has."""
     names = {field.name for field in dataclasses.fields(kind)} - _DECIDED
     return {name: value for name, value in settings.items() if name in names}
 
@@ -171,14 +171,14 @@ def with_time(
     times: StepTimes,
     minutes: float,
 ) -> tuple[PretrainingConfig, DMGANConfig]:
-    """Returns the settings with as many passes over the pictures as there is time for.
+    """Returns the settings with as many passes over the pictures as the time allows.
 
     Args:
         pretraining: The DAMSM's settings.
         training: The training's.
         num_training: Pictures to train on.
         times: Seconds of a step of each.
-        minutes: What all of it may take.
+        minutes: The total time allowed.
     """
     seconds = max(60 * minutes * _DURING_TRAINING - _AROUND, 0.0)
     a_pass = times.damsm * (num_training // pretraining.batch_size)
@@ -197,7 +197,7 @@ def with_time(
 
 
 def _in_epochs(settings, passes):
-    """So many passes as a dozen epochs, or fewer."""
+    """Splits passes into a dozen epochs, or fewer."""
     each = max(round(passes / _EPOCHS), 1)
     return dataclasses.replace(settings, epochs=max(round(passes / each), 1), passes_per_epoch=each)
 
@@ -212,7 +212,7 @@ def stages_of(
     vocabulary_file: str | os.PathLike,
     run: str | os.PathLike,
 ) -> list[Stage]:
-    """Returns the three commands that a fine-tuning stands for.
+    """Returns the three commands of a fine-tuning.
 
     Args:
         folder: The pictures.
@@ -221,7 +221,7 @@ def stages_of(
         times: Seconds of a step of each.
         model: The model to start from.
         vocabulary_file: Its vocabulary.
-        run: The run directory; the data set and the DAMSM's run lie in it.
+        run: The run directory, which contains the data set and the DAMSM's run.
     """
     data, damsm = os.path.join(run, "data"), os.path.join(run, "damsm")
     preparing = [
@@ -266,7 +266,7 @@ def evaluation_flags(run: str | os.PathLike, minutes: float) -> list[str] | None
 
     Args:
         run: The run directory, whose training is done.
-        minutes: What all of the fine-tuning may take; more time, more pictures.
+        minutes: The total time of the fine-tuning; more time, more pictures.
     """
     data = os.path.join(run, "data")
     held_out = load_dataset_info(data).splits.get("test")

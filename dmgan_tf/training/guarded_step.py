@@ -1,4 +1,4 @@
-"""One optimizer's step: reduced over replicas, judged, and made or left out as a whole."""
+"""One optimizer's step: reduced over replicas, checked, and applied or skipped as a whole."""
 
 import typing
 from collections.abc import Mapping, Sequence
@@ -10,12 +10,12 @@ from dmgan_tf.layers.tensorflow_kernels import num_replicas, sum_over_replicas
 
 
 class Outcome(typing.NamedTuple):
-    """What became of a step; the same on every replica.
+    """The outcome of a step; the same on every replica.
 
     Args:
-        is_good: Whether it was made.
-        is_bad: 1 for a step that was left out and should not have been there, else 0; float32. One
-            that float16 overflowed in, where a smaller loss scale may help, is neither.
+        is_good: Whether it was applied.
+        is_bad: 1 for a bad step, which was skipped, else 0; float32. A step with a float16
+            overflow, where a smaller loss scale may help, is neither good nor bad.
         norms: Norms of gradients, without loss scale and limit, as `NAME_gradient_norm`.
     """
 
@@ -25,14 +25,15 @@ class Outcome(typing.NamedTuple):
 
 
 class GuardedStep:
-    """A step of the networks of one optimizer, which changes no byte of them if it is not finite.
+    """A step of the networks of one optimizer, which changes nothing if it is not finite.
 
-    Keras' optimizers sum gradients over replicas out of sight, and judge by those of the first. How
-    large a gradient is, and whether it is finite, shows in the sum, so here the sum comes first.
+    Keras' optimizers sum gradients over replicas internally, and check only those of the first. The
+    norm of a gradient, and whether it is finite, must be computed from the sum, so here the sum
+    comes first.
 
-    Batch norm and spectral normalisation store their statistics while they compute, before anyone
-    knows whether the step is good. These are small vectors, so they are remembered, and put back
-    after a step that was not: make this object before the networks' forward pass.
+    Batch norm and spectral normalisation update their statistics in the forward pass, before it is
+    known whether the step is good. These are small vectors, so they are copied, and restored after
+    a bad step: make this object before the networks' forward pass.
 
     Args:
         networks: The networks by their names in the logs. Their layers name the variables that a
@@ -88,13 +89,13 @@ class GuardedStep:
         losses: Mapping[str, tf.Tensor],
         at_images: Mapping[str, tf.Tensor] | None = None,
     ) -> Outcome:
-        """Makes the step, if losses and norms of gradients are finite on all replicas.
+        """Applies the step, if losses and norms of gradients are finite on all replicas.
 
-        The norms also show a gradient whose square is beyond float32: Adam's mean square would be
-        infinite from then on.
+        The norms also detect a gradient whose square overflows float32: Adam's second moment would
+        be infinite from then on.
 
         Args:
-            gradients: By all that the networks train, in their order, and then by `at_images`.
+            gradients: By all trainable variables, in order, and then by `at_images`.
             losses: Scalars, all of which must be finite.
             at_images: Tensors whose gradients are measured only, by name.
         """
@@ -104,7 +105,7 @@ class GuardedStep:
         norms, gradients = self._measured_and_limited(gradients)
         losses_are_finite = _all_finite(sums[: len(losses)])
         is_good = losses_are_finite & _all_finite(tf.stack(list(norms.values())))
-        # Gradients that overflow while losses are finite are the loss scale's fault, until it is 1.
+        # If gradients overflow and losses are finite, the loss scale is the cause, unless it is 1.
         is_overflow = losses_are_finite & (self._scale > 1.0) & ~is_good
         if self._is_scaled:
             gradients = [gradient / self._scale for gradient in gradients]
@@ -118,20 +119,20 @@ class GuardedStep:
         return Outcome(is_good, 1.0 - tf.cast(is_good | is_overflow, tf.float32), norms)
 
     def _measured_and_limited(self, gradients):
-        """The norm of each network's gradient, and all gradients in order, within the limits."""
+        """The norm of each network's gradient, and all gradients in order, clipped."""
         remaining, norms, limited = iter(gradients), {}, []
         for name, network in self.networks.items():
             own = [next(remaining) for _ in network.trainable_variables]
             norms[name] = tf.linalg.global_norm(own) / self._scale
             if name in self.limits:
-                # Keras' `global_clipnorm` acts before the sum, which clips another vector.
+                # Keras' `global_clipnorm` clips before the sum, which is another vector.
                 factor = self.limits[name] / tf.maximum(norms[name], self.limits[name])
                 own = [gradient * factor for gradient in own]
             limited += own
         return norms, limited
 
     def _update(self, strategy, gradients, factors, remembered, is_good, is_overflow):
-        """Outside of the replicas, where what they share is assigned."""
+        """In the cross-replica context, where shared variables are assigned."""
         optimizer = self._inner_optimizer
         variables = [v for network in self.networks.values() for v in trained(network)]
 
@@ -165,7 +166,7 @@ class GuardedStep:
 
 
 def trained(network: keras.Model) -> list[tf.Variable]:
-    """Returns TensorFlow's variables of what is trained of a network, for a tape to watch."""
+    """Returns a network's trainable TensorFlow variables, for a tape to watch."""
     return [variable.value for variable in network.trainable_variables]
 
 

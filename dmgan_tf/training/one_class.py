@@ -1,4 +1,4 @@
-"""Batches of one class: in them the matching losses have nothing to tell apart, and are 0."""
+"""Batches of one class: they have no negatives, so the matching losses are 0."""
 
 import logging
 
@@ -12,8 +12,8 @@ from dmgan_tf.training.distribution import replicas
 ONE_CLASS_BATCHES = "one_class_batches"  # the log of 1 for such a batch, else of 0
 
 _ADVICE = (
-    "Leave class_id out of the source's metadata.jsonl where images of one class have captions of "
-    "their own, and prepare the data again with --overwrite"
+    "Leave class_id out of the source's metadata.jsonl where images of one class have different "
+    "captions, and prepare the data again with --overwrite"
 )
 
 
@@ -36,7 +36,7 @@ def is_global_batch_of_one_class(class_ids: tf.Tensor) -> tf.Tensor:
 
 
 def describe_one_class(info: DatasetInfo) -> str | None:
-    """Returns what is wrong with a training split of one class; None if it has several."""
+    """Returns the error message for a training split of one class; None if it has several."""
     split = info.split("train")
     if split.num_classes > 1:
         return None
@@ -48,7 +48,7 @@ def describe_one_class(info: DatasetInfo) -> str | None:
 
 
 def check_local_batch(batch_size: int, num_replicas: int) -> None:
-    """Refuses batches of which every device has one image, and compares it with its own alone.
+    """Raises an error for local negatives with one image per device, which has no negatives.
 
     Raises:
         InputError: If a device has fewer than two.
@@ -80,8 +80,8 @@ class OneClassNotice(keras.callbacks.Callback):
         if count and not self._is_said:
             self._is_said = True
             logging.warning(
-                "%g of %d batches of epoch %d had images of one class alone: nothing to tell "
-                "apart, so their DAMSM loss is 0. %s; or give a larger --batch_size. "
+                "%g of %d batches of epoch %d had images of one class only: no negatives, "
+                "so their DAMSM loss is 0. %s; or give a larger --batch_size. "
                 "%s in an epoch's line is their number.",
                 *(count, self._steps_per_epoch, epoch + 1, _ADVICE, ONE_CLASS_BATCHES),
             )

@@ -1,11 +1,11 @@
-"""The optimizer of every network here, and how its learning rate falls."""
+"""The optimizer of every network here, and its learning rate schedule."""
 
 import keras
 import tensorflow as tf
 
 
 class Adam(keras.optimizers.Adam):
-    """Keras' Adam to the bit, which can leave a step out: in a bad one, every factor in it is 0.
+    """Keras' Adam, bit for bit, which can skip a step: in a bad one, all factors are 0.
 
     A branch would be shorter, but where operations run in order (`determinism`) it waits in
     TensorFlow's only thread for that thread. Keras also computes the bias corrections anew for each
@@ -15,7 +15,7 @@ class Adam(keras.optimizers.Adam):
     """
 
     def factors(self, is_good: tf.Tensor) -> list[tf.Tensor]:
-        """Returns the shares of the new moments, and the step size with both bias corrections.
+        """Returns the weights of the new moments, and the step size with both bias corrections.
 
         Args:
             is_good: Scalar; where false, all three are 0.
@@ -47,31 +47,31 @@ class Adam(keras.optimizers.Adam):
 def adam(
     learning_rate: float | keras.optimizers.schedules.LearningRateSchedule, precision: str
 ) -> keras.optimizers.Optimizer:
-    """Returns Adam as the release has it, with loss scaling where networks compute in float16.
+    """Returns Adam with the release's settings, with loss scaling for float16.
 
     Args:
-        learning_rate: A number or a schedule, which sees the number of good steps.
+        learning_rate: A number or a schedule of the number of good steps.
         precision: `"float32"`, `"bfloat16"` or `"float16"`.
     """
     optimizer = Adam(learning_rate, beta_1=0.5, beta_2=0.999, epsilon=1e-8, name="adam")
     if precision == "float16":
-        # Keras numbers the names of a second one; checkpoints go by names.
+        # Keras adds numbers to the names of a second one; checkpoints use names.
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer, name="loss_scale_optimizer")
     return optimizer
 
 
 class EpochDecay(keras.optimizers.schedules.LearningRateSchedule):
-    """A learning rate that falls by a constant factor an epoch, down to a share of its start.
+    """A learning rate that decays by a constant factor per epoch, down to a fraction of its start.
 
-    A function of the step alone, so a resumed run needs nothing else to go on with it.
+    A function of the step only, so a resumed run needs no further state.
 
     Reference: AttnGAN (CVPR 2018), the authors' release, `pretrain_DAMSM.py`.
 
     Args:
         initial: Learning rate of the first epoch.
-        steps_per_epoch: Training steps an epoch.
-        factor: What an epoch multiplies it by, in (0, 1].
-        floor: Smallest share of `initial`, in (0, 1].
+        steps_per_epoch: Training steps per epoch.
+        factor: The factor per epoch, in (0, 1].
+        floor: Smallest fraction of `initial`, in (0, 1].
     """
 
     def __init__(

@@ -29,14 +29,14 @@ _SETTINGS = Settings()
 class ValidationScorer:
     """Scores a model on the captions of a data set's validation split.
 
-    Its network and captions are found and loaded at once, so that what is missing is told of before
-    the long work of building.
+    Its network and captions are loaded at once, so that missing ones are reported before the
+    training networks are built.
 
     Args:
-        settings: By what.
-        info: What is known of the data set.
+        settings: The settings.
+        info: Of the data set.
         image_size: Pixels of the generated images.
-        crop: Whether training crops, so that real images are compared with on that scale.
+        crop: Whether training crops, so that real images are cropped to that scale.
 
     Raises:
         InputError: If the data set has no validation split, or weights are missing.
@@ -46,7 +46,7 @@ class ValidationScorer:
         self, settings: EvaluationSettings, info: DatasetInfo, image_size: int, crop: bool
     ):
         _check_split(info)
-        # One device, whatever the strategy of training, as for the model that is drawn with.
+        # One device under any strategy of training, as for the model that draws.
         self._strategy = tf.distribute.get_strategy()
         protocols = [settings.protocol] if settings.protocol else None
         (network,) = choose_networks(["fid"], protocols, settings.inceptions, settings.features)
@@ -73,15 +73,15 @@ class ValidationScorer:
         }
 
     def bind(self, model: DMGANTextToImage) -> None:
-        """Makes ready to score a model, whose weights may change from then on.
+        """Prepares to score a model, whose weights may change afterwards.
 
         Args:
-            model: With the DAMSM that it is trained against, which judges.
+            model: With the DAMSM of its training, which measures R-precision.
 
         Raises:
             InputError: If it knows no word of a caption, or the captions are of one class.
         """
-        # First the judge, who reads every caption: unknown words are then warned of once.
+        # First the judge, which reads every caption: unknown words then give one warning.
         judge = judge_by_encoders(
             model, self._plan, seed=self._seed, is_own=True, tokenizer=model.tokenizer
         )
@@ -100,7 +100,7 @@ class ValidationScorer:
         )
 
     def score(self) -> dict[str, float]:
-        """Draws the captions with the model as it is now, and scores the images.
+        """Draws the captions with the current model, and scores the images.
 
         Returns:
             A dict of `fid`, `r_precision` and `r_precision_chance`, the latter two in percent.
@@ -124,13 +124,13 @@ class ValidationScorer:
 class PeriodicEvaluation(keras.callbacks.Callback):
     """Adds FID and R-precision to the logs of every few epochs, and keeps the best model.
 
-    Put it before the callbacks that are to report, and `keep` after the one that saves checkpoints:
-    an evaluation is written down when the run can go on from its step, never before.
+    Put it before the callbacks that report, and `keep` after the one that saves checkpoints: an
+    evaluation is saved only when the run can continue from its step.
 
     Args:
-        scorer: What evaluates.
-        current_model: What is evaluated.
-        history: Where it is written down.
+        scorer: The `Scorer`.
+        current_model: The model to evaluate.
+        history: The file of evaluations.
         save_best: Writes the best model; called with its evaluation, a dict.
         every: Epochs between two evaluations.
         epochs: Epochs of the whole run; the last one is always evaluated.
@@ -155,7 +155,7 @@ class PeriodicEvaluation(keras.callbacks.Callback):
         self._entry = None
 
     def begin(self, step: int, steps_per_epoch: int) -> None:
-        """Prepares for training, and makes up for an evaluation that an interruption prevented.
+        """Prepares for training, and does an evaluation that an interruption prevented.
 
         Args:
             step: Training steps done.
@@ -175,7 +175,7 @@ class PeriodicEvaluation(keras.callbacks.Callback):
         logging.info(
             "Evaluating every %d epochs: FID (%s) of %d images of validation captions against %d "
             "real ones, and R-precision by the DAMSM of training. So few images and this judge "
-            "serve to compare the epochs of a run; they do not compare with a paper's numbers.",
+            "compare the epochs of a run; the scores are not comparable with a paper's numbers.",
             self.every,
             comparison["protocol"],
             comparison["num_images"],
@@ -190,13 +190,13 @@ class PeriodicEvaluation(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         if not self._is_due(epoch + 1):
             return
-        entry = self.history.find(self.current_model.step)  # where the epoch's end comes again
+        entry = self.history.find(self.current_model.step)  # where the epoch's end is repeated
         if entry is None:
             entry = self._evaluate(epoch + 1)
         logs.update({log: entry[name] for name, log in LOGS.items()})
 
     def keep(self, epoch: int | None = None, logs: dict | None = None) -> None:
-        """Writes down the evaluation of this epoch, if there was one, and the model if best."""
+        """Saves the evaluation of this epoch, if there was one, and the model if it is the best."""
         if self._entry is None:
             return
         if self.history.is_best(self._entry):
@@ -215,9 +215,9 @@ class PeriodicEvaluation(keras.callbacks.Callback):
 
 
 class _TracedOnce:
-    """A network whose graph serves every evaluation; `score_images` would make one each time."""
+    """A network whose graph is reused in every evaluation; `score_images` would trace each time."""
 
-    in_graph = False  # called as it is
+    in_graph = False  # called unchanged
 
     def __init__(self, network, strategy):
         for name in ("name", "dim", "metrics", "sha256", "description"):
@@ -231,7 +231,7 @@ class _TracedOnce:
 
 
 def _check_split(info):
-    """Raises an error if there are not two images, of which a covariance can be had."""
+    """Raises an error if there are fewer than two images, which have no covariance."""
     held = info.splits[SPLIT].num_images if SPLIT in info.splits else 0
     if held < 2:
         raise InputError(

@@ -1,4 +1,4 @@
-"""How well a DAMSM in training finds the sentences of held-out images."""
+"""Retrieval accuracy of a DAMSM in training, on held-out images."""
 
 import keras
 import numpy as np
@@ -11,7 +11,7 @@ from dmgan_tf.training.damsm import DAMSM
 class RetrievalValidation(keras.callbacks.Callback):
     """Adds the retrieval accuracy on held-out classes to the logs of every epoch.
 
-    Put it before the callbacks that are to report it.
+    Put it before the callbacks that report it.
 
     Args:
         damsm: The `DAMSM`.
@@ -31,7 +31,7 @@ class RetrievalValidation(keras.callbacks.Callback):
         self._encode = tf.function(self._codes, reduce_retracing=True, autograph=False)
 
     def evaluate(self) -> tuple[float, float]:
-        """Encodes the split and gives `(accuracy, chance)`."""
+        """Encodes the split and returns `(accuracy, chance)`."""
         columns = [], [], []
         for batch in self.dataset:
             images, token_ids = batch["images"][-1], batch["token_ids"]

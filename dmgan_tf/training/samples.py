@@ -1,4 +1,4 @@
-"""What a run shows and keeps of its generator: sample sheets, and the current model."""
+"""Sample sheets of a run's generator, and its current model."""
 
 import copy
 import dataclasses
@@ -28,9 +28,9 @@ class CurrentModel:
     Args:
         dmgan: The `DMGAN` in training.
         config: Its settings.
-        info: What is known of the data set of training.
+        info: Of the data set of training.
         encoders: The DAMSM's, loaded outside the distribution strategy.
-        init: The model that training started from, if from one.
+        init: The model that training started from, if any.
     """
 
     def __init__(
@@ -47,11 +47,11 @@ class CurrentModel:
         self.model = DMGANTextToImage(
             encoders.vocabulary,
             encoders.text_encoder,
-            # Drawn in float32, as users of the model directory will draw.
+            # In float32, as users of the model directory will draw.
             build_generator(config, encoders.text_encoder.word_dim, dtype="float32"),
             discriminators=dmgan.discriminators,
             image_encoder=encoders.image_encoder,
-            # Of the DAMSM's own entries, those that say how to use it; not where it came from.
+            # Only those of the DAMSM's entries that are needed to use it, not its origin.
             extra={
                 **{name: value for name, value in encoders.extra.items() if name == "damsm"},
                 "training": dataclasses.asdict(config),
@@ -61,7 +61,7 @@ class CurrentModel:
         )
 
     def update(self) -> None:
-        """Takes over the weights as they are now."""
+        """Copies the current weights."""
         pairs = zip(self.model.generator.weights, self.dmgan.average_generator.weights, strict=True)
         for mine, average in pairs:
             mine.assign(keras.ops.convert_to_numpy(average))
@@ -75,7 +75,7 @@ class CurrentModel:
         """Writes a model directory, with its model card.
 
         Args:
-            directory: Where to.
+            directory: The directory to write.
             evaluation: Its evaluation during training, for a model that was chosen by it, as
                 `EvaluationHistory.entry` makes it.
         """
@@ -91,13 +91,13 @@ class CurrentModel:
 
 
 class SampleSheets(keras.callbacks.Callback):
-    """Draws the same captions with the same noise as training goes on.
+    """Draws the same captions with the same noise during training.
 
     Args:
-        current_model: What draws.
-        directory: Where the sheets go, as `step-00000500.png`; `latest.png` is the newest.
+        current_model: The model that draws.
+        directory: Directory of the sheets, `step-00000500.png`; `latest.png` is the newest.
         captions: What to draw, four times each.
-        every: Steps between two sheets, besides one at the end of every epoch; None for none.
+        every: Steps between two sheets, in addition to one per epoch; None for none.
         initial_step: Steps that were taken before.
     """
 
@@ -130,7 +130,7 @@ class SampleSheets(keras.callbacks.Callback):
         self.draw()
 
     def draw(self) -> pathlib.Path:
-        """Draws a sheet of the model as it is now, and returns its path."""
+        """Draws a sheet of the current model, and returns its path."""
         self.current_model.update()
         repeated = [caption for caption in self.captions for _ in range(_SAMPLES_PER_CAPTION)]
         images = self.current_model.model.generate(repeated, seed=0)

@@ -1,10 +1,10 @@
-"""Settings that say once what they are: default, range, choices and help, each at its field.
+"""Settings defined once: default, range, choices and help, each at its field.
 
     @dataclasses.dataclass(frozen=True)
     class MySettings(Checked):
-        batch_size: int = setting(10, "Images a step.", low=1)
+        batch_size: int = setting(10, "Images per step.", low=1)
 
-The flags of a command, its `--help`, `flags.txt` and the checks derive from the fields:
+The flags of a command, its `--help`, `flags.txt` and the checks are derived from the fields:
 `command.define_settings` and `command.read_settings`.
 """
 
@@ -19,15 +19,15 @@ from dmgan_tf.registry.lookup import Choice, Registry, allow_choice
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """What is known of a setting, beside its name, type and default.
+    """The metadata of a setting, beside its name, type and default.
 
     Args:
-        help: What `--help` says of it.
+        help: Its text in `--help`.
         flag: Name of its flag; `None` for that of the field.
         path: Whether it names a file or a directory.
-        choices: The texts that it can be; empty for any.
+        choices: The allowed texts; empty for any.
         registry: The classes that it can name, beside those that a user names as `module:Class`.
-        expected: What it must be, in words, for numbers with a range.
+        expected: The range of a number, in words.
         holds: Whether a value is as expected.
     """
 
@@ -40,10 +40,10 @@ class Setting:
     holds: Callable[[Any], bool] = lambda value: True
 
     def check(self, name: str, value: Any) -> None:
-        """Refuses a value that the setting cannot have; a module that it names may run.
+        """Raises an error for a value that is not allowed; may import a module that it names.
 
         Raises:
-            InputError: By the name of the flag.
+            InputError: With the name of the flag.
         """
         flag = f"--{self.flag or name}"
         if self.registry is not None:
@@ -68,18 +68,18 @@ def setting(
     flag: str | None = None,
     path: bool = False,
 ) -> Any:
-    """Returns a dataclass field that holds all there is to know of a setting.
+    """Returns a dataclass field with the metadata of a setting.
 
     Args:
-        default: Its value where none is given; with `None`, that is a value like the others.
-        help: What `--help` says of it.
-        low: The smallest number that it can be.
-        high: The largest number.
+        default: Its default value; with `None`, `None` is allowed, too.
+        help: Its text in `--help`.
+        low: The smallest number allowed.
+        high: The largest number allowed.
         above: A number that it must exceed.
-        below: A number that it must stay below.
-        choices: The texts that it can be.
+        below: A number that it must be less than.
+        choices: The allowed texts.
         registry: The classes that it can name; a user may also name one as `module:Class`.
-        must: Another condition: what it must be, in words, and a function that says if it is.
+        must: Another condition: what it must be, in words, and a function that checks it.
         flag: Name of the flag; `None` for that of the field.
         path: Whether it names a file or a directory, or several.
     """
@@ -92,7 +92,7 @@ def setting(
 
 
 class Checked:
-    """A base of dataclasses whose fields are checked by what `setting` says of them."""
+    """A base of dataclasses whose fields are checked by their `setting` metadata."""
 
     def __post_init__(self):
         for field in dataclasses.fields(self):
@@ -101,10 +101,10 @@ class Checked:
                 field.metadata["setting"].check(field.name, value)
 
     def find_classes(self) -> None:
-        """Imports the classes that settings name, so that a wrong one is refused at once.
+        """Imports the classes that settings name, so that a wrong one is reported at once.
 
         Raises:
-            InputError: If one is not there, cannot be imported, or is no class of its kind.
+            InputError: If one is missing, cannot be imported, or is of the wrong kind.
         """
         for field in dataclasses.fields(self):
             known = field.metadata.get("setting")
@@ -113,7 +113,7 @@ class Checked:
 
 
 def _range(low, high, above, below):
-    """The words for a range of numbers, and the function that knows it."""
+    """The words for a range of numbers, and the function that checks it."""
 
     def holds(value):
         return (

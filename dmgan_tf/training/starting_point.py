@@ -1,4 +1,4 @@
-"""Training that goes on from a model: a published one, or one of another data set."""
+"""Training that starts from a model: a published one, or one of another data set."""
 
 import logging
 import os
@@ -20,18 +20,18 @@ _MAY_DIFFER = (
 
 
 def start_from(dmgan: DMGAN, directory: str | os.PathLike, vocabulary: Vocabulary) -> None:
-    """Gives a `DMGAN` the weights of a trained model; optimizers and steps begin anew.
+    """Initialises a `DMGAN` with the weights of a trained model; optimizers and steps start anew.
 
-    Discriminators that the model lacks, as published ones do, stay as they are. The number of
-    stages may differ: of a longer generator the first ones are taken, and a shorter one is grown,
-    each further stage beginning as a copy of the last refinement, which keeps outlines from the
-    first step on, though not colours.
+    Discriminators that the model lacks, as published ones do, stay unchanged. The number of stages
+    may differ: of a longer generator the first ones are used, and a shorter one is grown, each
+    further stage initialised as a copy of the last refinement, which keeps outlines from the first
+    step on, though not colours.
 
     Args:
-        dmgan: What is trained.
+        dmgan: The model in training.
         directory: A run or model directory.
-        vocabulary: The vocabulary of the DAMSM that training is held to: the model's, or one that
-            extends it, of a DAMSM that started from the model's own.
+        vocabulary: The vocabulary of the DAMSM of this training: the model's, or one that extends
+            it, of a DAMSM that started from the model's own.
 
     Raises:
         InputError: If the model has no generator, other words, or networks of other sizes.
@@ -67,12 +67,12 @@ def start_from(dmgan: DMGAN, directory: str | os.PathLike, vocabulary: Vocabular
 
 
 def start_damsm_from(damsm: DAMSM, directory: str | os.PathLike, vocabulary: Vocabulary) -> None:
-    """Gives a `DAMSM` the encoders of a trained model; the optimizer and steps begin anew.
+    """Initialises a `DAMSM` with the encoders of a trained model; optimizer and steps start anew.
 
-    The words that the model lacks keep the vectors that they have.
+    The words that the model lacks keep their vectors.
 
     Args:
-        damsm: What is trained.
+        damsm: The model in training.
         directory: A run or model directory.
         vocabulary: The vocabulary of the data: the model's, or one that extends it.
 
@@ -109,7 +109,7 @@ def _check_words(start, directory, vocabulary, of_what):
 
 
 def _generator_pairs(mine, theirs):
-    """Parts of a generator, each with the part that it takes its weights from."""
+    """Parts of a generator, each with the part whose weights it copies."""
     pairs = [
         (getattr(mine, part), getattr(theirs, part)) for part in ("conditioning", "initial_stage")
     ]

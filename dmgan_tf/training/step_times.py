@@ -1,4 +1,4 @@
-"""What a training step costs on this machine."""
+"""Measures training steps on this machine."""
 
 import dataclasses
 import statistics
@@ -14,12 +14,12 @@ from dmgan_tf.training.dmgan_run import build_dmgan
 from dmgan_tf.training.optimizer import adam
 
 _TIMED_STEPS, _TIMED_SECONDS = 10, 15.0  # whichever ends first
-_FASTER = 0.8  # as bfloat16 has to be on this processor, compared with float32, to be worth it
+_FASTER = 0.8  # the speed-up of bfloat16 over float32 on this processor that makes it worth using
 
 
 @dataclasses.dataclass(frozen=True)
 class StepTimes:
-    """Seconds that a training step takes here, and the faster precision."""
+    """Seconds per training step on this machine, and the faster precision."""
 
     damsm: float
     training: float
@@ -32,13 +32,13 @@ def measure_steps(
     start: ModelComponents,
     precision: str | None = None,
 ) -> StepTimes:
-    """Takes steps with random pictures, to know what they cost on this machine.
+    """Times steps with random pictures on this machine.
 
     Args:
         pretraining: The DAMSM's settings.
         training: The training's.
         start: The model to start from, whose encoders the training's steps use.
-        precision: The one to compute in; None for the faster of float32 and bfloat16.
+        precision: The one to use; None for the faster of float32 and bfloat16.
     """
     size, num_words = training.image_sizes[-1], start.text_encoder.vocabulary_size
     damsm_seconds = {}

@@ -1,1 +1,1 @@
-"""A page that draws captions in the visitor's browser, and needs no server that computes."""
+"""A page that draws captions in the visitor's browser, without computation on a server."""

@@ -1,4 +1,4 @@
-"""LiteRT.js, which runs a LiteRT model in a browser: from its npm packages, and checked."""
+"""LiteRT.js, which runs a LiteRT model in a browser: from its npm packages, with checked hashes."""
 
 import base64
 import dataclasses
@@ -22,8 +22,8 @@ _UTILITIES = '"@litertjs/wasm-utils"'  # a name that a browser cannot find
 class _File:
     """A file of the packages: its path below `node_modules`, its name here, and its SHA-512.
 
-    Of the runtime's builds this is the one that every browser with SIMD can run. The others want
-    relaxed SIMD, which is no faster here, or threads, for which a host has to send extra headers.
+    This build of the runtime works in every browser with SIMD. The others need relaxed SIMD, which
+    is no faster here, or threads, which need extra headers from the server.
     """
 
     path: str
@@ -59,10 +59,10 @@ def runtime_files(folder: str | os.PathLike | None = None) -> dict[str, bytes]:
     """Returns the runtime's files by their path below the page.
 
     Args:
-        folder: One with the packages, as `npm install` leaves it; they are fetched if `None`.
+        folder: A folder of `npm install` with the packages; they are downloaded if `None`.
 
     Raises:
-        InputError: If npm is needed and not there, fails, or a file is missing or another.
+        InputError: If npm is needed and not installed, fails, or a file is missing or different.
     """
     if folder is not None:
         return _read(pathlib.Path(folder))
@@ -80,7 +80,7 @@ def runtime_files(folder: str | os.PathLike | None = None) -> dict[str, bytes]:
             reason = next(iter((result.stderr or result.stdout).split("\n")), "").strip()
             raise InputError(
                 f"npm could not fetch {' and '.join(PACKAGES)} ({reason or 'no reason given'}). "
-                "Look at the connection and try again, or give --runtime=FOLDER with them."
+                "Check the connection and try again, or give --runtime=FOLDER with them."
             )
         return _read(pathlib.Path(temporary))
 

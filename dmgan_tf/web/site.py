@@ -22,13 +22,13 @@ from dmgan_tf.text.vocabulary import Vocabulary
 from dmgan_tf.web.runtime import PACKAGES, WASM, runtime_files
 
 PAGE = pathlib.Path(__file__).parent / "page"
-MOST_MEGABYTES = 64  # of a model that a phone can load and hold beside all else
+MOST_MEGABYTES = 64  # of a model that a phone can load
 _MODEL_FOLDER = "model"
 _SETTINGS = "site.json"
 _SERVICE_WORKER = "service_worker.js"
 _DEMO = PAGE.parents[1] / "demo"
 _FROM_DEMO = {"page.js": "pointing.js", "page.css": "pointing.css"}
-# Of the model directory, as text that every browser shows; and what the page calls them.
+# Files of the model directory, as text that every browser shows; and their titles on the page.
 _CARDS = {
     "README.md": ("card.txt", "About the model"),
     "ATTRIBUTION.md": ("attribution.txt", "What it was trained on"),
@@ -43,18 +43,18 @@ def export_web(
     caption_length: int = CAPTION_LENGTH,
     runtime: str | os.PathLike | None = None,
 ) -> pathlib.Path:
-    """Writes a page that draws captions in the visitor's browser, for any host of static files.
+    """Writes a page that draws captions in the visitor's browser, for any static file server.
 
-    The folder holds the page, the LiteRT model with all stages, and LiteRT.js; the page fetches
-    nothing from elsewhere. `dmgan_export.json` has the hashes of all files. The folder is written
-    whole or not at all; an earlier export there is replaced.
+    The folder contains the page, the LiteRT model with all stages, and LiteRT.js; the page loads
+    nothing from other servers. `dmgan_export.json` has the hashes of all files. The folder is
+    written completely or not at all; an earlier export there is replaced.
 
     Args:
         preset: A model directory, a run directory, or the name of a shipped model.
         output: The folder.
-        precision: Of the weights, as of `litert_model`. With `"int8"` the pictures are others than
+        precision: Of the weights, as of `litert_model`. With `"int8"` the pictures differ from
             those of `generate`.
-        caption_length: Known words of the longest caption; the page cuts longer ones.
+        caption_length: Known words of the longest caption; the page truncates longer ones.
         runtime: Folder with the npm packages of LiteRT.js; they are fetched by npm if `None`.
 
     Returns:
@@ -62,7 +62,8 @@ def export_web(
 
     Raises:
         InputError: If there is no model that can draw captions, it is too large for the web, a
-            setting is not as above, LiteRT.js cannot be had, or something else stands at `output`.
+            setting is not as above, LiteRT.js is not available, or `output` exists and is not an
+            earlier export.
     """
     check_settings(precision, caption_length)
     directory = check_folder(output)
@@ -77,12 +78,12 @@ def export_web(
         for name, (new, _) in _CARDS.items():
             if (model_directory / name).is_file():
                 text = (model_directory / name).read_text(encoding="utf-8")
-                # With a mark of UTF-8, since a host may not say what it is.
+                # With a UTF-8 byte order mark, since a server may not send the encoding.
                 (model / new).write_text(text, encoding="utf-8-sig")
         for path, content in files.items():
             (site / path).parent.mkdir(exist_ok=True)
             (site / path).write_bytes(content)
-        # The record names the model by its path, which is no business of visitors.
+        # The record contains the model's path, which visitors should not see.
         record = json.loads((model / RECORD_NAME).read_text(encoding="utf-8"))
         record["model"] = os.fspath(preset).rstrip("/").split("/")[-1]
         (model / RECORD_NAME).unlink()
@@ -94,7 +95,7 @@ def export_web(
 
 
 def sizes_of(site: pathlib.Path) -> tuple[int, int]:
-    """Returns the bytes of all files of a site: on disk, and as a host sends them with gzip."""
+    """Returns the bytes of all files of a site: on disk, and compressed with gzip."""
     contents = [path.read_bytes() for path in site.rglob("*") if path.is_file()]
     return sum(map(len, contents)), sum(len(gzip.compress(content, 9)) for content in contents)
 
@@ -140,7 +141,7 @@ def _write_page(site, exported):
 
 
 def _settings(site, exported):
-    """What the page knows of the model and of the large files."""
+    """The page's data on the model and the large files."""
     vocabulary = Vocabulary.load(site / _MODEL_FOLDER / VOCABULARY, exported["num_trained_words"])
     kept = ("image_sizes", "noise_dim", "condition_dim", "caption_length", "refinement")
     large = {"model": f"{_MODEL_FOLDER}/{MODEL}", "wasm": WASM}
@@ -181,11 +182,11 @@ def _parts_of_page(site, settings):
 
 
 def _base64_sha256(path):
-    """A file's SHA-256 as browsers take it."""
+    """A file's SHA-256 in the format of browsers."""
     return base64.b64encode(hashlib.sha256(path.read_bytes()).digest()).decode()
 
 
 def _fill(path, values):
-    """Puts values where a file of the page has `$NAME`."""
+    """Replaces `$NAME` in a file of the page by values."""
     text = string.Template(path.read_text(encoding="utf-8")).substitute(values)
     write_text(path, text)

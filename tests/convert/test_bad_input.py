@@ -173,7 +173,7 @@ def test_discriminators_that_do_not_belong(line, tmp_path):
             "generator",
             "netG",
             {"img_net1__img__0__weight": np.ones((3, 100_000, 3, 3))},
-            "of the size that its tensors ask for. Received: 1",
+            "of the size of its tensors. Received: 1",
         ),
         ("text_encoder", "text_encoder", {"rnn__weight_ih_l1": np.ones(3)}, "several layers"),
         (

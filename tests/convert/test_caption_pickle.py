@@ -101,7 +101,7 @@ def test_other_contents_are_named(tmp_path, content, problem):
         (b"red\nbird\n", "begins with b'red.*nbird"),
         (b"PK\x03\x04", "begins with b'PK"),
         (b"<pad>\nred\nred\n", "ids 1 and 2"),
-        (b"(dp0\n", "damaged or cut off"),
+        (b"(dp0\n", "damaged or truncated"),
         (b"cos\nsystem\n(S'ls'\ntR.", "asks for 'os.system'"),
     ],
 )

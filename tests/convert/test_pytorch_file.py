@@ -164,14 +164,14 @@ def test_a_view_of_a_storage_in_an_old_file(tmp_path):
         (tensor((2**31, 2**31), (0, 0)), "larger than its storage"),
         (tensor((0, 2**61, 2**61), (1, 1, 1)), "larger than its storage"),
         (tensor((0,), (1,), 25), "larger than its storage"),
-        (tensor((-1,), (1,)), "no whole numbers"),
-        (tensor((2,), (-1,), 5), "no whole numbers"),
-        (tensor((2,), (1,), -1), "no whole numbers"),
-        (tensor((2.0,), (1,)), "no whole numbers"),
-        (tensor((True,), (1,)), "no whole numbers"),
-        (tensor((2, 2), (1,)), "no whole numbers"),
-        (tensor([2], [1]), "no whole numbers"),
-        (tensor((1,) * 33, (1,) * 33), "no whole numbers"),
+        (tensor((-1,), (1,)), "not integers"),
+        (tensor((2,), (-1,), 5), "not integers"),
+        (tensor((2,), (1,), -1), "not integers"),
+        (tensor((2.0,), (1,)), "not integers"),
+        (tensor((True,), (1,)), "not integers"),
+        (tensor((2, 2), (1,)), "not integers"),
+        (tensor([2], [1]), "not integers"),
+        (tensor((1,) * 33, (1,) * 33), "not integers"),
         (tensor((1,), (1,), count=-1), "without its type, key and size"),
         (tensor((1,), (1,), count="24"), "without its type, key and size"),
         (tensor((1,), (1,), key=0), "without its type, key and size"),
@@ -181,9 +181,9 @@ def test_a_view_of_a_storage_in_an_old_file(tmp_path):
         (b"(" + tensor((1,), (1,)) + tensor((1,), (1,), kind="Int") + b"t", "two types or sizes"),
         (b"ctorch._utils\n_rebuild_tensor_v2\n(NK\x00))tR", "without a storage"),
         (b"ctorch._utils\n_rebuild_parameter\n(N\x88NtR", "without a tensor"),
-        (b"ctorch\nSize\nN\x85R", "a size that is no tuple"),
-        (b"ctorch._utils\n_rebuild_tensor_v2\n)R", "damaged or cut off"),
-        (b"ctorch\nFloatStorage\n)R", "damaged or cut off"),
+        (b"ctorch\nSize\nN\x85R", "a size that is not a tuple"),
+        (b"ctorch._utils\n_rebuild_tensor_v2\n)R", "damaged or truncated"),
+        (b"ctorch\nFloatStorage\n)R", "damaged or truncated"),
         (b"cposix\nsystem\n" + plain("ls") + b"\x85R", "asks for 'posix.system', which is not run"),
         (b"ctorch.nn\nLinear\n)\x81", "asks for 'torch.nn.Linear', which is not run"),
     ],
@@ -204,7 +204,7 @@ def test_a_pickle_too_long_for_a_state_dict(tmp_path, monkeypatch):
     value = b"(" + tensor((24,), (1,)) + plain("x" * 1000) + b"t"
     with pytest.raises(InputError, match="at most 1000 bytes in the entry data.pkl"):
         read_pytorch_file(zip_file(tmp_path / "a.pth", value))
-    with pytest.raises(InputError, match="damaged or cut off"):
+    with pytest.raises(InputError, match="damaged or truncated"):
         read_pytorch_file(old_file(tmp_path / "a.pth", value))
 
 
@@ -262,7 +262,7 @@ def test_other_versions_and_byte_orders(tmp_path):
         (pickle.dumps("x" * 9_000_000, 2), "a pickle of something else"),
         (pickle.dumps(np.ones(3), 2), r"asks for 'numpy\._?core\.multiarray\._reconstruct'"),
         (b"cos\nsystem\n(S'ls'\ntR.", "asks for 'os.system'"),
-        (b"captions of many words\nand more\n", "damaged or cut off"),
+        (b"captions of many words\nand more\n", "damaged or truncated"),
     ],
 )
 def test_other_files_are_named(tmp_path, content, problem):
@@ -327,7 +327,7 @@ def test_a_zip_whose_directory_lies(tmp_path):
         read_pytorch_file(path)
     for length in range(4, len(whole), 7):
         path.write_bytes(whole[:length])
-        with pytest.raises(InputError, match="damaged or cut off"):
+        with pytest.raises(InputError, match="damaged or truncated"):
             read_pytorch_file(path)
 
 

@@ -141,7 +141,7 @@ def media(brand, *others):
     [
         (media(b"heic", b"mif1"), "HEIC.* convert it to JPEG or PNG"),
         (media(b"mif1", b"heic"), "HEIC"),
-        (media(b"mp42"), "a film"),
+        (media(b"mp42"), "a video"),
         (b"\xff\x0a" + bytes(20), "JPEG XL"),
         (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
         (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000"),
@@ -177,7 +177,7 @@ def test_what_is_no_picture_is_told_without_an_address(content, name, tmp_path):
 def test_avif_without_a_pillow_that_reads_it(monkeypatch):
     monkeypatch.setattr(picture_file, "AVIF_IS_READ", False)
     monkeypatch.setattr(picture_file, "FORMATS", ("JPEG", "PNG"))
-    with pytest.raises(UnsupportedFormatError, match="AVIF, which takes Pillow 11.3 or newer"):
+    with pytest.raises(UnsupportedFormatError, match="AVIF, which needs Pillow 11.3 or newer"):
         open_picture(media(b"avif", b"mif1"))
 
 

@@ -147,7 +147,7 @@ def test_a_mended_image_of_the_same_size_is_read_again(splits, tmp_path, monkeyp
     splits["test"][0] = make_image(tmp_path / "source", 10, ["purple", "a square"])
     right = path.read_bytes()
     path.write_bytes(bytes(len(right)))
-    with pytest.raises(InputError, match="1 of 14.*Mend the source and begin anew with --overwrit"):
+    with pytest.raises(InputError, match="1 of 14.*Repair the source and start again"):
         prepare(splits, tmp_path / "out", max_skipped_fraction=0, num_shards=2)
     path.write_bytes(right)
     read, encode = [], preparation.encode_image
@@ -190,9 +190,9 @@ def test_an_unfinished_data_set_of_a_source_that_changed(splits, tmp_path):
     with pytest.raises(InputError) as caught:
         prepare(splits, tmp_path / "out", max_skipped_fraction=0)
     assert str(caught.value) == (
-        "Expected an empty directory, or one that holds this very data set, at "
+        "Expected an empty directory, or one that contains this data set, at "
         f"{tmp_path / 'out'}. Received: an unfinished one, of a source or settings that have "
-        "changed since. Give --overwrite to begin anew, or choose another --output."
+        "changed since. Give --overwrite to start again, or choose another --output."
     )
 
 

@@ -129,7 +129,7 @@ def test_every_damage_costs_one_record_and_is_reported(directory, caplog):
     assert [[count for _, count in one.runs] for one in readable.shards] == [[2, 2, 2]] * 2 + [
         [2, 2, 3]
     ] * 2
-    said = "14 of 40 records of 'train' are unreadable and left out: 1 in train-00000-of-00004"
+    said = "14 of 40 records of 'train' are unreadable and skipped: 1 in train-00000-of-00004"
     assert readable.summary().startswith(said)
     assert caplog.messages == [f"{directory}: {readable.summary()}"]
     flip_data(shard(directory, 3), 9)
@@ -297,7 +297,7 @@ def test_fraction_out_of_range(greys, fraction):
 
 
 def test_what_is_readable_of_another_split(greys):
-    with pytest.raises(InputError, match="readable of 'train'. Received: 'test'"):
+    with pytest.raises(InputError, match="readable records of 'train'. Received: 'test'"):
         batches(greys, scan(greys, split="test"))
 
 
@@ -428,7 +428,7 @@ def test_sample_captions_of_a_damaged_split(directory, caplog):
     captions = pipeline.some_captions(directory, "train", 8)
     assert captions[:7] == expected[:4] + expected[5:] and len(set(captions)) == 8
     assert caplog.messages == [
-        f"1 unreadable images of 'train' in {directory} give no sample caption."
+        f"1 unreadable images of 'train' in {directory} are not used for sample captions."
     ]
     for path in directory.glob("train-*"):
         path.unlink()

@@ -313,7 +313,7 @@ def test_statistics_by_other_weights(error_line, image_folder, tmp_path, colours
         *("evaluate", f"--images={image_folder / 'test'}", f"--features={colours}"),
         *("--metrics=fid", f"--reference={tmp_path / 'x.npz'}"),
     )
-    assert "by the weights of colours.py" in line
+    assert "from the weights of colours.py" in line
 
 
 def test_an_empty_folder(error_line, tmp_path, colours):

@@ -66,7 +66,7 @@ class Refusing(Sum):
 
     def restore(self, state):
         if "value" not in state or float(state["value"]) != self.value:
-            raise InputError("Expected the same. Begin the evaluation again.")
+            raise InputError("Expected the same. Start the evaluation again.")
 
 
 @pytest.mark.parametrize("last", [Refusing(), None])

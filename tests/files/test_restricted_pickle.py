@@ -129,9 +129,9 @@ def test_a_function_is_named_and_not_run(tmp_path, protocol):
         (b"\x8f.", "a set"),
         (b"(\x91.", "a set"),
         (pickle.dumps(bytearray(b"abc"), 5), "a bytearray"),
-        (b"\x97.", "a buffer outside of the file"),
-        (b"Pkey\n.", "an object outside of the file"),
-        (b"NQ.", "an object outside of the file"),
+        (b"\x97.", "a buffer outside the file"),
+        (b"Pkey\n.", "an object outside the file"),
+        (b"NQ.", "an object outside the file"),
         (b"}Nb.", "an object with a state of its own"),
         (b"cos\n" + b"x" * 500 + b"\n.", "'os." + "x" * 74 + "...'"),
     ],
@@ -237,7 +237,7 @@ DAMAGED = {
 
 @pytest.mark.parametrize("data", DAMAGED.values(), ids=DAMAGED)
 def test_damage_is_one_line_that_names_the_file(data):
-    with pytest.raises(InputError, match=r"in some\.pickle\. It is damaged or cut off \(near byte"):
+    with pytest.raises(InputError, match=r"in some\.pickle\. It is damaged or truncated \(near"):
         load(data, constructors=ORDERED_DICT)
 
 
@@ -257,7 +257,7 @@ def test_a_name_that_is_cut_off_is_not_refused():
 
 def assert_cut_off(data):
     for length in range(len(data)):
-        with pytest.raises(InputError, match="cut off"):
+        with pytest.raises(InputError, match="truncated"):
             load(data[:length], constructors=ORDERED_DICT)
 
 

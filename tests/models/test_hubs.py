@@ -251,7 +251,7 @@ def test_a_cache_that_lacks_a_file_is_told_of(hugging_face):
         ("RepositoryNotFoundError", "no such repository, or a private one.*hf auth login"),
         ("GatedRepoError", "access by request. Ask for it at https://huggingface.co/user/birds"),
         ("RevisionNotFoundError", "a repository without that revision"),
-        ("HFValidationError", "no name of a repository"),
+        ("HFValidationError", "not the name of a repository"),
     ],
 )
 def test_what_hugging_face_refuses(hugging_face, name, expected):
@@ -266,9 +266,9 @@ def test_what_hugging_face_refuses(hugging_face, name, expected):
     ("failure", "expected"),
     [
         (Failure(status=404), "no such model, or one without config.json"),
-        (Failure(status=403), "terms are to be accepted on kaggle.com"),
+        (Failure(status=403), "terms must be accepted on kaggle.com"),
         (Failure(), "Expected to reach kaggle.com.*Failure, the network is down.*/VERSION"),
-        (ValueError("Invalid model handle"), "kagglehub refuses .Invalid model handle"),
+        (ValueError("Invalid model handle"), "an error of kagglehub .Invalid model handle"),
     ],
 )
 def test_what_kaggle_refuses(kaggle, failure, expected):
@@ -287,7 +287,7 @@ def test_a_full_disk_stays_one(hub, request):
 
 def test_repositories_of_other_things(hugging_face):
     (hugging_face.repository / "config.json").write_text('{"model_type": "bert"}')
-    assert "no model that dmgan_tf can read" in line_of(HUGGING_FACE)
+    assert "not a model that dmgan_tf can read" in line_of(HUGGING_FACE)
     assert names_in(hugging_face.cache) == {"config.json"}
     shutil.rmtree(hugging_face.cache)
     (hugging_face.repository / "config.json").unlink()

@@ -219,25 +219,25 @@ DAMAGES = {
     "words in another order": (swap_words, "not the one its text encoder was trained with"),
     "another vocabulary, hash and all": (larger_vocabulary, "5 ids, .*Received one of 6"),
     "no weights": (remove("generator.weights.h5"), "Expected the weights of the generator"),
-    "half of the weights": (truncate("generator.weights.h5"), "does not hold the weights"),
-    "half of the encoder": (truncate("text_encoder.weights.h5"), "does not hold the weights"),
-    "half of the discriminators": (truncate("discriminators.weights.h5"), "does not hold"),
+    "half of the weights": (truncate("generator.weights.h5"), "does not contain the weights"),
+    "half of the encoder": (truncate("text_encoder.weights.h5"), "does not contain the weights"),
+    "half of the discriminators": (truncate("discriminators.weights.h5"), "does not contain"),
     "weights of a wider network": (
         overwrite(
             "generator.weights.h5",
             Generator(**{**GENERATOR, "channels": 8}, num_residual_blocks=1, num_stages=2),
         ),
-        "does not hold the weights of the generator",
+        "does not contain the weights of the generator",
     ),
     "weights of a network with fewer stages": (
         overwrite(
             "generator.weights.h5", Generator(**GENERATOR, num_residual_blocks=1, num_stages=1)
         ),
-        "does not hold the weights of the generator",
+        "does not contain the weights of the generator",
     ),
     "weights of another network": (
         overwrite("generator.weights.h5", TextEncoder(5, word_dim=6, embedding_dim=4)),
-        "does not hold the weights of the generator",
+        "does not contain the weights of the generator",
     ),
     "weights that are not numbers": (not_a_number, "not finite .*to_image_1"),
 }
@@ -294,7 +294,7 @@ def test_a_save_that_fails_leaves_the_old_model(copy, monkeypatch, failing):
 
         monkeypatch.setattr(type(copy), "rename", refused)
     expected = (InputError, OSError)[failing == "rename"]
-    with pytest.raises(expected, match="disk full.*previous model is still there|Permission"):
+    with pytest.raises(expected, match="disk full.*previous model is kept|Permission"):
         save_model_directory(copy, **components())
     monkeypatch.undo()
     assert contents(copy) == before
@@ -384,7 +384,7 @@ def test_a_full_disk_leaves_the_previous_model(saved, tmp_path, limit):
     vocabulary = Vocabulary([f"word{i}" for i in range(2000)])
     text_encoder = built(TextEncoder(len(vocabulary), word_dim=64, embedding_dim=200))
     for place, kept in (
-        (directory, "the previous model is still"),
+        (directory, "the previous model is kept"),
         (tmp_path / "other", "no model"),
     ):
         with pytest.raises(InputError, match=f"disk full while writing .*{place}; {kept}"):

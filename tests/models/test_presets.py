@@ -187,7 +187,7 @@ def test_a_preset_is_written_with_its_card_and_licences(vivid_model, tmp_path):
         "python -m dmgan_tf.train",
         "Fast.",
         "Fluent Emoji",
-        "none but others is refused",
+        "without a known word is an error",
     ):
         assert part in card, part
     attribution = (directory / "ATTRIBUTION.md").read_text(encoding="utf-8")

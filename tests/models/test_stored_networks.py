@@ -100,12 +100,12 @@ def test_an_array_of_terabytes_is_refused(copy):
 def test_a_network_of_more_values_than_are_there_is_not_built(copy, network, name, value):
     edit(copy, lambda config: config[network].update({name: value}))
     line = line_of(copy)
-    assert f"{network}.weights.h5 does not hold the weights" in line and "too few values" in line
+    assert f"{network}.weights.h5 does not contain the weights" in line and "too few values" in line
 
 
 def test_more_discriminators_than_are_there(copy):
     edit(copy, lambda config: config["discriminators"].extend(config["discriminators"] * 10**5))
-    assert "discriminators.weights.h5 does not hold the weights" in line_of(copy)
+    assert "discriminators.weights.h5 does not contain the weights" in line_of(copy)
 
 
 @pytest.mark.parametrize(

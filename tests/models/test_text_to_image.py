@@ -206,7 +206,7 @@ def test_a_directory_without_a_generator_is_refused(model, tmp_path):
     save_model_directory(
         tmp_path / "damsm", vocabulary=model.vocabulary, text_encoder=model.text_encoder
     )
-    with pytest.raises(InputError, match="holds no generator"):
+    with pytest.raises(InputError, match="has no generator"):
         DMGANTextToImage.from_preset(tmp_path / "damsm")
     with pytest.raises(InputError, match="nothing there"):
         DMGANTextToImage.from_preset("no-such-preset")

@@ -102,7 +102,7 @@ def test_many_captions_are_warned_of_in_one_line(caplog):
     tokenizer.warn_of_unknown(captions)
     assert [tokenizer.encode(caption) for caption in captions] == [[1, 2], [1], [1, 2]]
     assert [record.getMessage() for record in caplog.records] == [
-        "2 of the captions' 4 words are unknown and left out: zeppelin, zebra"
+        "2 of the captions' 4 words are unknown and dropped: zeppelin, zebra"
     ]
 
 
@@ -112,7 +112,7 @@ def test_encode_drops_unknown_words_and_warns_once(caplog):
         assert tokenizer.encode("A red, shiny APPLE") == [1, 2]
         assert tokenizer.encode("a shiny red") == [1]
     assert [record.getMessage() for record in caplog.records] == [
-        "Unknown words left out of 'A red, shiny APPLE': a, shiny"
+        "Unknown words dropped from 'A red, shiny APPLE': a, shiny"
     ]
 
 

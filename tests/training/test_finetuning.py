@@ -38,7 +38,7 @@ def test_the_image_size_is_the_largest_that_most_pictures_fill():
     assert choose_image_size(FOLDER, model, 256) == 256  # a further stage
     with pytest.raises(InputError, match="16, 32, 64, 128, or .* 256 or 512. Received: 100"):
         choose_image_size(FOLDER, model, 100)
-    with pytest.raises(InputError, match="first stage of the model. Received: .* 70 in the middle"):
+    with pytest.raises(InputError, match="first stage of the model. Received: a median .* 70 in"):
         choose_image_size(FOLDER, model_of((128, 256)))
 
 

@@ -70,7 +70,7 @@ def test_one_warning_a_run(caplog):
     for epoch, count in enumerate([0, 3, 5]):
         notice.on_epoch_end(epoch, {"one_class_batches": float(count)})
     (message,) = caplog.messages
-    assert message.startswith("3 of 40 batches of epoch 2 had images of one class alone")
+    assert message.startswith("3 of 40 batches of epoch 2 had images of one class only")
     assert "Leave class_id out" in message
 
 
@@ -106,7 +106,7 @@ def test_the_line_of_an_epoch_has_their_number(prepared_data, tmp_path, capfd, c
 
 def test_retrieval_of_a_split_of_one_class_is_not_measured(one_class, caplog):
     assert damsm_run._split_to_measure(one_class) is None
-    assert "the test split has images of one class alone" in caplog.text
+    assert "the test split has images of one class only" in caplog.text
 
 
 @pytest.mark.parametrize("size, replicas", [(2, 2), (3, 2), (6, 4)])

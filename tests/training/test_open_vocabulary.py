@@ -65,13 +65,13 @@ def test_a_generator_trained_with_it_draws_new_words(
     config = dataclasses.replace(CONFIG, epochs=1)
     result = train_dmgan(config, prepared_data, damsm_run, tmp_path / "run")
     model = DMGANTextToImage.from_preset(result.model)
-    assert "Its training captions held" in " ".join(model.readme.split())
+    assert "Its training captions had" in " ".join(model.readme.split())
     with caplog.at_level(logging.WARNING):
         new, known = model.generate(["a crimson circle", "a red disc"], seed=0)
     assert "nknown" not in caplog.text and np.any(new != known)
     with caplog.at_level(logging.WARNING):
         model.generate(["a crimson pear"], seed=0)
-    assert "Unknown words left out of 'a crimson pear': pear" in caplog.text
+    assert "Unknown words dropped from 'a crimson pear': pear" in caplog.text
     with pytest.raises(InputError, match="a word of the vocabulary"):
         model.generate(["pear"])
 
@@ -114,7 +114,7 @@ def test_data_of_other_words_that_it_knows(damsm_run, prepared_data):
 def test_a_run_goes_on_with_its_own_table_only(damsm_run, prepared_data, config, tmp_path):
     other = write_table(tmp_path / "vectors.txt", seed=1)
     changed = dataclasses.replace(config, word_vectors=other)
-    with pytest.raises(InputError, match="the word vectors that the run began with"):
+    with pytest.raises(InputError, match="the word vectors that the run was started with"):
         pretrain_damsm(changed, prepared_data, damsm_run, resume=True)
 
 

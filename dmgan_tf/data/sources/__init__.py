@@ -1,1 +1,1 @@
-"""How captioned images are laid out on disk: one module for each kind of source."""
+"""Layouts of captioned images on disk: one module for each kind of source."""

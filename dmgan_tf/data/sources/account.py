@@ -1,7 +1,7 @@
-"""What becomes of everything that stands in the folder of a source, so that no file gets lost.
+"""Accounts for every file in the folder of a source, so that none is lost unnoticed.
 
 Each entry of the folder is an image of a split, a file that captions were read from, skipped for a
-reason, or not looked at; the numbers add up.
+reason, or ignored; the numbers add up.
 """
 
 import collections
@@ -16,7 +16,7 @@ from dmgan_tf.files.folder_listing import FolderListing
 IMAGE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif"}
 )
-CAPTION_SUFFIXES = (".txt", ".caption")  # of a file beside an image; the first goes before
+CAPTION_SUFFIXES = (".txt", ".caption")  # of a file beside an image; the first has priority
 NOT_LISTED_IMAGE = "image that no list names"
 NOT_LISTED_CAPTIONS = "text file of no listed image"
 NOT_USED = "neither an image nor captions"
@@ -31,13 +31,13 @@ _logger = logging.getLogger(__name__)
 
 @dataclasses.dataclass(frozen=True)
 class FolderAccount:
-    """What stands in the folder of a source, before its images are opened.
+    """The files in the folder of a source, before its images are opened.
 
     Args:
-        images: The names of the images that lie in the folder, as the source calls them.
+        images: The names of the images in the folder, relative to the source.
         captions: How many files captions, or lists of images, were read from.
         skipped: The name and the reason of each entry that is not used.
-        not_looked_at: How many entries were not looked at, by kind.
+        not_looked_at: How many entries were ignored, by kind.
     """
 
     images: frozenset[str]
@@ -46,7 +46,7 @@ class FolderAccount:
     not_looked_at: Mapping[str, int]
 
     def warn(self) -> None:
-        """Names what is not used, in one warning for each reason."""
+        """Logs the names of unused files, in one warning for each reason."""
         names_of = collections.defaultdict(list)
         for name, reason in self.skipped:
             names_of[reason].append(name)
@@ -66,7 +66,7 @@ class FolderAccount:
         return self.counts_with(len(self.images) - reasons.total(), dict(sorted(reasons.items())))
 
     def counts_with(self, images: int, images_skipped: Mapping[str, int]) -> "FolderCounts":
-        """Returns the numbers with those of images that are known from before."""
+        """Returns the numbers, with those of images from an earlier run."""
         skipped = collections.Counter(reason for _, reason in self.skipped)
         return FolderCounts(
             images=images,
@@ -79,14 +79,14 @@ class FolderAccount:
 
 @dataclasses.dataclass(frozen=True)
 class FolderCounts:
-    """How many entries of the source's folder became what, as `dataset.json` keeps it.
+    """The numbers of used, skipped and ignored entries of the source's folder, in `dataset.json`.
 
     Args:
         images: Those that were stored as images.
         images_skipped: Images of the source that were not stored, by reason.
         captions: Files that captions, or lists of images, were read from.
-        others_skipped: All else that was not used, by reason.
-        not_looked_at: Hidden files and leftovers of other programs, by kind.
+        others_skipped: All other files that were not used, by reason.
+        not_looked_at: Ignored hidden files and leftovers of other programs, by kind.
     """
 
     images: int
@@ -97,7 +97,7 @@ class FolderCounts:
 
     @property
     def total(self) -> int:
-        """How many entries stand in the folder; its sub-folders do not count."""
+        """How many entries the folder has; its sub-folders do not count."""
         parts = (self.images_skipped, self.others_skipped, self.not_looked_at)
         return self.images + self.captions + sum(sum(part.values()) for part in parts)
 
@@ -117,13 +117,13 @@ def account_for(
     captions: Collection[pathlib.Path],
     reasons: Mapping[pathlib.Path, str],
 ) -> FolderAccount:
-    """Returns what becomes of each entry of a folder.
+    """Returns how each entry of a folder is used.
 
     Args:
         listing: The entries.
         images: The name and the path of every image that the source lists.
         captions: The files that it has read.
-        reasons: Why it does not use a file, where it knows better than the file's name tells.
+        reasons: Why it does not use a file, where the file's name does not show it.
     """
     name_of = {os.path.abspath(path): name for name, path in images}
     read = {os.path.abspath(path) for path in captions}

@@ -1,4 +1,4 @@
-"""MS-COCO 2014 with five captions an image, in the layouts people have."""
+"""MS-COCO 2014 with five captions per image, in the usual layouts."""
 
 import itertools
 import json
@@ -19,14 +19,14 @@ _RELEASED_NAME = re.compile(r"COCO_(train2014|val2014)_[^/]+")
 
 
 class COCO(PublishedSource):
-    """The images with their first five captions, each a class of its own, in the order of lists.
+    """The images with their first five captions, each its own class, in the order of lists.
 
     Args:
         directory: A folder with either `annotations/captions_train2014.json` and
             `captions_val2014.json`, or the metadata archive of AttnGAN and DM-GAN:
             `train/filenames.pickle`, `test/filenames.pickle` and the texts, NAME.txt, in `text/`,
             `text/train2014/` and `text/val2014/`, or, as they are unpacked, `train2014/` and
-            `val2014/`. The latter go first if both are there. The images lie in `train2014/` and
+            `val2014/`. The latter are used if both exist. The images are in `train2014/` and
             `val2014/`, in the folder itself or in its `images/`, or all of them in `images/`.
         test_fraction: Not used: the test images are those of val2014.
     """
@@ -51,7 +51,7 @@ class COCO(PublishedSource):
         """Returns the images of `train` and `test`.
 
         Raises:
-            InputError: If a part is missing, or two do not fit together.
+            InputError: If a part is missing, or two do not match.
         """
         if self.in_release_order:
             listed = _read_lists(self.lists, self.directory, self.files_read)
@@ -74,11 +74,11 @@ def _names_in(candidates: tuple[pathlib.Path, ...]) -> dict[pathlib.Path, frozen
 
 
 def _image_folders(source: pathlib.Path, part: str) -> dict[pathlib.Path, frozenset[str]]:
-    """The folders that may hold the images, with the names in them."""
+    """The folders that may contain the images, with the names in them."""
     candidates = (source / part, source / "images" / part, source / "images")
     folders = {
         path: names
-        for path, names in _names_in(candidates).items()  # one may hold texts alone
+        for path, names in _names_in(candidates).items()  # one may contain only texts
         if any(pathlib.PurePath(name).suffix.lower() in IMAGE_SUFFIXES for name in names)
     }
     if not folders:
@@ -95,7 +95,7 @@ def _path_of(file_name: str, folders: dict[pathlib.Path, frozenset[str]]) -> pat
 
 
 def _read_lists(lists, source, files_read) -> dict[str, list[tuple[str, tuple[str, ...]]]]:
-    """Returns the name and the captions of each image of each split; adds the files read."""
+    """Returns the name and the captions of each image of each split; records the files read."""
     names_of = {split: _read_list(path) for split, path in lists.items()}
     text = source / "text"
     folders = {part: _names_in((text, text / part, source / part)) for part in _PART_OF.values()}
@@ -146,7 +146,7 @@ def _read_json(path: pathlib.Path) -> list[tuple[str, tuple[str, ...]]]:
         listed = [(image["file_name"], texts.get(image["id"], [])) for image in content["images"]]
         names = [name for name, _ in listed]
         if not all(isinstance(text, str) for text in itertools.chain(names, *texts.values())):
-            raise TypeError("a name or a caption that is no text")
+            raise TypeError("a name or a caption that is not text")
         if not names or any("/" in name for name in names):
             raise ValueError("no images, or other names than those of files")
     except FileNotFoundError:

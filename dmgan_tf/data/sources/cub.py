@@ -1,4 +1,4 @@
-"""Caltech-UCSD Birds 200-2011 (CUB) with ten captions an image, in the layouts people have."""
+"""Caltech-UCSD Birds 200-2011 (CUB) with ten captions per image, in the usual layouts."""
 
 import os
 import pathlib
@@ -52,7 +52,7 @@ class CUB(PublishedSource):
         """Returns the images of `train` and `test`.
 
         Raises:
-            InputError: If a part is missing, or two do not fit together.
+            InputError: If a part is missing, or two do not match.
         """
         tables = (self._images / "images.txt", self._images / "bounding_boxes.txt")
         boxes = _read_boxes(*tables)

@@ -1,4 +1,4 @@
-"""Captioned images in a folder, in the layouts that people keep them in."""
+"""Captioned images in a folder, in the usual layouts."""
 
 import dataclasses
 import logging
@@ -26,7 +26,7 @@ from dmgan_tf.errors import InputError
 BESIDE_SPLITS = "beside the folders of the splits"
 BELOW_ANOTHER = f"{METADATA_FILE} below another"
 
-_EMBEDDED = "emoji"  # the name of the embedded data set, in place of a folder
+_EMBEDDED = "emoji"  # the name of the embedded data set, instead of a folder
 _LAYOUTS = (
     f"a {METADATA_FILE} (one JSON object a line: file_name, text, optional class_id), in the "
     "folder or in its train/, test/ and validation/, or a NAME.txt of captions beside each NAME.jpg"
@@ -37,13 +37,13 @@ _logger = logging.getLogger(__name__)
 
 @dataclasses.dataclass(frozen=True)
 class _Found:
-    """An image and where it stands.
+    """An image and its location.
 
     Args:
-        image: The image; without its captions if they lie in a file of its own.
-        folder: The folder that tells its split.
+        image: The image; without its captions if they are in a separate file.
+        folder: The folder that determines its split.
         captions: The file that has its captions.
-        list_folder: The folder of that file if it lists images; None if it is of this one alone.
+        list_folder: The folder of that file if it lists images; None if it is of this image only.
     """
 
     image: CaptionedImage
@@ -55,8 +55,8 @@ class _Found:
 class ImageFolder(Source):
     """A folder of images with a `metadata.jsonl`, or with a text file of captions beside each.
 
-    Images in `train/`, `test/` and `validation/` keep that split, whether the captions lie in these
-    folders or above them; the names may be spelled otherwise, such as `val` or `Test`. Without a
+    Images in `train/`, `test/` and `validation/` keep that split, whether the captions are in these
+    folders or above them; other spellings of the names, such as `val` or `Test`, work. Without a
     test folder, test images are held out by class, or by image.
 
     Args:
@@ -90,13 +90,13 @@ class ImageFolder(Source):
         if not splits["train"]:
             raise InputError(
                 f"Expected images to train on in {self.directory}. Received: captions of "
-                f"{' and '.join(name for name in splits if splits[name])} images alone. To train "
+                f"{' and '.join(name for name in splits if splits[name])} images only. To train "
                 "on them, give their own folder as --source."
             )
         return {name: [self._complete(one) for one in images] for name, images in splits.items()}
 
     def _in_lists(self) -> list[_Found]:
-        """The images of every `metadata.jsonl` that lies below no other."""
+        """The images of every `metadata.jsonl` that is not below another."""
         lists = [path for path in self.listing.files if _is_list(path)]
         folders = {path.parent for path in lists}
         found = []
@@ -109,12 +109,12 @@ class ImageFolder(Source):
             for image in read_metadata(path, self.caption_field, captions_needed=True):
                 folder = self._parts(image.path.parent)
                 if folder[: len(above)] != above or ".." in folder:
-                    folder = above  # the image lies elsewhere: the list tells
+                    folder = above  # the image is elsewhere: the list's folder determines the split
                 found.append(_Found(image, folder, path, above))
         return found
 
     def _with_sidecars(self) -> list[_Found]:
-        """The images with captions beside them, where no list says which images count."""
+        """The images with captions beside them, where there is no list of images."""
         listed = {path.parent for path in self.listing.files if _is_list(path)}
         free = [path for path in self.listing.files if listed.isdisjoint(path.parents)]
         pairs, reasons = match_sidecars(free)
@@ -125,9 +125,9 @@ class ImageFolder(Source):
         ]
 
     def _divided(self, found: Sequence[_Found], above: Parts) -> dict[str, list[_Found]]:
-        """The images by split: by its folder, or training images where a folder does not say.
+        """The images by split: that of the folder, or training where the name is no split's.
 
-        Where one folder holds the training images, others beside it are of no split; unless a list
+        Where one folder has the training images, others beside it are of no split; unless a list
         above them all names their images.
         """
         named = [split_of_folder(one.folder, above) for one in found]
@@ -155,13 +155,13 @@ class ImageFolder(Source):
         shown = ", ".join(f"{name}/" for name in folders[:_NAMES_SHOWN])
         others = len(folders) - _NAMES_SHOWN
         _logger.warning(
-            "In %s, %s%s look like splits, but are not used as such. The folders of splits stand "
-            "side by side, as train/, validation/ and test/, and their images have captions.",
+            "In %s, %s%s look like splits, but are not used as such. The folders of splits must be "
+            "side by side, as train/, validation/ and test/, and their images need captions.",
             *(self.directory, shown, f" and {others} more" if others > 0 else ""),
         )
 
     def _complete(self, one: _Found) -> CaptionedImage:
-        """An image with its captions and its name in the whole source."""
+        """An image with its captions and its name relative to the source."""
         captions = one.image.captions
         if one.list_folder is None:
             self.files_read.add(one.captions)
@@ -179,7 +179,7 @@ class ImageFolder(Source):
         return pathlib.PurePath(os.path.relpath(folder, self.directory)).parts
 
     def _contents(self) -> str:
-        """What there is instead of captions."""
+        """The content of the folder, for the message that it has no captions."""
         files = self.listing.files
         images = sum(path.suffix.lower() in IMAGE_SUFFIXES for path in files)
         others = [path.name for path in files if path.suffix.lower() not in IMAGE_SUFFIXES]
@@ -206,5 +206,5 @@ def _is_list(path: pathlib.Path) -> bool:
 
 
 def _is_listed_above(one: _Found, above: Parts) -> bool:
-    """Whether a list names the image that lies in the folder of the splits, or above it."""
+    """Whether a list in the folder of the splits, or above it, names the image."""
     return one.list_folder is not None and len(one.list_folder) <= len(above)

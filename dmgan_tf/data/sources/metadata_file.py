@@ -1,4 +1,4 @@
-"""A `metadata.jsonl`: one JSON object a line, with the name of an image and its captions."""
+"""Reads a `metadata.jsonl`: one JSON object per line, with an image's name and captions."""
 
 import collections
 import json
@@ -29,7 +29,7 @@ def read_metadata(
 
     Returns:
         Its images in order. Their names are relative to the folder of the file, and a class is None
-        where it gives none.
+        where the line has none.
 
     Raises:
         InputError: If it is not UTF-8, a line cannot be read, or it has no captions.
@@ -49,12 +49,12 @@ def read_metadata(
 
 
 def cleaned(captions: Iterable[str]) -> tuple[str, ...]:
-    """Returns captions as UTF-8 can hold them; JSON may have halves of surrogate pairs."""
+    """Returns captions that UTF-8 can encode; JSON may contain halves of surrogate pairs."""
     return tuple(caption.encode("utf-8", "replace").decode("utf-8").strip() for caption in captions)
 
 
 def is_text(name: str) -> bool:
-    """Whether UTF-8 has the name: not half a surrogate pair, nor one read from other bytes."""
+    """Whether UTF-8 can encode the name: no half surrogate pair, no other bytes."""
     return not any("\ud800" <= character <= "\udfff" for character in name)
 
 
@@ -94,7 +94,7 @@ def _is_captions(value: object) -> bool:
 
 
 def _no_captions(listing: pathlib.Path, field: str, entries: list[dict]) -> InputError:
-    """Says which fields there are, and which of them may be meant."""
+    """Lists the fields, and suggests one of them."""
     found = collections.Counter(name for entry in entries for name in entry)
     candidates = [
         name
@@ -105,9 +105,9 @@ def _no_captions(listing: pathlib.Path, field: str, entries: list[dict]) -> Inpu
     names = [json.dumps(name)[:80] for name in found]
     more = f" and {len(names) - _FIELDS_SHOWN} more" if len(names) > _FIELDS_SHOWN else ""
     if len(candidates) == 1 and candidates[0].isprintable():
-        advice = f"If {json.dumps(candidates[0])} holds them, give --caption_field={candidates[0]}."
+        advice = f"If {json.dumps(candidates[0])} has them, give --caption_field={candidates[0]}."
     else:
-        advice = "Say with --caption_field which one holds the captions."
+        advice = "Name the one with the captions by --caption_field."
     return InputError(
         f'Expected the captions in the field "{field}" of the lines of {listing}. Received: lines '
         f"without {field}; their fields are {', '.join(names[:_FIELDS_SHOWN])}{more}. {advice}"

@@ -1,6 +1,6 @@
-r"""What CUB and COCO have in common: a release to compare with, of words, captions and counts.
+r"""The base of CUB and COCO: compares words, captions and counts with the release's.
 
-Ids of one vocabulary looked up in the embedding of another give fluent nonsense, so a
+Ids of one vocabulary in the embedding of another are wrong without an error, so a
 `captions.pickle` is compared with the captions before 80,000 images are prepared. Words there are
 runs of `\w`, of which only ASCII is kept.
 """
@@ -51,7 +51,7 @@ class PublishedSource(Source):
     in_release_order = True
 
     def account(self, splits: Mapping[str, Sequence[CaptionedImage]]) -> FolderAccount | None:
-        """Returns what becomes of everything in the folder.
+        """Returns how each file in the folder is used.
 
         Args:
             splits: The images of each split, as `read` gave them.
@@ -66,7 +66,7 @@ class PublishedSource(Source):
         path: str | os.PathLike,
         vocabulary: Vocabulary,
     ) -> Mapping[str, Sequence[CaptionedImage]]:
-        """Returns the images with captions of which our tokenizer makes the released words.
+        """Returns the images with captions that our tokenizer splits into the released words.
 
         Args:
             splits: The images of each split.
@@ -88,10 +88,10 @@ class PublishedSource(Source):
         return splits
 
     def _difference(self, splits, path: pathlib.Path, vocabulary: Vocabulary) -> str | None:
-        """Says what tells a `captions.pickle` from that of this data set; None if nothing does.
+        """Describes how a `captions.pickle` differs from this data set's; None if it does not.
 
-        It holds the captions that it was made from, so these are compared, word for word, where the
-        source comes in the same order. Else most words of the source must be known.
+        It contains the captions that it was made from, so these are compared, word for word, where
+        the source has the same order. Else most words of the source must be known.
         """
         held = dict(zip(("train", "test"), load_pickle(path)[:2], strict=True))
         if not any(held.values()) or not self.in_release_order:
@@ -127,14 +127,13 @@ class PublishedSource(Source):
                 "vocabulary from the captions, or give --vocabulary=FILE of an encoder."
             )
         return InputError(
-            f"Expected the {CAPTIONS_PICKLE} of this very data set in {path}. Received: {what}. "
-            f"{advice}"
+            f"Expected the {CAPTIONS_PICKLE} of this data set in {path}. Received: {what}. {advice}"
         )
 
     def compare(
         self, splits: Mapping[str, Sequence[CaptionedImage]], info: "DatasetInfo"
     ) -> str | None:
-        """Returns where the data set differs in number from the published one, and why.
+        """Returns how the data set's numbers differ from the published ones, and why.
 
         Args:
             splits: The images of each split, as `read` gave them.
@@ -154,7 +153,7 @@ class PublishedSource(Source):
                 skipped = f"{listed - stored:,} of the listed were skipped"
                 reasons.append(f"{skipped}, and skipped.txt says why")
             if num_classes is not None and classes != num_classes:
-                reasons.append(f"{classes:,} classes are left of {num_classes:,}")
+                reasons.append(f"{classes:,} classes remain of {num_classes:,}")
             what = "differs: " + "; ".join(reasons) if reasons else "as here"
             lines.append(f"  {' and '.join(parts)}: {num_images:,} images are published; {what}")
         train, test = ({image.class_id for image in splits[name]} for name in ("train", "test"))
@@ -167,7 +166,7 @@ class PublishedSource(Source):
 
 
 def _explain_listed(listed: int, published: int, path: pathlib.Path) -> str:
-    """Says what can make a list longer or shorter than the published one, and what to check."""
+    """Explains why a list may be longer or shorter than the published one, and what to check."""
     if listed < published:
         cause = "it was shortened, is of another split, or its archive leaves images out"
     else:
@@ -179,10 +178,10 @@ def _explain_listed(listed: int, published: int, path: pathlib.Path) -> str:
 
 
 def split_as_released(caption: str) -> list[str]:
-    r"""Splits a caption into the words that AttnGAN's and DM-GAN's code makes of it.
+    r"""Splits a caption into words as AttnGAN's and DM-GAN's code does.
 
     Lower case; runs of `\w` in the Unicode sense; other characters than ASCII are then dropped.
-    Joined by spaces, these words are what our tokenizer makes of them again.
+    Joined by spaces, these words are unchanged by our tokenizer.
 
     Args:
         caption: Any text.
@@ -203,10 +202,10 @@ def split_as_released(caption: str) -> list[str]:
 def with_released_words(
     splits: Mapping[str, Sequence[CaptionedImage]],
 ) -> dict[str, list[CaptionedImage]]:
-    """Replaces captions by their released words, joined by spaces, where ours are others.
+    """Replaces captions by their released words, joined by spaces, where ours differ.
 
-    A caption in which our tokenizer finds the released words stays as it was written, for people
-    and for other models to read.
+    A caption in which our tokenizer finds the released words stays unchanged, for people and for
+    other models.
     """
 
     def released(caption):

@@ -1,8 +1,8 @@
-"""The files that AttnGAN and DM-GAN keep beside the images of CUB and COCO.
+"""The metadata files of AttnGAN and DM-GAN for the images of CUB and COCO.
 
-Their archives hold, for each split, the names of its images and their classes as pickles of
-Python 2, and the captions as one text file an image. `captions.pickle` holds the vocabulary and the
-same captions again as ids.
+Their archives contain, for each split, the names of its images and their classes as pickles of
+Python 2, and the captions as one text file per image. `captions.pickle` contains the vocabulary and
+the same captions again as ids.
 """
 
 import collections
@@ -17,7 +17,7 @@ from dmgan_tf.files.failed_download import failed_download
 FILE_NAMES = "filenames.pickle"
 CLASS_IDS = "class_info.pickle"
 
-UNREADABLE_BYTES = "\ufffd\ufffd"  # what some editor left of a character in the captions of birds
+UNREADABLE_BYTES = "\ufffd\ufffd"  # a character that an editor damaged in the captions of birds
 _GET_THE_LIST = "Get the list again, from the metadata archive of AttnGAN and DM-GAN."
 
 
@@ -26,13 +26,13 @@ def usable_captions(texts: Iterable[str], count: int, where: str) -> tuple[str, 
 
     Args:
         texts: The captions in order.
-        count: How many an image has.
+        count: How many captions an image has.
         where: The file or the image, for the message.
 
     Raises:
         InputError: If there are fewer.
     """
-    # JSON may hold halves of surrogate pairs, which no UTF-8 can.
+    # JSON may contain halves of surrogate pairs, which UTF-8 cannot encode.
     texts = (text.encode("utf-8", "replace").decode("utf-8") for text in texts)
     texts = (text.replace(UNREADABLE_BYTES, " ").strip() for text in texts)
     captions = tuple(text for text in texts if re.search(r"\w", text))[:count]
@@ -45,11 +45,11 @@ def usable_captions(texts: Iterable[str], count: int, where: str) -> tuple[str, 
 
 
 def read_caption_file(path: pathlib.Path, count: int) -> tuple[str, ...]:
-    """Reads the captions of one image, one a line.
+    """Reads the captions of one image, one per line.
 
     Args:
         path: The text file.
-        count: How many to return; the release leaves further ones unused.
+        count: How many to return; the release does not use further ones.
 
     Raises:
         InputError: If there is no such file, it is not UTF-8, or it has fewer captions.
@@ -72,10 +72,10 @@ def read_file_names(path: pathlib.Path) -> list[str]:
     """Reads the names of a split's images, without `.jpg`, in the release's order.
 
     Args:
-        path: A `filenames.pickle`. Nothing in it is run.
+        path: A `filenames.pickle`. No code in it is run.
 
     Raises:
-        InputError: If there is no such file, or it holds something else.
+        InputError: If there is no such file, or it contains something else.
     """
     names = load_pickle(path)
     if type(names) is not list or not names or not all(type(name) is str for name in names):
@@ -87,7 +87,7 @@ def read_file_names(path: pathlib.Path) -> list[str]:
 
 
 def check_names(names: Sequence[str], path: pathlib.Path) -> None:
-    """Raises an `InputError` if a file lists an image outside of the images' folder.
+    """Raises an `InputError` if a file lists an image outside the images' folder.
 
     Args:
         names: The names that the file lists.
@@ -110,14 +110,14 @@ def read_class_ids(path: pathlib.Path, count: int) -> list[int]:
         count: The number of images.
 
     Raises:
-        InputError: If it holds something else, or another number of classes.
+        InputError: If it contains something else, or another number of classes.
     """
     try:
         ids = load_pickle(path, _NUMPY_CONSTRUCTORS)
         valid = type(ids) is list and all(type(item) is int and 0 <= item < 2**31 for item in ids)
         what = f"{len(ids)} classes" if valid else kind_of(ids)
     except restricted_pickle.RefusedError:  # its advice is for models
-        valid, what = False, "other than plain numbers, an array say"
+        valid, what = False, "other than plain numbers, such as an array"
     if not valid or len(ids) != count:
         raise InputError(
             f"Expected a list of class ids, one for each of the {count} images of "
@@ -128,10 +128,10 @@ def read_class_ids(path: pathlib.Path, count: int) -> list[int]:
 
 
 def load_pickle(path: pathlib.Path, constructors: Mapping = {}) -> object:  # noqa: B006 (only read)
-    """Reads a pickle of plain values, and of what `constructors` make; nothing in it is run.
+    """Reads a pickle of plain values and of objects of `constructors`; runs no code in it.
 
     Raises:
-        InputError: If it cannot be read, is damaged, or asks for anything else.
+        InputError: If it cannot be read, is damaged, or contains anything else.
     """
     try:
         data = path.read_bytes()
@@ -147,7 +147,7 @@ def load_pickle(path: pathlib.Path, constructors: Mapping = {}) -> object:  # no
 
 
 def kind_of(value: object) -> str:
-    """Names a value by its type alone; what a file gave may be too deep to print."""
+    """Names a value by its type; a value from a file may be too deep to print."""
     if type(value) is list:
         kinds = sorted({type(item).__name__ for item in value})
         return f"a list of {len(value)} ({' and '.join(kinds) or 'nothing'})"
@@ -165,7 +165,7 @@ def _numpy_integer(dtype, data) -> int:
     if type(dtype) is not collections.OrderedDict or type(data) not in (str, bytes):
         raise TypeError("expected an integer of NumPy")
     length = int(dtype["code"][1])
-    if type(data) is str:  # bytes of Python 2, read as Latin-1 if they were no UTF-8
+    if type(data) is str:  # bytes of Python 2, read as Latin-1 if they are not UTF-8
         data = data.encode("latin-1" if len(data) == length else "utf-8")
     if len(data) != length:
         raise ValueError("expected as many bytes as the type has")

@@ -1,4 +1,4 @@
-"""Files of captions beside the images: which belongs to which, by their names alone."""
+"""Matches files of captions to the images beside them, by their names."""
 
 import collections
 import pathlib
@@ -38,7 +38,7 @@ def match_sidecars(
             sidecars[path.parent, composed(path.stem)].append(path)
     pairs, unused = [], {}
     for path in images:
-        # An image "a.jpg" may stand beside another "a.png", but "a.jpg.txt" is of the first alone.
+        # An image "a.jpg" may be beside another "a.png", but "a.jpg.txt" is of the first only.
         found = [
             sidecar
             for name in (path.stem, path.name)
@@ -58,7 +58,7 @@ def match_sidecars(
 
 
 def read_sidecar(path: pathlib.Path) -> list[str]:
-    """Returns the captions in a file, one a line.
+    """Returns the captions in a file, one per line.
 
     Raises:
         InputError: If it cannot be read, or is not UTF-8.
@@ -72,11 +72,11 @@ def read_sidecar(path: pathlib.Path) -> list[str]:
 
 
 def _preference(image: pathlib.Path, sidecar: pathlib.Path) -> tuple:
-    """What sorts first is read: by suffix, then a name without the image's own suffix."""
+    """The sort key; the first is read: by suffix, then a name without the image's suffix."""
     return (
         CAPTION_SUFFIXES.index(sidecar.suffix.lower()),
         composed(sidecar.stem) == composed(image.name),
-        sidecar.stem not in (image.stem, image.name),  # in another normal form
+        sidecar.stem not in (image.stem, image.name),  # in another Unicode normalisation form
         sidecar.suffix not in CAPTION_SUFFIXES,
         sidecar.name,
     )

@@ -1,7 +1,7 @@
-"""What a source of captioned images gives: its images by split, and what else is known of them.
+"""The base class of sources of captioned images: images by split, and their metadata.
 
 Another kind of source is one class; see docs/extending.md. No module here imports TensorFlow, so
-that a command says at once what is wrong with its flags.
+that a command reports wrong flags at once.
 """
 
 import abc
@@ -26,20 +26,20 @@ if TYPE_CHECKING:
     from dmgan_tf.data.records import DatasetInfo  # which imports TensorFlow
 
 SPLITS = ("train", "validation", "test")
-SMALL_IMAGE_CHOICES = ("error", "skip", "upscale")  # what becomes of one smaller than asked for
+SMALL_IMAGE_CHOICES = ("error", "skip", "upscale")  # how to treat one smaller than requested
 
 _MOST_CLASSES = 2**31  # in training they are 32-bit numbers
-_MOST_BYTES = 2**29  # of a file; as many pixels as are taken, uncompressed, have less
-_UNKNOWN_WORDS = 0.05  # the fraction that names and slips of the pen may make up
+_MOST_BYTES = 2**29  # of a file; the most pixels accepted, uncompressed, need less
+_UNKNOWN_WORDS = 0.05  # the fraction that may be names and misspellings
 _logger = logging.getLogger(__name__)
 
 
 class Unusable(Exception):
-    """What makes an image unusable: it is skipped, counted and named.
+    """Why an image is unusable: it is skipped, counted and named.
 
     Args:
-        reason: One of a few words, to count by.
-        detail: What exactly is wrong.
+        reason: One of a few texts, by which images are counted.
+        detail: The exact problem.
     """
 
     def __init__(self, reason: str, detail: str):
@@ -50,19 +50,18 @@ class Unusable(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class CaptionedImage:
-    """One image of a source, which lies in a file; of a subclass, where `read` finds it.
+    """One image of a source, a file; a subclass may define another `read`.
 
     Args:
-        path: Where the image should lie; None where `read` needs no file.
-        file_name: Its name for messages and records, relative to the source; no two images' is the
-            same.
+        path: The path of the image; None where `read` needs no file.
+        file_name: Its name for messages and records, relative to the source; unique.
         captions: Its captions as found; possibly empty ones.
         class_id: What the image shows, 0 or more; images of one class match one another's
             captions. None if the source does not say.
         box: The bounding box of what the image shows: left, top, width and height in whole pixels.
             The image is cropped around it. None to keep all of the image.
-        attributes: What can be seen in it, in pairs of an attribute and its value, `("hair",
-            "long")`; empty if that is not known.
+        attributes: Its visible attributes, as pairs of an attribute and its value, `("hair",
+            "long")`; empty if not known.
         named: The names of the attributes that each caption names, in the order of `captions`;
             empty without `attributes`.
     """
@@ -82,11 +81,11 @@ class CaptionedImage:
         """Returns the bytes of an image file, of one of `picture_file.FORMATS`.
 
         Raises:
-            Unusable: If there are none.
+            Unusable: If it cannot be read.
         """
         try:
             status = self.path.stat()
-            if not stat.S_ISREG(status.st_mode):  # of a pipe, one would wait for ever
+            if not stat.S_ISREG(status.st_mode):  # reading a pipe would block
                 raise Unusable("broken image", "not a file")
             if status.st_size > _MOST_BYTES:
                 raise Unusable("too large a file", f"{status.st_size} bytes")
@@ -97,9 +96,9 @@ class CaptionedImage:
             raise Unusable("broken image", str(error)) from error
 
     def version(self) -> Hashable | None:
-        """Returns what tells a changed image, found without reading it; None if it is missing.
+        """Returns a value that shows changes, without reading the image; None if it is missing.
 
-        A value that JSON can hold: here the size of the file in bytes.
+        A JSON value: here the size of the file in bytes.
         """
         try:
             return self.path.stat().st_size
@@ -108,7 +107,7 @@ class CaptionedImage:
 
 
 class Source(abc.ABC):
-    """Captioned images as they are laid out in a folder, or drawn: one class for each layout.
+    """Captioned images in a layout of a folder, or drawn: one class for each layout.
 
     A subclass lists its images. Further arguments of its constructor can be given on the command
     line: `--dataset='module:Class(argument=value)'`; one without a folder leaves `directory` out.
@@ -119,10 +118,10 @@ class Source(abc.ABC):
             has no such split of its own; 0 or more, below 1.
 
     Attributes:
-        small_images: What becomes of an image smaller than asked for, unless the user says.
-        max_skipped_fraction: How many images may be unusable, unless the user says.
-        vocabulary_file: The vocabulary that lies in the source; None if there is none.
-        attribution: Sentences by which the makers of the images are to be named.
+        small_images: How to treat an image smaller than requested, by default.
+        max_skipped_fraction: The fraction of images that may be unusable, by default.
+        vocabulary_file: The vocabulary in the source; None if there is none.
+        attribution: Sentences that credit the makers of the images.
 
     Raises:
         InputError: If there is no such folder, or the fraction is out of range.
@@ -147,17 +146,17 @@ class Source(abc.ABC):
 
     @functools.cached_property
     def reasons(self) -> dict[pathlib.Path, str]:
-        """Why a file is not used, where its name alone does not tell; filled by `list_images`."""
+        """Why a file is not used, where its name does not show it; filled by `list_images`."""
         return {}
 
     @functools.cached_property
     def listing(self) -> FolderListing:
-        """What stands in the folder, looked at once."""
+        """The content of the folder, listed once."""
         return list_folder(self.directory)
 
     @property
     def name(self) -> str:
-        """What to call the data set."""
+        """The name of the data set."""
         return self.directory.resolve().name
 
     @abc.abstractmethod
@@ -171,9 +170,9 @@ class Source(abc.ABC):
     def read(self) -> dict[str, list[CaptionedImage]]:
         """Returns the images by split, with a test split and every image with a class.
 
-        Without a test split, a part of `train` is held out, by a hash and thus always the same: by
+        Without a test split, a part of `train` is held out, by a hash and so always the same: by
         class if classes are given, so that the test classes are unseen, as in CUB; else by image.
-        An image without a class gets one of its own.
+        An image without a class gets a new one.
 
         Returns:
             The images of `train`, of `validation` if the source has it, and of `test`, in the order
@@ -188,14 +187,14 @@ class Source(abc.ABC):
         if times > 1:
             raise InputError(
                 f"Expected every image of {self.name} once, its captions in one place. Received: "
-                f"{name[:80]!r} {times} times. Mend the list, or get it again."
+                f"{name[:80]!r} {times} times. Correct the list, or get it again."
             )
         if "test" not in splits:
             splits |= _divide(splits["train"], self.test_fraction)
         return _with_classes({name: splits[name] for name in SPLITS if name in splits})
 
     def account(self, splits: Mapping[str, Sequence[CaptionedImage]]) -> FolderAccount | None:
-        """Returns what becomes of everything in the folder; None for a source without one.
+        """Returns how each file in the folder is used; None for a source without one.
 
         Args:
             splits: The images of each split, as `read` gave them.
@@ -216,7 +215,7 @@ class Source(abc.ABC):
         path: str | os.PathLike,
         vocabulary: Vocabulary,
     ) -> Mapping[str, Sequence[CaptionedImage]]:
-        """Returns the images as a vocabulary needs them that is not collected from their captions.
+        """Returns the images for a vocabulary that is not collected from their captions.
 
         It may be that of another data set: where it lacks many words, a warning says so.
 
@@ -226,7 +225,7 @@ class Source(abc.ABC):
             vocabulary: The vocabulary in it.
 
         Raises:
-            InputError: If the two do not belong together.
+            InputError: If the two do not match.
         """
         unknown = unknown_words(splits, vocabulary)
         if unknown is not None:
@@ -257,7 +256,7 @@ def check_test_fraction(fraction: float) -> None:
 def unknown_words(
     splits: Mapping[str, Sequence[CaptionedImage]], vocabulary: Vocabulary
 ) -> str | None:
-    """Returns how many of the captions' words are unknown, if that is more than a few."""
+    """Returns a text on the captions' unknown words, if they are more than a few."""
     counts = collections.Counter(
         word
         for images in splits.values()
@@ -273,12 +272,12 @@ def unknown_words(
 
 
 def class_name(class_id: int) -> str:
-    """Returns what a class is called where classes are held out."""
+    """Returns the name of a class where classes are held out."""
     return f"class {class_id}"
 
 
 def first_by_hash(names: Iterable[str], count: int) -> set[str]:
-    """Returns `count` of the names, which do not depend on the order they come in."""
+    """Returns `count` of the names, independent of their order."""
     return set(sorted(names, key=lambda name: hashlib.sha256(name.encode()).digest())[:count])
 
 
@@ -298,7 +297,7 @@ def _divide(images: list[CaptionedImage], test_fraction: float) -> dict[str, lis
 
 
 def _with_classes(splits: dict[str, list[CaptionedImage]]) -> dict[str, list[CaptionedImage]]:
-    """Gives every image without a class one of its own."""
+    """Gives every image without a class a new one."""
     given = [image.class_id for images in splits.values() for image in images]
     next_id = max((class_id for class_id in given if class_id is not None), default=-1) + 1
     if next_id + given.count(None) > _MOST_CLASSES:

@@ -1,6 +1,6 @@
 """Folders whose names say which images are for training, for validation and for testing.
 
-The names are those that people use: `val`, `valid`, `dev`, `Train`, `test2014`, `train_images`.
+The usual names are recognised: `val`, `valid`, `dev`, `Train`, `test2014`, `train_images`.
 """
 
 import os
@@ -28,7 +28,7 @@ Parts = tuple[str, ...]  # the names of a folder and of those above it, from the
 
 
 def split_of_name(name: str) -> str | None:
-    """Returns the split that a folder of this name holds; None if it does not say.
+    """Returns the split of a folder of this name; None if the name is no split's.
 
     Example:
 
@@ -40,7 +40,7 @@ def split_of_name(name: str) -> str | None:
 
 
 def folder_of_splits(folders: Sequence[Parts]) -> Parts:
-    """Returns the folder that the folders of the splits lie in, if there are any.
+    """Returns the parent of the folders of the splits, if there are any.
 
     Args:
         folders: The folder of every image.
@@ -55,7 +55,7 @@ def folder_of_splits(folders: Sequence[Parts]) -> Parts:
 
 
 def split_of_folder(folder: Parts, above: Parts) -> str | None:
-    """Returns the split of the images in a folder; None if its name does not say.
+    """Returns the split of the images in a folder; None if its name is no split's.
 
     Args:
         folder: The folder.
@@ -73,11 +73,11 @@ def unused_folders(
     Args:
         folders: All folders of the source, each after the one that it is in.
         used: The folder of every image.
-        above: What `folder_of_splits` returned.
+        above: The result of `folder_of_splits`.
 
     Returns:
-        The split that each could have been, had it captions; None where it lies elsewhere than the
-        folders of the splits do.
+        The split that each would be if it had captions; None where it is not beside the folders of
+        the splits.
     """
     depth = len(above) + 1
     serving = {folder[:depth] for folder in used if split_of_folder(folder, above)}

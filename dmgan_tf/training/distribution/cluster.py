@@ -1,4 +1,4 @@
-"""The machines of a multi-worker training: what TF_CONFIG says of them, and their first meeting."""
+"""The machines of a multi-worker training: reads TF_CONFIG and waits until all have started."""
 
 import contextlib
 import dataclasses
@@ -17,7 +17,7 @@ _EXAMPLE = (
 )
 _RETRY_EVERY = 0.2  # seconds
 _LONGEST_MESSAGE = 2**20  # bytes
-_ANSWER_WITHIN = 10.0  # seconds that a connection may stay silent
+_ANSWER_WITHIN = 10.0  # seconds that a connection may send nothing
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,21 +42,21 @@ class Cluster:
         return [index for index in range(len(self.addresses)) if index != self.index]
 
     def name(self, index: int) -> str:
-        """Returns a worker as a message names it."""
+        """Returns the name of a worker for messages."""
         return f"worker {index} ({self.addresses[index]})"
 
 
 def read_cluster(text: str | None = None) -> Cluster:
     """Reads the cluster that TF_CONFIG describes.
 
-    TensorFlow reads the same variable, but waits without end, or fails with a traceback, where it
-    is wrong.
+    TensorFlow reads the same variable, but waits forever, or fails with a traceback, where it is
+    wrong.
 
     Args:
         text: The value of the variable; None to take it from the environment.
 
     Raises:
-        InputError: If the variable is missing, is no JSON of that form, has other jobs than
+        InputError: If the variable is missing, is not JSON of that form, has other jobs than
             `worker` and `chief`, or names a task that is not in the cluster.
     """
     text = os.environ.get(VARIABLE) if text is None else text
@@ -85,18 +85,18 @@ def read_cluster(text: str | None = None) -> Cluster:
 
 
 def meet(cluster: Cluster, timeout: float = START_TIMEOUT) -> None:
-    """Waits until every worker is there, so that none waits for TensorFlow in vain.
+    """Waits until every worker has started, so that TensorFlow does not wait forever.
 
-    TensorFlow's own waiting ends by no time and by no signal when a worker is missing, and names
-    none. The chief listens at its port, which TensorFlow takes over afterwards; the others say who
-    they are, and go on when it answers with the addresses of the cluster, which must be theirs.
+    TensorFlow's own waiting has no timeout, ignores signals and does not name the missing worker.
+    The chief listens at its port, which TensorFlow uses afterwards; the others send their index,
+    and continue when it answers with the addresses of the cluster, which must be theirs.
 
     Args:
         cluster: The workers.
         timeout: Seconds to wait.
 
     Raises:
-        InputError: If the port of this worker is taken, or they were told of different clusters.
+        InputError: If the port of this worker is in use, or the workers' clusters differ.
         WorkerLost: If a worker is missing after that time.
     """
     deadline = time.monotonic() + timeout
@@ -132,12 +132,12 @@ def _listener(cluster):
     except OSError as error:
         raise InputError(
             f"Expected port {port}, which {VARIABLE} gives {cluster.name(cluster.index)}, to be "
-            f"free. Received: {error.strerror}. End the process that holds it, or give another."
+            f"free. Received: {error.strerror}. End the process that uses it, or give another."
         ) from error
 
 
 def _gather_workers(cluster, listener, deadline):
-    """The chief's part; a worker that was started again takes the place of the one that died."""
+    """The chief's part; a restarted worker replaces the one that ended."""
     arrived = {}
     with contextlib.ExitStack() as stack:
         while len(arrived) < len(cluster.addresses) - 1:
@@ -149,7 +149,7 @@ def _gather_workers(cluster, listener, deadline):
             stack.enter_context(connection)
             message = _receive(connection, time.monotonic() + _ANSWER_WITHIN)
             if not isinstance(message, dict) or message.get("index") not in cluster.others():
-                continue  # not one of ours: a port is open to everybody
+                continue  # not a worker: anyone can connect to a port
             before = arrived.get(message["index"])
             arrived[message["index"]] = connection
             problem = _problem(cluster, message, is_second=before and not _is_closed(before))
@@ -168,21 +168,21 @@ def _problem(cluster, message, is_second):
         )
     if is_second:
         return (
-            f"Expected one process for every worker. Received: two that say they are worker "
+            f"Expected one process for every worker. Received: two for worker "
             f"{message['index']}. Give each its own task index in {VARIABLE}."
         )
     return ""
 
 
 def _answer(connections, problem):
-    """Lets workers go on where there is no problem, else says what it is."""
+    """Lets workers continue if there is no problem, else sends them the message."""
     for connection in connections:
         with contextlib.suppress(OSError):
             connection.sendall(json.dumps({"problem": problem}).encode() + b"\n")
 
 
 def _is_closed(connection):
-    """Whether the other side, which has nothing more to say, is gone."""
+    """Whether the other side, which sends nothing more, has disconnected."""
     connection.settimeout(0.0)
     try:
         return connection.recv(1) == b""
@@ -193,13 +193,13 @@ def _is_closed(connection):
 
 
 def _report_to_chief(cluster, deadline):
-    """The part of every other worker: it says who it is, and waits to be let go."""
+    """The part of every other worker: it sends its index, and waits for the answer."""
     announcement = {"index": cluster.index, "addresses": cluster.addresses}
     answer = None
     while answer is None:
         if time.monotonic() > deadline:
             raise _missing(cluster, [0])
-        with contextlib.suppress(OSError):  # not there yet, or gone again
+        with contextlib.suppress(OSError):  # not started yet, or ended again
             with socket.create_connection(
                 _host_and_port(cluster.addresses[0]), timeout=_ANSWER_WITHIN
             ) as connection:
@@ -213,7 +213,7 @@ def _report_to_chief(cluster, deadline):
 
 
 def _receive(connection, deadline):
-    """What one line of JSON holds; None if none comes in time."""
+    """The content of one line of JSON; None on a timeout."""
     received = b""
     try:
         while not received.endswith(b"\n") and len(received) < _LONGEST_MESSAGE:

@@ -1,7 +1,7 @@
 """Small helpers for training steps that run on one device or on several replicas.
 
-The rule they serve: gradients are summed over replicas, so `GuardedStep` takes those of the mean
-over a replica's examples divided by the number of replicas: the result is that of one device.
+Gradients are summed over replicas, so `GuardedStep` computes those of the mean over a replica's
+examples divided by the number of replicas: the result is that of one device.
 """
 
 import functools
@@ -22,8 +22,8 @@ from dmgan_tf.training.distribution.cluster import meet, read_cluster
 def get_strategy(name: str, devices: Sequence[str] | None = None) -> tf.distribute.Strategy:
     """Returns the distribution strategy of a name.
 
-    To be called before anything else of TensorFlow: `"multi_worker"` must stand before the first
-    tensor, variable or data set of the process.
+    To be called before anything else of TensorFlow: `"multi_worker"` must be initialised before the
+    first tensor, variable or data set of the process.
 
     Args:
         name: `"default"` (one device), `"mirrored"` (every GPU of this machine, or one CPU),
@@ -33,7 +33,7 @@ def get_strategy(name: str, devices: Sequence[str] | None = None) -> tf.distribu
 
     Raises:
         InputError: If TF_CONFIG cannot be used, or it is too late for `"multi_worker"`.
-        WorkerLost: If a worker does not come.
+        WorkerLost: If a worker does not start.
     """
     if name == "default":
         num_gpus = len(tf.config.list_physical_devices("GPU"))
@@ -47,14 +47,14 @@ def get_strategy(name: str, devices: Sequence[str] | None = None) -> tf.distribu
 
 @functools.cache
 def _mirrored(devices):
-    # One object a process: two number their exchanges alike, and TensorFlow takes those of the
-    # second for those of the first ("Collective instance 106 expected type 0 ...").
+    # One object per process: two would use the same numbers for their exchanges, which TensorFlow
+    # confuses ("Collective instance 106 expected type 0 ...").
     return tf.distribute.MirroredStrategy(devices)
 
 
 @functools.cache
 def _multi_worker():
-    logging.getLogger("tensorflow").setLevel(logging.WARNING)  # it tells of every exchange
+    logging.getLogger("tensorflow").setLevel(logging.WARNING)  # it logs every exchange
     cluster = read_cluster()
     if cluster.others():
         logging.info(
@@ -75,7 +75,7 @@ def _multi_worker():
 
 
 def _restore_signal_handler():
-    """Takes SIGTERM back: the strategy's runtime puts a handler of its own, without a word."""
+    """Restores the SIGTERM handler, which the strategy's runtime replaces."""
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM) or signal.SIG_DFL)
 
@@ -94,7 +94,7 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
 
 
 def distribute(strategy: tf.distribute.Strategy, make_dataset: Callable):
-    """Gives every worker and replica its part of the global batches, in what `fit` takes.
+    """Gives every worker and replica its part of the global batches, as input of `fit`.
 
     Args:
         strategy: The strategy of the training.
@@ -115,8 +115,8 @@ def distribute(strategy: tf.distribute.Strategy, make_dataset: Callable):
             worker=(context.input_pipeline_id, count),
             replicas_per_worker=strategy.num_replicas_in_sync // count,
         )
-        # Of what is finite, the workers would ask each other before every step whether all have
-        # a batch. `fit` counts its steps, and never comes to the end.
+        # With a finite data set, the workers would check before every step whether all have a
+        # batch. `fit` counts its steps, and never reaches the end.
         return dataset.apply(
             tf.data.experimental.assert_cardinality(tf.data.experimental.INFINITE_CARDINALITY)
         )
@@ -125,10 +125,10 @@ def distribute(strategy: tf.distribute.Strategy, make_dataset: Callable):
 
 
 def check_batch_size(batch_size: int, strategy: tf.distribute.Strategy) -> None:
-    """Refuses a batch that the replicas of a strategy cannot share evenly.
+    """Raises an error for a batch that the replicas of a strategy cannot share evenly.
 
     Raises:
-        InputError: If `batch_size` is no multiple of the number of replicas.
+        InputError: If `batch_size` is not a multiple of the number of replicas.
     """
     if batch_size % strategy.num_replicas_in_sync:
         raise InputError(
@@ -138,10 +138,10 @@ def check_batch_size(batch_size: int, strategy: tf.distribute.Strategy) -> None:
 
 
 def gather(values: tf.Tensor) -> tf.Tensor:
-    """Joins a tensor of every replica along its first axis, in the order of the replicas.
+    """Concatenates a tensor of every replica along its first axis, in the order of the replicas.
 
-    Its gradient is the sum over replicas of what each does with this replica's rows, so losses
-    that compare examples across the whole batch train as they would on one device.
+    Its gradient is the sum of all replicas' gradients for this replica's rows, so losses that
+    compare examples across the whole batch train as they would on one device.
 
     Args:
         values: `(local_batch, ...)`.
@@ -151,9 +151,9 @@ def gather(values: tf.Tensor) -> tf.Tensor:
     """
     if num_replicas() == 1:
         return values
-    # TensorFlow's exchange has no bfloat16; float32 holds the same numbers.
+    # TensorFlow's exchange does not support bfloat16; float32 is exact.
     exchanged = tf.cast(values, tf.float32) if values.dtype == tf.bfloat16 else values
-    # What a loop gives, as a recurrent layer's outputs, has no device; a copy has. Several workers
+    # A loop's outputs, such as a recurrent layer's, have no device; a copy has. Several workers
     # need one.
     exchanged = tf.identity(exchanged)
     joined = tf.distribute.get_replica_context().all_gather(exchanged, axis=0)

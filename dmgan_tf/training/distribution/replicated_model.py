@@ -1,4 +1,4 @@
-"""A Keras model whose own training step runs under every distribution strategy."""
+"""A Keras model whose custom training step runs under every distribution strategy."""
 
 from collections.abc import Callable, Mapping
 
@@ -10,21 +10,21 @@ from dmgan_tf.training.distribution.replicas import worker_of
 
 
 class ReplicatedModel(keras.Model):
-    """A model with a `train_step` of its own, for `fit` on one device, several, or machines.
+    """A model with a custom `train_step`, for `fit` on one device, several, or several machines.
 
-    Keras' `fit` fails with several workers: it looks at a first batch as if it were one tensor,
-    and joins what the replicas log along an axis that scalars do not have. Here a step is one
-    `tf.function`, and the logs of all replicas come back as means over them by one exchange, the
-    same on every worker, so that callbacks decide alike everywhere.
+    Keras' `fit` fails with several workers: it treats a first batch as one tensor, and concatenates
+    the replicas' logs along an axis that scalars do not have. Here a step is one `tf.function`,
+    and the logs are averaged over all replicas by one exchange, so they are the same on every
+    worker, and callbacks decide alike.
 
-    Whoever inherits builds its layers and optimizers in the constructor and `compile`, inside the
+    A subclass builds its layers and optimizers in the constructor and `compile`, inside the
     strategy's scope; `train_step` returns a dict of scalars.
     """
 
-    # With several workers, a float32 variable of this process alone: 1 asks all of them to stop.
-    # The logs of every step then hold "stop_requested", how many workers ask.
+    # With several workers, a float32 variable of this process: 1 asks all of them to stop. The logs
+    # of every step then contain "stop_requested", the number of workers that ask.
     stop_requested = None
-    # What a checkpoint keeps of how it was trained, beside variables, as JSON by what it is.
+    # Training data that a checkpoint stores beside the variables, as JSON by name.
     described: Mapping[str, str] = {}
 
     def make_train_function(self, force: bool = False) -> Callable:
@@ -35,7 +35,7 @@ class ReplicatedModel(keras.Model):
         several_workers = worker_of(strategy)[1] > 1
         if several_workers and self.stop_requested is None:
             self.stop_requested = tf.Variable(0.0, trainable=False, name="stop_requested")
-        names = []  # of the logs, in the order of their packing; known when a step is traced
+        names = []  # of the logs, in packing order; set when a step is traced
 
         def replica_step(batch, request):
             logs = self.train_step(batch)
@@ -68,4 +68,4 @@ class ReplicatedModel(keras.Model):
         return step
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
-        """Does nothing: all is built, and Keras would take a batch for it, and spoil it."""
+        """Does nothing: all is built already, and Keras would consume a batch."""

@@ -1,4 +1,4 @@
-"""What the processes of a multi-worker training do together, beside the steps themselves.
+"""Synchronisation of the processes of a multi-worker training, outside the steps.
 
 With one process, as under every other strategy, each of these does nothing.
 """
@@ -22,13 +22,13 @@ _TASK = re.compile(r"/job:(\w+)/(?:replica:0/)?task:(\d+)")
 
 
 def wait_for_workers(strategy: tf.distribute.Strategy) -> None:
-    """Returns when every worker has come to this point."""
+    """Returns when every worker has reached this point."""
     _gather(strategy, np.zeros(1, np.float32))
 
 
 @contextlib.contextmanager
 def chief_first(strategy: tf.distribute.Strategy) -> Iterator[None]:
-    """Lets the chief do what follows before the others begin it."""
+    """Lets the chief finish the block before the others begin it."""
     if not is_chief(strategy):
         wait_for_workers(strategy)
     yield
@@ -37,14 +37,14 @@ def chief_first(strategy: tf.distribute.Strategy) -> Iterator[None]:
 
 
 def check_agreement(strategy: tf.distribute.Strategy, parts: Mapping[str, str]) -> None:
-    """Refuses to train when the workers do not agree on what they train, and on what.
+    """Raises an error if the workers have different settings or data.
 
     Each computes its share of one step: with another data set or learning rate on one of them,
-    they would train something that none of them was asked for, without a sign.
+    the training would be wrong without an error.
 
     Args:
         strategy: The strategy of the training.
-        parts: What must be equal, by names for the message, which are the same on every worker.
+        parts: What must be equal, by a name for the message that is the same on every worker.
 
     Raises:
         InputError: On all workers alike, if a part differs between them.
@@ -53,7 +53,7 @@ def check_agreement(strategy: tf.distribute.Strategy, parts: Mapping[str, str]) 
     if count == 1:
         return
     digests = [hashlib.sha256(part.encode()).digest() for part in parts.values()]
-    # As floats: what every device can exchange.
+    # As floats, which every device can exchange.
     mine = np.frombuffer(b"".join(digests), np.uint8).astype(np.float32)
     everyones = _gather(strategy, mine).reshape(count, -1, len(parts), 32)[:, 0]
     for position, name in enumerate(parts):
@@ -80,13 +80,13 @@ def digest_of_variables(variables: Iterable) -> str:
 
 @contextlib.contextmanager
 def worker_loss(strategy: tf.distribute.Strategy) -> Iterator[None]:
-    """Turns what TensorFlow says when another worker is gone into one error that says so.
+    """Converts TensorFlow's errors for a lost worker to one error.
 
     TensorFlow's coordination service notices a worker that ended at once, or by its missing
-    heartbeats, and then ends the exchanges that the others wait in.
+    heartbeats, and then aborts the exchanges that the others wait for.
 
     Raises:
-        WorkerLost: If an exchange was given up.
+        WorkerLost: If an exchange was aborted.
     """
     try:
         yield
@@ -98,13 +98,13 @@ def worker_loss(strategy: tf.distribute.Strategy) -> Iterator[None]:
         reason = _REASON.search(text)
         raise WorkerLost(
             f"Expected all {count} workers to go on. Received: no more from {_who(text, strategy)}"
-            f"{f' ({reason.group(1)})' if reason else ''}. What was saved last stands: start all "
+            f"{f' ({reason.group(1)})' if reason else ''}. The last checkpoint remains: start all "
             "workers again with --resume."
         ) from error
 
 
 def _who(text, strategy):
-    """The workers that an error names, this one left out."""
+    """The workers that an error names, except this one."""
     index, _ = worker_of(strategy)
     num_chiefs = len(strategy.cluster_resolver.cluster_spec().as_dict().get("chief", []))
     first = {"chief": 0, "worker": num_chiefs}
@@ -114,7 +114,7 @@ def _who(text, strategy):
 
 
 def _gather(strategy, values):
-    """A row of numbers of every replica, `(replicas, ...)`, on every worker."""
+    """The numbers of every replica, `(replicas, ...)`, on every worker."""
     if worker_of(strategy)[1] == 1:
         return values[None]
     return _gathering(strategy)(tf.constant(values)).numpy()
@@ -122,7 +122,7 @@ def _gather(strategy, values):
 
 @functools.cache
 def _gathering(strategy):
-    """One function for all exchanges of a strategy, which is traced for every length only."""
+    """One function for all exchanges of a strategy, traced once for every length."""
 
     def on_replica(values):
         # A copy has a device, which the exchange needs.

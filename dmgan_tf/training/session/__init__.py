@@ -1,1 +1,1 @@
-"""What surrounds the steps of a run: its directory, checkpoints, signals and reports."""
+"""The directory, checkpoints, signals and reports of a run."""

@@ -20,7 +20,7 @@ from dmgan_tf.training.one_class import ONE_CLASS_BATCHES
 from dmgan_tf.training.session.checkpoints import CheckpointStore
 from dmgan_tf.training.session.interruption import StopRequests
 
-BAD_STEPS = "bad_steps"  # what logs of 1 for a step that was left out end with, else of 0
+BAD_STEPS = "bad_steps"  # the suffix of logs that are 1 for a skipped step, else 0
 _COUNTED = (BAD_STEPS, ONE_CLASS_BATCHES)  # of an epoch, these are numbers and not means
 _BAR = "{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]"
 _SPEED_OVER = 50  # steps
@@ -28,16 +28,16 @@ _SCALARS_EVERY = 10  # steps; those of an epoch's end are always written
 
 
 class Progress(keras.callbacks.Callback):
-    """One bar for the whole run, and one line an epoch.
+    """One bar for the whole run, and one line per epoch.
 
-    The speed shown is that of the last steps; what is done at an epoch's end, such as validation
-    and saving, does not count. Where stderr is no terminal (a log file, a build server) there is
-    no bar, but a line every ten seconds of a longer epoch.
+    The speed shown is that of the last steps, without the work at an epoch's end, such as
+    validation and saving. Where stderr is not a terminal (a log file, a build server) there is no
+    bar, but a line every ten seconds of a longer epoch.
 
     Args:
         epochs: Epochs of the whole run.
-        total_steps: Steps of the whole run, those before a resumption included.
-        batch_size: Examples a step, over all devices.
+        total_steps: Steps of the whole run, including those before a resumption.
+        batch_size: Examples per step, over all devices.
         initial_step: Steps that were taken before.
         metrics: Names of the logs on the bar.
         epoch_metrics: Names of the logs in the line of an epoch; None for all.
@@ -75,17 +75,17 @@ class Progress(keras.callbacks.Callback):
         self._bar.update(1)
 
     def on_epoch_end(self, epoch, logs=None):
-        self._last_end = None  # what stands between two epochs is not training
+        self._last_end = None  # the time between two epochs is not training
         figures = self._describe(logs, self.epoch_metrics)
         self._bar.write(f"epoch {epoch + 1}/{self.epochs}: {figures}", file=sys.stderr)
         sys.stderr.flush()
 
     def close(self) -> None:
-        """Takes the bar down, also where training was interrupted."""
+        """Closes the bar, also where training was interrupted."""
         self._bar.close()
 
     def images_per_second(self) -> float:
-        """Returns the training examples a second over the last steps; 0 before the first."""
+        """Returns the training examples per second over the last steps; 0 before the first."""
         total = sum(self._durations)
         return len(self._durations) * self.batch_size / total if total > 0 else 0.0
 
@@ -99,14 +99,14 @@ class Progress(keras.callbacks.Callback):
 
 
 class EpochMeans(keras.callbacks.Callback):
-    """Makes the logs of an epoch's end the means over its steps, instead of the last step's.
+    """Replaces the logs at an epoch's end, those of the last step, by the means over all steps.
 
     For training steps that log scalars of their own batch. Put it before the callbacks that report.
-    What is not finite, of a step that was skipped, does not count; of bad steps and of batches of
-    one class it is the number.
+    Values of skipped steps that are not finite are ignored; for bad steps and batches of one class
+    the log is their number.
 
     Args:
-        state: The `state` of another one that was interrupted within the epoch, to go on with.
+        state: The `state` of another one that was interrupted within the epoch, to continue.
     """
 
     def __init__(self, state: Mapping | None = None):
@@ -115,7 +115,7 @@ class EpochMeans(keras.callbacks.Callback):
         self._counts = collections.Counter((state or {}).get("counts", {}))
 
     def state(self) -> dict:
-        """Returns what the steps of this epoch came to so far, as JSON can hold it."""
+        """Returns the sums over this epoch's steps so far, as a JSON value."""
         return {"sums": dict(self._sums), "counts": dict(self._counts)}
 
     def on_train_batch_end(self, batch, logs=None):
@@ -163,7 +163,7 @@ class ScalarLogger(keras.callbacks.Callback):
         self.close()
 
     def close(self) -> None:
-        """Writes what is still held back, also where training was interrupted."""
+        """Writes the logs still in memory, also where training was interrupted."""
         if self._writer is not None:
             with self._telling_of_a_full_disk():
                 self._writer.close()
@@ -188,21 +188,21 @@ class ScalarLogger(keras.callbacks.Callback):
 
 
 class CheckpointSaver(keras.callbacks.Callback):
-    """Saves a checkpoint after the last step of every epoch, and between if wanted.
+    """Saves a checkpoint after the last step of every epoch, and in between if requested.
 
-    It is written before the work of an epoch's end, so that an end there loses no step; a run that
-    goes on from it does that work again. Stops the run where that was asked for.
+    It is written before the work at an epoch's end, so that an interruption there loses no step; a
+    run that continues from it repeats that work. Stops the run if requested.
 
     Args:
-        store: Where to.
-        variables: Everything that the next step depends on, by names.
+        store: The `CheckpointStore`.
+        variables: Everything that the next step depends on, by name.
         steps_per_epoch: Steps of an epoch.
-        every: Also save after each so many steps; None for after epochs only.
+        every: Also save every so many steps; None for after epochs only.
         initial_step: Steps that were taken before.
-        metadata: Function that gives a dict to store beside.
+        metadata: Function that returns a dict to store with the variables.
         requests: The `StopRequests` of the run.
-        is_healthy: Function that says whether the weights are worth going back to; what is due
-            while they are not is saved when they are again.
+        is_healthy: Function that says whether the weights are worth restoring; while they are not,
+            saving is postponed.
     """
 
     def __init__(
@@ -233,11 +233,11 @@ class CheckpointSaver(keras.callbacks.Callback):
         is_due = self._is_owed or ends_epoch or (self.every and self.step % self.every == 0)
         stops, is_healthy = self.requests.is_agreed, self.is_healthy()
         if is_due and not is_healthy and not self._is_owed:
-            logging.warning("No checkpoint of step %d: it waits for good steps.", self.step)
+            logging.warning("No checkpoint at step %d: saving waits for good steps.", self.step)
         self._is_owed = bool(is_due and not is_healthy)
         if (is_due or stops) and is_healthy:
             self.save()
-            stops = stops or self.requests.came()  # the signal, while it was written
+            stops = stops or self.requests.came()  # a signal that came while it was written
         if stops:
             self.requests.interruption.stop()
 

@@ -1,4 +1,4 @@
-"""Checkpoints of a run: every variable, exactly, in one file a step."""
+"""Checkpoints of a run: every variable, exactly, in one file per step."""
 
 import errno
 import json
@@ -20,7 +20,7 @@ _FORMAT_VERSION = 1
 _FILE_NAME = re.compile(r"step-(\d{8,})\.npz")
 _VARIABLE_PREFIX = "variables/"
 _METADATA = "metadata"
-_DAMAGE = (  # whatever zipfile, zlib, NumPy and json make of bytes that are not theirs
+_DAMAGE = (  # the exceptions of zipfile, zlib, NumPy and json for damaged bytes
     *(zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError),
     *(KeyError, TypeError, ValueError, RuntimeError, OverflowError, MemoryError),
 )
@@ -31,9 +31,9 @@ _UNREACHABLE = {errno.EACCES, errno.EPERM, errno.ESTALE, errno.ETIMEDOUT, errno.
 def named_variables(prefix: str, variables: Iterable) -> dict:
     """Returns the variables of a list by names that are stable between two processes.
 
-    Keras numbers its automatic names by how many layers a process has made before, so a name made
-    from them alone changes when a notebook builds a model twice. The position in the list does not;
-    the path, without its numbers, is added for the reader of an error message.
+    Keras numbers its automatic names by the layers that the process has made before, so they change
+    when a notebook builds a model twice. The position in the list does not; the path, without its
+    numbers, is added for error messages.
     """
     named = {}
     for position, variable in enumerate(variables):
@@ -44,17 +44,17 @@ def named_variables(prefix: str, variables: Iterable) -> dict:
 
 
 class CheckpointStore:
-    """The checkpoints of one run, newest last, of which the last few are kept.
+    """The checkpoints of one run, newest last; only the newest few are kept.
 
-    One file holds one step: the variables, whatever their dtype, and a dict of metadata. It is
-    written under a temporary name, read back, and renamed, so that a crash or a full disk leaves
-    the last good one; a damaged file is noticed by its checksums.
+    One file stores one step: the variables, of any dtype, and a dict of metadata. It is written
+    under a temporary name, read back, and renamed, so that a crash or a full disk does not damage
+    the last good one; a damaged file is detected by its checksums.
 
     Args:
-        directory: Where the files `step-00001200.npz` are. Made by the first `save`.
-        keep: How many of the newest checkpoints stay, at least 1.
-        writes: False for a worker that only reads what another one writes: it saves nothing, and
-            moves nothing aside.
+        directory: The directory of the files `step-00001200.npz`. Created by the first `save`.
+        keep: How many of the newest checkpoints are kept, at least 1.
+        writes: False for a worker that only reads another's checkpoints: it neither saves nor
+            renames files.
     """
 
     def __init__(self, directory: str | os.PathLike, keep: int = 3, writes: bool = True):
@@ -81,10 +81,10 @@ class CheckpointStore:
             step: Number of training steps taken.
             variables: Keras or TensorFlow variables by stable, unique names. Mirrored ones are read
                 in the cross-replica context.
-            metadata: What JSON can hold, given back by `restore`.
+            metadata: A JSON value, returned by `restore`.
 
         Raises:
-            InputError: If the disk is full; what was there before stays.
+            InputError: If the disk is full; earlier checkpoints are kept.
         """
         arrays = {
             _VARIABLE_PREFIX + name: np.asarray(variable.numpy())
@@ -115,9 +115,9 @@ class CheckpointStore:
         return path
 
     def restore(self, variables: Mapping, except_for: Collection[str] = ()) -> dict | None:
-        """Loads the newest checkpoint that is whole into `variables`.
+        """Loads the newest undamaged checkpoint into `variables`.
 
-        A damaged file is reported by a warning, moved aside, and the one before it is used.
+        A damaged file gives a warning and is renamed, and the one before it is used.
 
         Args:
             variables: Variables with the names, shapes and dtypes that were saved.
@@ -127,8 +127,8 @@ class CheckpointStore:
             The metadata, with `"step"` added, or None where there is no checkpoint.
 
         Raises:
-            InputError: If the variables are not those of the checkpoint, it cannot be reached, is
-                of another version, or every file is damaged.
+            InputError: If the variables are not those of the checkpoint, it cannot be read, is of
+                another version, or every file is damaged.
         """
         damaged = []
         for step in reversed(self.steps()):
@@ -146,7 +146,7 @@ class CheckpointStore:
             return {**header["metadata"], "step": header["step"]}
         if damaged:
             raise InputError(
-                f"Expected a whole checkpoint in {self.directory}, but all {len(damaged)} are "
+                f"Expected an undamaged checkpoint in {self.directory}, but all {len(damaged)} are "
                 "damaged. Start again with another --run."
             )
         return None
@@ -159,7 +159,7 @@ class CheckpointStore:
             try:
                 os.replace(path, path.with_name(path.name + ".damaged"))
             except OSError as error:
-                logging.warning("%s could not be moved aside: %s", path, error)
+                logging.warning("%s could not be renamed: %s", path, error)
 
 
 def _verify(path):
@@ -171,7 +171,7 @@ def _verify(path):
 
 
 def _sync(directory):
-    """Sees to it that a renamed file is under its new name on the disk, before others go."""
+    """Flushes a rename to the disk, before older files are deleted."""
     if os.name != "posix":
         return
     descriptor = os.open(directory, os.O_RDONLY)
@@ -191,21 +191,21 @@ def _read_if_whole(path):
     except _DAMAGE as error:
         if getattr(error, "errno", None) in _UNREACHABLE:
             raise InputError(
-                f"Checkpoint {path} cannot be read: {error.strerror}. Nothing says that it is "
-                "damaged: see to it that it can be, and try again."
+                f"Checkpoint {path} cannot be read: {error.strerror}. It may not be damaged: "
+                "make it readable, and try again."
             ) from error
         logging.warning("Checkpoint %s is damaged (%s); trying the one before.", path, error)
         return None
     if header["format_version"] != _FORMAT_VERSION:
         raise InputError(
             f"Expected format_version {_FORMAT_VERSION} in checkpoint {path}. Received: "
-            f"{header['format_version']!r}. Go on with the version that wrote it."
+            f"{header['format_version']!r}. Continue with the version that wrote it."
         )
     return arrays, header
 
 
 def _read(path):
-    _verify(path)  # first, so that no damaged header can ask for all the memory
+    _verify(path)  # first, so that a damaged header cannot allocate all memory
     with np.load(path, allow_pickle=False) as file:
         header = json.loads(file[_METADATA].tobytes())
         header = {
@@ -226,7 +226,7 @@ def _check_same_variables(path, arrays, variables):
         if name not in arrays:
             problem = f"it lacks {name}"
         elif name not in variables:
-            problem = f"it has {name}, which this model has not"
+            problem = f"it has {name}, which this model lacks"
         else:
             saved, shape = arrays[name], tuple(variables[name].shape)
             dtype = getattr(variables[name].dtype, "name", variables[name].dtype)
@@ -234,6 +234,6 @@ def _check_same_variables(path, arrays, variables):
                 continue
             problem = f"{name} is {saved.dtype.name}{saved.shape}, not {dtype}{shape}"
         raise InputError(
-            f"Checkpoint {path} does not fit: {problem}. The run was made with another "
+            f"Checkpoint {path} does not match: {problem}. The run was made with another "
             "architecture or precision: give the flags in its flags.txt, or another --run."
         )

@@ -1,10 +1,10 @@
-"""Training steps that give the same bits every time.
+"""Training steps that are bitwise reproducible.
 
-Three things in TensorFlow sum floating-point numbers in the order in which they happen to be ready.
-Operations such as scatters, mostly on GPUs, which have slower versions that do not. Grappler's
-memory optimizer, which makes a sum of three or more gradients an accumulation without order as soon
-as it believes that a step needs over 200 MB, on a CPU, too. And such a sum itself: it begins with
-whichever of its inputs nobody else needs any longer, which depends on the other threads.
+Three things in TensorFlow sum floating-point numbers in an order that varies. Operations such as
+scatters, mostly on GPUs, which also have slower, deterministic versions. Grappler's memory
+optimizer, which replaces a sum of three or more gradients by an unordered accumulation if it
+estimates over 200 MB for a step, on a CPU, too. And such a sum itself: it begins with any input
+that no other operation needs any longer, which depends on the other threads.
 """
 
 import contextlib
@@ -17,9 +17,9 @@ _META_OPTIMIZER = "disable_meta_optimizer"
 
 @contextlib.contextmanager
 def same_bits() -> Iterator[None]:
-    """Makes what is traced in this context use only operations and sums that are repeatable.
+    """Makes functions traced in this context use only deterministic operations and sums.
 
-    The choice of operations stays for the rest of the process; TensorFlow cannot take it back.
+    The choice of operations stays for the rest of the process; TensorFlow cannot undo it.
     """
     tf.config.experimental.enable_op_determinism()
     before = tf.config.optimizer.get_experimental_options().get(_META_OPTIMIZER, False)
@@ -33,11 +33,11 @@ def same_bits() -> Iterator[None]:
 def in_order(step: Callable) -> Callable:
     """Makes a training step run its operations one after another, always in the same order.
 
-    Each still uses every core. For one replica: several wait for one another.
+    Each still uses every core. For one replica only: several would wait for one another.
 
     Args:
-        step: A function of a data set's iterator, which has to be made outside of it, since data
-            sets need threads.
+        step: A function of a data set's iterator, which must be made outside it, since data sets
+            need threads.
     """
 
     def ordered(iterator):

@@ -1,4 +1,4 @@
-"""What a run does about steps whose loss or gradient is not finite."""
+"""Handling of steps whose loss or gradient is not finite."""
 
 import logging
 import math
@@ -10,29 +10,29 @@ from dmgan_tf.errors import TrainingDiverged
 from dmgan_tf.training.session.callbacks import BAD_STEPS
 
 _MAX_ROLLBACKS = 3  # to one checkpoint
-_MAX_WARNINGS = 20  # a run that lives with bad steps is not to fill the disk with them
+_MAX_WARNINGS = 20  # so that a run with many bad steps does not fill the disk with warnings
 _MAX_NAMES = 4
 _ADVICE = (
     "Try a lower learning rate, or --precision=float32 or bfloat16 where it is float16; "
-    "TensorBoard shows what grew before"
+    "TensorBoard shows which values grew before"
 )
 
 
 class HealthMonitor(keras.callbacks.Callback):
-    """Reports bad steps, and after too many in a row goes back to the last checkpoint or stops.
+    """Reports bad steps, and after too many in a row restores the last checkpoint or stops.
 
-    The training step itself leaves a bad step out (`GuardedStep`); a few, of a rare overflow or an
-    odd image, do no harm. Many in a row mean weights that no step can leave: finite, but so large
-    that the loss is not. Put it before the callback that saves checkpoints, which should not save
-    while `is_healthy` is false.
+    The training step itself skips a bad step (`GuardedStep`); a few, by a rare overflow or an
+    unusual image, are harmless. Many in a row mean weights from which training cannot recover:
+    finite, but so large that the loss is not. Put it before the callback that saves checkpoints,
+    which should not save while `is_healthy` is false.
 
-    A run that collapses without any such step shows in TensorBoard only: see the help of `train`.
+    A collapse without any such step is visible in TensorBoard only: see the help of `train`.
 
     Args:
         restore: Function that loads the last checkpoint into the networks, except for the count of
-            steps, so that data and noise move on; gives its step, or None where there is none.
+            steps, so that data and noise advance; returns its step, or None if there is none.
         on_nan: `"rollback"` or `"stop"`.
-        patience: Bad steps of one network in a row after which it acts, at least 1.
+        patience: Consecutive bad steps of one network after which it acts, at least 1.
         initial_step: Steps that were taken before.
     """
 
@@ -56,11 +56,11 @@ class HealthMonitor(keras.callbacks.Callback):
 
     @property
     def is_healthy(self) -> bool:
-        """Whether the weights are worth going back to.
+        """Whether the weights are worth restoring.
 
-        The last step was good; and after a return, twice as many steps went by as bad ones in a row
-        lead to another. Otherwise one lucky step after each return would make a new checkpoint, and
-        the returns would never end.
+        The last step was good; and after a rollback, twice `patience` steps were taken. Otherwise
+        one good step after each rollback would make a new checkpoint, and the rollbacks would never
+        end.
         """
         return self.step >= self._on_trial_to and not any(self._in_a_row.values())
 
@@ -87,11 +87,11 @@ class HealthMonitor(keras.callbacks.Callback):
         self._num_warnings += 1
         if self._num_warnings <= _MAX_WARNINGS:
             logging.warning(
-                "Step %d of %s is left out, the weights stay as they were: not finite: %s.%s",
+                "Step %d of %s is skipped, the weights stay unchanged: not finite: %s.%s",
                 self.step,
                 " and ".join(networks),
                 _what_is_not_finite(networks, logs),
-                " Later ones are counted only." if self._num_warnings == _MAX_WARNINGS else "",
+                " Later ones are only counted." if self._num_warnings == _MAX_WARNINGS else "",
             )
 
     def _act(self, networks, logs):
@@ -100,7 +100,7 @@ class HealthMonitor(keras.callbacks.Callback):
             f"{' and '.join(networks)} were not finite: {_what_is_not_finite(networks, logs)}"
         )
         if self.on_nan == "stop":
-            raise TrainingDiverged(f"{problem}. {_ADVICE}; --resume goes on from the last good.")
+            raise TrainingDiverged(f"{problem}. {_ADVICE}; --resume continues from the last one.")
         step = self.restore()
         if step is None:
             raise TrainingDiverged(f"{problem}; there is no checkpoint to go back to. {_ADVICE}.")
@@ -108,17 +108,17 @@ class HealthMonitor(keras.callbacks.Callback):
         self._restored_step = step
         if self._num_rollbacks > _MAX_ROLLBACKS:
             raise TrainingDiverged(
-                f"{problem}; so it went after each of {_MAX_ROLLBACKS} returns to the checkpoint "
-                f"of step {step}. {_ADVICE}; --resume goes on from it, or, if its file is moved "
+                f"{problem}; the same after each of {_MAX_ROLLBACKS} rollbacks to the checkpoint "
+                f"of step {step}. {_ADVICE}; --resume continues from it, or, if its file is moved "
                 "away, from the one before."
             )
-        logging.warning("%s. Going on with the weights of step %d.", problem, step)
+        logging.warning("%s. Continuing with the weights of step %d.", problem, step)
         self._in_a_row.clear()
         self._on_trial_to = self.step + 2 * self.patience
 
 
 def _what_is_not_finite(networks, logs):
-    """The names in the logs that say it, losses and norms of gradients first."""
+    """The names of the logs that are not finite, losses and norms of gradients first."""
     names = [name for name, value in logs.items() if not math.isfinite(value)]
     if len(networks) == 1:
         wanted = networks == ["discriminators"]

@@ -1,4 +1,4 @@
-"""Signals that ask a training run to stop: it saves what it has, and says how to go on."""
+"""Signals that ask a training run to stop: it saves, and says how to continue."""
 
 import contextlib
 import os
@@ -10,29 +10,28 @@ import keras
 
 from dmgan_tf.errors import Interrupted
 
-# Beyond the signal's own number, 75 is "try again later" (EX_TEMPFAIL): a job that may be queued
-# again as it stands.
+# 75 is "try again later" (EX_TEMPFAIL): a job that may be queued again unchanged.
 EXIT_STATUS = {signal.SIGTERM: 75, signal.SIGINT: 130}
 _NAMES = {signal.SIGTERM: "SIGTERM", signal.SIGINT: "Ctrl-C"}
-if hasattr(signal, "SIGHUP"):  # a terminal that is gone
+if hasattr(signal, "SIGHUP"):  # the terminal was closed
     EXIT_STATUS[signal.SIGHUP], _NAMES[signal.SIGHUP] = 75, "SIGHUP"
 
 
 class Interruption:
-    """Turns SIGTERM, which ends preemptible machines, SIGHUP and Ctrl-C into an end without loss.
+    """Stops a run without loss on SIGTERM, which ends preemptible machines, SIGHUP and Ctrl-C.
 
     Where every step taken is saved, as at start-up, in evaluation and while a model is written,
-    the signal raises `Interrupted` on the spot. Otherwise the step is finished and saved before;
-    `CheckpointSaver` does that. Ctrl-C after any signal raises at once, whatever is lost; another
-    SIGTERM does not, as some systems send it to a whole group and to its leader again.
+    the signal raises `Interrupted` at once. Otherwise `CheckpointSaver` finishes and saves the step
+    first. Ctrl-C after any signal raises at once, even if steps are lost; another SIGTERM does not,
+    as some systems send it to a whole group and to its leader again.
 
     It is a context. Outside the main thread Python allows no handlers, so there it does nothing,
     and so it does for a signal that the process was started to ignore.
 
     Args:
-        several_workers: Whether other processes take part. From the first step on they stop
-            together, by agreement in the next step, also where that comes after the long work of an
-            epoch's end: a machine that does not wait for it loses nothing that was trained.
+        several_workers: Whether there are other processes. From the first step on they stop
+            together, in the next step, also where that comes after the long work at an epoch's end:
+            a machine that ends earlier loses no trained step.
     """
 
     def __init__(self, several_workers: bool = False):
@@ -56,7 +55,7 @@ class Interruption:
 
     @property
     def is_requested(self) -> bool:
-        """Whether a signal came to this process."""
+        """Whether this process received a signal."""
         return self._signal is not None
 
     def stop(self) -> NoReturn:
@@ -80,16 +79,16 @@ class Interruption:
         ):
             self.stop()
         line = f"{_NAMES[number]}: saving after this step; Ctrl-C to stop at once\n"
-        # Not print: the signal may have come in the middle of one. Nobody may be left to read it.
+        # Not print, which the signal may have interrupted. stderr may be closed.
         with contextlib.suppress(OSError):
             os.write(2, line.encode())
 
 
 class StopRequests(keras.callbacks.Callback):
-    """Tells the other workers of a stop, and hears of theirs, with the logs of each step.
+    """Exchanges stop requests with the other workers, with the logs of each step.
 
     Put it before the callbacks that read the logs: the entry `stop_requested`, how many workers
-    were asked to stop, is taken out of them.
+    were asked to stop, is removed from them.
 
     Args:
         interruption: The `Interruption` of this process.
@@ -113,11 +112,11 @@ class StopRequests(keras.callbacks.Callback):
         self.is_agreed = bool(asked or self.came())
 
     def on_epoch_end(self, epoch, logs=None):
-        (logs or {}).pop("stop_requested", None)  # `fit` hands out the last step's logs again
+        (logs or {}).pop("stop_requested", None)  # `fit` passes the last step's logs again
 
     def on_train_end(self, logs=None):
         self.interruption.is_within_step = False
 
     def came(self) -> bool:
-        """Returns whether a signal came to this process that needs no agreement."""
+        """Returns whether this process received a signal and needs no agreement."""
         return self.interruption.is_requested and not self.interruption.several_workers

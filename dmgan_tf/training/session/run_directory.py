@@ -1,4 +1,4 @@
-"""The directory of a training run, and the rule that two runs never share one."""
+"""The directory of a training run, which two runs never share."""
 
 import contextlib
 import errno
@@ -22,7 +22,7 @@ _HELD_BY_ANOTHER = (errno.EWOULDBLOCK, errno.EACCES)
 
 
 class RunDirectory:
-    """Where a run keeps its flags, checkpoints, logs, samples, evaluations and models.
+    """A run's flags, checkpoints, logs, samples, evaluations and models.
 
     Args:
         path: The directory; it need not exist.
@@ -35,36 +35,36 @@ class RunDirectory:
         self.checkpoints = path / "checkpoints"
         self.logs = path / "logs"  # of TensorBoard
         self.samples = path / "samples"
-        self.model = path / "model"  # written anew at the end of every epoch
+        self.model = path / "model"  # overwritten at the end of every epoch
         self.best = path / "best"  # the model of the lowest FID, where training is evaluated
         self.evaluations = path / "evaluations.jsonl"
-        self._lock_file = path / "lock"  # held by the process that trains here; it says who
+        self._lock_file = path / "lock"  # locked by the process that trains here, which it names
         self._epoch_end = path / "last_epoch.json"
 
     def last_epoch_end(self) -> int | None:
-        """Returns the step of the last epoch whose end was reached with all its work."""
+        """Returns the step of the last epoch whose work at the end is complete."""
         try:
             return json.loads(self._epoch_end.read_text(encoding="utf-8"))["step"]
         except (OSError, ValueError, KeyError, TypeError):
-            return None  # then the work is done again, which does no harm
+            return None  # then the work is repeated, which is harmless
 
     def note_epoch_end(self, step: int) -> None:
-        """Writes down that the work at the end of an epoch is done: models, sheets, evaluation."""
+        """Records that the work at the end of an epoch is done: models, sheets, evaluation."""
         write_text(self._epoch_end, json.dumps({"step": step}) + "\n")
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
-        """Keeps every other process, of this machine or another, from training here.
+        """Prevents other processes, of this machine or another, from training here.
 
-        The lock is the kernel's and ends with the process, however that ends, so none is ever left
-        over. Where the file system or the platform has none, a warning says so. Directories that
-        were made for it are removed again if no run has been started in them.
+        The lock is the kernel's and is always released when the process ends. Where the file system
+        or the platform has no locks, a warning says so. Directories that were created for it are
+        removed again if no run has been started in them.
 
         Yields:
             Nothing.
 
         Raises:
-            InputError: If another process trains here; it names that.
+            InputError: If another process trains here; the message names it.
         """
         if fcntl is None:
             logging.warning("No locks on this platform: let one process train in %s.", self.path)
@@ -86,14 +86,14 @@ class RunDirectory:
         )
 
     def check(self, resume: bool) -> None:
-        """Refuses a directory that is not to be written to; changes nothing.
+        """Raises an error for a directory that must not be written to; changes nothing.
 
         Args:
-            resume: Whether a run that stands here is to be continued. With nothing to continue, a
-                run simply starts, so that one command line serves for every try of a job.
+            resume: Whether to continue a run in this directory. If there is none, a new run starts,
+                so that a job can always use the same command line.
 
         Raises:
-            InputError: If a run stands here and `resume` is False, or the path is a file.
+            InputError: If the directory has a run and `resume` is False, or the path is a file.
         """
         if self.path.exists() and not self.path.is_dir():
             raise InputError(
@@ -103,18 +103,18 @@ class RunDirectory:
         if self.holds_a_run() and not resume:
             found = [path.name for path in (self.flags_file, self.checkpoints) if path.exists()]
             raise InputError(
-                f"{self.path} already holds a run ({', '.join(found)}); "
+                f"{self.path} already contains a run ({', '.join(found)}); "
                 "give --resume to continue it or choose another --run."
             )
 
     def prepare(self, flags_text: str, resume: bool) -> None:
-        """Makes the directory and writes the flags of the run into it.
+        """Creates the directory and writes the flags of the run into it.
 
-        To be called when nothing else can be wrong with the input: what the user has to correct
-        must leave no trace here, least of all in the flags of a run that stands here.
+        To be called after all other input is checked: bad input must not change the directory, nor
+        the flags of a run in it.
 
         Args:
-            flags_text: Flags, one a line, as absl reads them.
+            flags_text: Flags, one per line, as absl reads them.
             resume: See `check`.
         """
         self.check(resume)
@@ -122,11 +122,11 @@ class RunDirectory:
         for directory in (self.checkpoints, self.logs, self.samples):
             directory.mkdir(parents=True, exist_ok=True)
         for written in (self.flags_file, self._epoch_end, self.evaluations, self.samples / "*.png"):
-            remove_leftovers(written)  # the checkpoints' and models' go when the next is written
+            remove_leftovers(written)  # others are removed when the next is written
         write_text(self.flags_file, flags_text.rstrip("\n") + "\n")
 
     def _tell_of_changed_flags(self, flags_text):
-        """Names the flags that differ from those the run went on with so far."""
+        """Logs the flags that differ from the run's flags so far."""
         if not self.flags_file.exists():
             return
         before, now = (
@@ -135,7 +135,7 @@ class RunDirectory:
         )
         if before != now:
             logging.warning(
-                "%s goes on with other flags: %s, instead of %s",
+                "%s continues with other flags: %s, instead of %s",
                 self.path,
                 " ".join(sorted(now - before)) or "none",
                 " ".join(sorted(before - now)) or "none",
@@ -143,7 +143,7 @@ class RunDirectory:
 
 
 def _make_directories(path):
-    """Makes a directory and its parents, and returns those that are new, deepest first."""
+    """Creates a directory and its parents, and returns the new ones, deepest first."""
     missing = []
     for directory in (path, *path.parents):
         if directory.exists():
@@ -162,7 +162,7 @@ def _locked(path):
         os.write(descriptor, json.dumps(who).encode())
         yield
     finally:
-        path.unlink(missing_ok=True)  # before the lock goes: nobody else's can be here
+        path.unlink(missing_ok=True)  # before the lock is released: no other process can be here
         os.close(descriptor)
 
 
@@ -178,7 +178,7 @@ def _acquire(path):
                 os.close(descriptor)
                 raise InputError(_held_message(path, holder)) from error
             logging.warning(
-                "%s cannot be locked (%s): see that no other process trains there.",
+                "%s cannot be locked (%s): make sure that no other process trains there.",
                 path.parent,
                 error.strerror,
             )
@@ -186,7 +186,7 @@ def _acquire(path):
         with contextlib.suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(descriptor), os.stat(path)):
                 return descriptor
-        os.close(descriptor)  # its last holder has just removed it
+        os.close(descriptor)  # its last owner has just removed it
 
 
 def _held_message(path, content):

@@ -1,4 +1,4 @@
-"""What every training run does around its steps: it is held, restored, saved, stopped, told of."""
+"""What every training run does around its steps: lock, restore, save, stop and report."""
 
 import contextlib
 import functools
@@ -39,23 +39,23 @@ from dmgan_tf.training.session.start_report import report_start
 
 
 class Session:
-    """One run in its directory: locked against others, restored, and left so that it can go on.
+    """One run in its directory: locked, restored, and saved so that it can continue.
 
     A context, to be entered before anything is built: it makes the strategy, handles signals, and
-    locks the run directory. In it: `scan` the data, `building` the networks, `restore`, `prepare`
-    when nothing else can be wrong with the input, and `fit`.
+    locks the run directory. Within it: `scan` the data, `building` the networks, `restore`,
+    `prepare` after all other input is checked, and `fit`.
 
     Args:
         run: The run directory.
         config: A `PretrainingConfig` or `DMGANConfig`.
-        settings: How the run is saved and looked after.
-        resume: Whether to continue a run that stands there.
-        flags_text: Flags to keep in the run directory, one a line.
+        settings: How the run is saved and monitored.
+        resume: Whether to continue a run in that directory.
+        flags_text: Flags to save in the run directory, one per line.
 
     Attributes:
         directory: The `RunDirectory`.
         strategy: The `tf.distribute.Strategy`.
-        is_chief: Whether this process writes, of several workers.
+        is_chief: Whether this process is the one of several workers that writes.
         store: The `CheckpointStore`.
         step: Training steps taken before.
     """
@@ -103,11 +103,11 @@ class Session:
 
     def _wait_at_end(self, error_type, error, traceback):
         if error_type is None:
-            wait_for_workers(self.strategy)  # the others, for what the chief still writes
+            wait_for_workers(self.strategy)  # the other workers wait until the chief has written
 
     @property
     def is_new(self) -> bool:
-        """Whether there is no checkpoint to go on from."""
+        """Whether there is no checkpoint to continue from."""
         return self.store.latest() is None
 
     def scan(self, info: DatasetInfo) -> ReadableRecords:
@@ -122,16 +122,16 @@ class Session:
 
     @contextlib.contextmanager
     def building(self) -> Iterator[None]:
-        """Gives the strategy's scope to build networks in; the seed decides their first weights."""
+        """Enters the strategy's scope to build networks; the seed sets their initial weights."""
         keras.utils.set_random_seed(self.config.seed)
         with self.strategy.scope():
             yield
 
     def restore(self, model: keras.Model, variables: Mapping, steps_per_epoch: int) -> int:
-        """Goes on from the newest whole checkpoint, if there is one.
+        """Continues from the newest undamaged checkpoint, if there is one.
 
         Args:
-            model: The Keras model whose `fit` is to run.
+            model: The Keras model whose `fit` will run.
             variables: Everything that the next step depends on, by stable names.
             steps_per_epoch: Steps of an epoch.
 
@@ -142,14 +142,14 @@ class Session:
             InputError: If the checkpoint is of another architecture or length of epochs.
         """
         self.model, self.variables, self.steps_per_epoch = model, variables, steps_per_epoch
-        # The learning rates are variables, too; the settings of today count.
-        with chief_first(self.strategy):  # it moves damaged files aside
+        # The learning rates are variables, too; the current settings are used.
+        with chief_first(self.strategy):  # it renames damaged files
             restored = self.store.restore(variables, self._named("learning_rate"))
         self._metadata = restored or {"step": 0}
         saved = self._metadata.get("steps_per_epoch", steps_per_epoch)
         if saved != steps_per_epoch:
             raise InputError(
-                f"Expected {saved} steps an epoch, those of the run. Received: --batch_size and "
+                f"Expected {saved} steps per epoch, as in the run. Received: --batch_size and "
                 f"--data that give {steps_per_epoch}. Give those in its flags.txt, or another "
                 "--run."
             )
@@ -166,40 +166,40 @@ class Session:
         return self.step
 
     def _check_agreement(self):
-        """Refuses workers that were given different things to train on, or start elsewhere."""
+        """Raises an error for workers with different settings, data, weights or steps."""
         if self.interruption.several_workers:
             versions = f"Keras {keras.version()}, TensorFlow {tf.version.VERSION}"
             parts = {
                 "configuration": f"{versions}, {self.config}, {self.settings}",
                 "data set": f"{self.info.fingerprint} {self.info.vocabulary_sha256}",
                 "readable records": self.readable.digest,
-                "step to go on from": str(self.step),
-                "weights to begin with": digest_of_variables(
+                "step to continue from": str(self.step),
+                "initial weights": digest_of_variables(
                     [*self.model.weights, *self.variables.values()]
                 ),
             }
             check_agreement(self.strategy, parts)
 
     def roll_back(self) -> int | None:
-        """Takes the newest whole checkpoint's values in the middle of training.
+        """Restores the newest undamaged checkpoint during training.
 
-        The count of steps stays, so that data and noise move on.
+        The count of steps is kept, so that data and noise advance.
 
         Returns:
-            The step that was gone back to; None, and nothing changed, where nothing is saved yet.
+            The step of the checkpoint; None, and nothing changed, if there is none yet.
         """
         staying = self._named("learning_rate") | self._named("steps_done")
         with chief_first(self.strategy):
             metadata = self.store.restore(self.variables, staying)
         step = None if metadata is None else metadata["step"]
-        check_agreement(self.strategy, {"checkpoint to go back to": str(step)})
+        check_agreement(self.strategy, {"checkpoint to roll back to": str(step)})
         return step
 
     def _named(self, name):
         return {full_name for full_name in self.variables if full_name.endswith(f"/{name}")}
 
     def prepare(self) -> None:
-        """Writes the flags into the run directory, which from here on is that of a run."""
+        """Writes the flags into the run directory, which starts the run."""
         if self.is_chief:
             self.directory.prepare(self.flags_text, self.resume)
 
@@ -215,18 +215,18 @@ class Session:
         """Trains from the step of `restore` to the last one of the configuration.
 
         Args:
-            make_dataset: Gives the batches from one step to before another: `(first, last)`, with
-                the `worker` and `replicas_per_worker` that `distribute` gives as keywords.
+            make_dataset: Returns the batches of the steps from `first` up to, not including,
+                `last`; called with these and the keywords `worker` and `replicas_per_worker`.
             measuring: Callbacks that add to the logs of an epoch's end.
-            finishing: Callbacks that draw and write at an epoch's end; all must be such that doing
-                the work of an epoch's end again, after an interruption, does no harm.
+            finishing: Callbacks that draw and write at an epoch's end; it must be harmless to
+                repeat the work of an epoch's end after an interruption.
             metrics: Names of the logs to show on the bar.
             epoch_metrics: Names of the logs in the line of an epoch; None for all.
 
         Raises:
-            Interrupted: If a signal asked to stop; what was trained is saved.
+            Interrupted: If a signal asked to stop; the run is saved first.
             TrainingDiverged: If losses or gradients stayed not finite.
-            InputError: If the data turn out to be damaged, or the disk is full.
+            InputError: If the data are damaged, or the disk is full.
         """
         report_start(self, self.info, self.readable)
         self._warn_of_what_changed()
@@ -260,9 +260,9 @@ class Session:
             logging.warning("Trained without some records: %s", self.readable.summary())
 
     def _state_callbacks(self, stack, ends_again):
-        """What every worker does, before anything that writes to terminals and other disks.
+        """The callbacks of every worker, before any that write to terminals or disks.
 
-        In the order in which each needs what those before it did.
+        In the order of their dependencies.
         """
         requests = StopRequests(self.interruption)
         is_within_epoch = ends_again or self.step % self.steps_per_epoch
@@ -294,7 +294,7 @@ class Session:
         return [progress, scalars, OneClassNotice(self.steps_per_epoch)]
 
     def _save_at_error(self, saver, error_type, error, traceback):
-        """Saves what is not yet saved when a lost shard or a full disk of the logs ends the run."""
+        """Saves the last step when a missing shard or a full disk of the logs ends the run."""
         steps = self.interruption.step, self.interruption.saved_step
         if isinstance(error, InputError) and saver.step == steps[0] > steps[1]:
             if saver.is_healthy() and not self.interruption.several_workers:
@@ -303,12 +303,12 @@ class Session:
                     logging.info("Saved after step %d, because the run ends here.", saver.step)
 
     def _warn_of_what_changed(self):
-        """Tells of what a run is given beside its checkpoint, where the flags do not show it."""
+        """Logs inputs that differ from those of the checkpoint and are not visible in the flags."""
         before = self._metadata
         changed = [name for name, now in self._given.items() if before.get(name, now) != now]
         if changed:
             logging.warning(
-                "Another %s than when step %d was saved: from here on the run is not that of one "
+                "Another %s than when step %d was saved: from here on the run differs from one "
                 "that was not interrupted.",
                 " and another ".join(changed),
                 self.step,
@@ -322,9 +322,7 @@ class Session:
 
     def _end_epoch_again(self, callbacks):
         epoch = self.step // self.steps_per_epoch - 1
-        logging.info(
-            "The work at the end of epoch %d may be unfinished; doing it again.", epoch + 1
-        )
+        logging.info("The work at the end of epoch %d may be incomplete; repeating it.", epoch + 1)
         every = keras.callbacks.CallbackList(callbacks, model=self.model)
         every.on_train_begin()
         every.on_epoch_end(epoch, {})

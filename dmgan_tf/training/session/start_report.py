@@ -1,4 +1,4 @@
-"""A few lines at the start of a run: what was decided, and why."""
+"""A few lines at the start of a run: the devices and settings chosen, and why."""
 
 import logging
 import os
@@ -15,28 +15,28 @@ def report_start(session, info, readable) -> None:
     Args:
         session: Its `Session`, restored.
         info: The `DatasetInfo` of the data.
-        readable: What `scan_split` found of the training split.
+        readable: The result of `scan_split` for the training split.
     """
     config, steps = session.config, session.steps_per_epoch
     mixed = "" if config.precision == "float32" else ", with float32 weights and losses"
-    same = "; the same bits in every run" if session.settings.deterministic else ""
+    same = "; bitwise reproducible" if session.settings.deterministic else ""
     place = f"{config.epochs * steps} steps in {session.directory.path}"
     for line in (
         f"{_devices()}; {_replicas(session.strategy, config)}",
         f"Precision: {config.precision}{mixed}{same}",
         f"Data: {info.name}, {readable.num_listed} training images, {readable.num_skipped} of them "
-        f"unreadable and left out; {steps} steps of {config.batch_size} images an epoch, "
+        f"unreadable and skipped; {steps} steps of {config.batch_size} images per epoch, "
         f"{config.epochs} epochs",
         *_long_captions(readable.caption_lengths, config.max_words),
         f"A new run of {place}"
         if session.is_new
-        else f"Going on from the checkpoint of step {session.step} of {place}",
+        else f"Continuing from the checkpoint of step {session.step} of {place}",
     ):
         logging.info(line)
 
 
 def _long_captions(lengths, max_words):
-    """A line about captions of more words than a step reads; none where there are none."""
+    """A line about captions longer than a step reads; empty if there are none."""
     num_long = sum(count for length, count in lengths.items() if length > max_words)
     if not num_long:
         return []

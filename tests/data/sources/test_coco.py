@@ -142,11 +142,11 @@ IMAGE = {"id": 9, "file_name": "a.jpg"}
         (lambda c: {**c, "images": [{**IMAGE, "id": [9]}]}, "TypeError, unhashable"),
         (
             lambda c: {**c, "images": [{**IMAGE, "file_name": 9}]},
-            "TypeError, a name or a caption that is no text",
+            "TypeError, a name or a caption that is not text",
         ),
         (
             lambda c: {**c, "annotations": [{"image_id": 9, "caption": 5}]},
-            "TypeError, a name or a caption that is no text",
+            "TypeError, a name or a caption that is not text",
         ),
         (lambda c: {**c, "annotations": [{"caption": "a bus"}]}, "KeyError, 'image_id'"),
     ],
@@ -179,7 +179,7 @@ def test_an_image_that_the_annotations_list_twice(tmp_path):
     make_coco(tmp_path / "coco")
     rewrite(tmp_path / "coco", lambda c: {**c, "images": [*c["images"], c["images"][1]]})
     with pytest.raises(
-        InputError, match="every image of coco once, .*000025.jpg' 2 times. Mend the list"
+        InputError, match="every image of coco once, .*000025.jpg' 2 times. Correct the list"
     ):
         COCO(tmp_path / "coco").read()
 

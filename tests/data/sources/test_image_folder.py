@@ -253,7 +253,7 @@ def test_images_of_one_split_folder_alone_are_divided(tmp_path, caplog):
 
 def test_test_images_alone_are_refused(tmp_path):
     write_captions(tmp_path, {"test/1.jpg": "red", "test/2.jpg": "blue"})
-    with pytest.raises(InputError, match="captions of test images alone. .* as --source"):
+    with pytest.raises(InputError, match="captions of test images only. .* as --source"):
         read_image_folder(tmp_path)
 
 
@@ -321,12 +321,12 @@ def test_captions_in_another_field(tmp_path):
     assert str(caught.value) == (
         f'Expected the captions in the field "text" of the lines of {tmp_path}/metadata.jsonl. '
         'Received: lines without text; their fields are "file_name", "caption", "class_id". If '
-        '"caption" holds them, give --caption_field=caption.'
+        '"caption" has them, give --caption_field=caption.'
     )
     images = image_folder.ImageFolder(tmp_path, 0.0, caption_field="caption").read()["train"]
     assert [image.captions for image in images] == [("red 0",), ("red 1",), ("red 2",)]
     write_listing(tmp_path, [{**entry, "title": "red", "width": 3} for entry in entries])
-    with pytest.raises(InputError, match="Say with --caption_field which one holds the captions"):
+    with pytest.raises(InputError, match="Name the one with the captions by --caption_field"):
         read_image_folder(tmp_path)
     write_listing(tmp_path, [*entries, {"file_name": "4.jpg", "text": "red"}])
     assert len(read_image_folder(tmp_path, 0.0)["train"]) == 4  # some have none: counted later

@@ -93,7 +93,7 @@ def test_captions_pickle_without_captions_must_know_the_words(source, captions_p
     words = pickle.loads(path.read_bytes(), encoding="utf-8")[2:]
     write_pickle(path, [[], [], *words], 2)
     source.fit(path, vocabulary)
-    with pytest.raises(InputError, match="very data set.* of the captions' words are not in it"):
+    with pytest.raises(InputError, match="this data set.* of the captions' words are not in it"):
         source.fit(path, Vocabulary(["zebra"]))
 
 

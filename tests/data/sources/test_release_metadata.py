@@ -78,7 +78,7 @@ def test_class_ids_of_python_3(tmp_path, kind):
         ([np.float64(1)] * 3, "damaged|asks for"),
         (
             np.arange(3),
-            "other than plain numbers, an array say.* remove class_info.pickle: it is not",
+            "other than plain numbers, such as an array.* remove class_info.pickle: it is not",
         ),
     ],
 )
@@ -119,7 +119,7 @@ def test_other_file_names_are_refused(tmp_path, content, message):
 def test_a_pickle_cut_off_and_none(tmp_path):
     path = tmp_path / "filenames.pickle"
     path.write_bytes(python2_pickle(["a"], 0)[:-3])
-    with pytest.raises(InputError, match="filenames.pickle.*damaged or cut off"):
+    with pytest.raises(InputError, match="filenames.pickle.*damaged or truncated"):
         release_metadata.read_file_names(path)
     with pytest.raises(InputError, match="Cannot read .*none.pickle.* Unpack it again from"):
         release_metadata.read_file_names(tmp_path / "none.pickle")

@@ -149,7 +149,7 @@ def test_what_was_due_while_not_healthy_is_saved_when_it_is_again(tmp_path, capl
     store, healthy = CheckpointStore(tmp_path, keep=9), iter([True, True, False, False, True, True])
     fit(lambda model: saver_of(store, model, is_healthy=lambda: next(healthy)))
     assert store.steps() == [5, 6]
-    assert caplog.text.count("No checkpoint of step 3: it waits for good steps.") == 1
+    assert caplog.text.count("No checkpoint at step 3: saving waits for good steps.") == 1
 
 
 def feed(means, *losses):

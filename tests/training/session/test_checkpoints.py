@@ -129,7 +129,7 @@ def test_a_worker_that_only_reads_changes_nothing(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda v: v.pop("flag"), "it has flag, which this model has not"),
+        (lambda v: v.pop("flag"), "it has flag, which this model lacks"),
         (lambda v: v.update(more=tf.Variable(0.0)), "it lacks more"),
         (lambda v: v.update(flag=tf.Variable([True])), r"flag is bool\(\), not bool\(1,\)"),
         (lambda v: v.update(flag=tf.Variable(0.0)), r"flag is bool\(\), not float32\(\)"),

@@ -52,7 +52,7 @@ def test_a_bad_step_is_told_of_once_in_a_row(caplog):
     feed(monitor, GOOD, BAD, BAD, GOOD)
     assert monitor.is_healthy
     assert [record.getMessage() for record in caplog.records] == [
-        f"Step {step} of generator is left out, the weights stay as they were: "
+        f"Step {step} of generator is skipped, the weights stay unchanged: "
         "not finite: damsm_loss, generator_gradient_norm."
         for step in (42, 45)
     ]
@@ -61,7 +61,7 @@ def test_a_bad_step_is_told_of_once_in_a_row(caplog):
 def test_warnings_come_to_an_end(caplog):
     feed(HealthMonitor(None), *[BAD, GOOD] * 30)
     assert len(caplog.records) == 20
-    assert caplog.records[-1].getMessage().endswith("Later ones are counted only.")
+    assert caplog.records[-1].getMessage().endswith("Later ones are only counted.")
 
 
 def test_both_networks_are_told_of_in_one_line(caplog):
@@ -92,8 +92,8 @@ def test_it_goes_back_three_times_to_one_checkpoint(caplog):
     monitor = HealthMonitor(Checkpoints(7, 7, 9, 9, 9, 9).restore, patience=2, initial_step=10)
     for _ in range(5):
         feed(monitor, BAD, BAD)
-    assert "Going on with the weights of step 7." in caplog.text
-    with pytest.raises(TrainingDiverged, match="each of 3 returns to the checkpoint of step 9"):
+    assert "Continuing with the weights of step 7." in caplog.text
+    with pytest.raises(TrainingDiverged, match="each of 3 rollbacks to the checkpoint of step 9"):
         feed(monitor, BAD, BAD)
 
 
@@ -127,7 +127,7 @@ def test_without_a_checkpoint_it_stops():
 def test_the_one_network_of_pretraining_is_the_damsm(caplog):
     monitor = HealthMonitor(None)
     feed(monitor, {"bad_steps": 1.0, "loss": np.nan, "image_gradient_norm": np.nan}, {})
-    assert "Step 1 of DAMSM is left out" in caplog.text
+    assert "Step 1 of DAMSM is skipped" in caplog.text
     assert "not finite: loss, image_gradient_norm." in caplog.text
 
 
@@ -171,12 +171,12 @@ def test_a_run_goes_back_to_its_checkpoint_and_then_ends(prepared_data, tmp_path
         variables = {"a/weight": model.weight, "a/steps_done": model.steps_done}
         run.restore(model, variables, steps_per_epoch=3)
         run.prepare()
-        with pytest.raises(TrainingDiverged, match="each of 3 returns to the checkpoint of step 3"):
+        with pytest.raises(TrainingDiverged, match="3 rollbacks to the checkpoint of step 3"):
             run.fit(
                 lambda first, last, **part: tf.data.Dataset.range(first, last), metrics=["loss"]
             )
         assert run.store.steps() == [3]
-    assert caplog.text.count("Going on with the weights of step 3.") == 3
+    assert caplog.text.count("Continuing with the weights of step 3.") == 3
     assert float(model.steps_done) == 3 + 4 * 3  # of which two each were bad
     with np.load(next((tmp_path / "run/checkpoints").glob("*.npz"))) as file:
         assert file["variables/a/weight"] == 3.0
@@ -192,9 +192,9 @@ def test_a_run_whose_weights_leave_all_bounds_goes_back_and_then_ends(
     arguments = prepared_data, damsm_directory, run
     train_dmgan(dataclasses.replace(CONFIG, epochs=1), *arguments)
     config = dataclasses.replace(CONFIG, epochs=100, generator_learning_rate=1e20)
-    with pytest.raises(TrainingDiverged, match="each of 3 returns to the checkpoint of step 3"):
+    with pytest.raises(TrainingDiverged, match="3 rollbacks to the checkpoint of step 3"):
         train_dmgan(config, *arguments, resume=True, settings=RunSettings(nan_patience=4))
-    assert caplog.text.count("Going on with the weights of step 3.") == 3
+    assert caplog.text.count("Continuing with the weights of step 3.") == 3
     assert [path.name for path in (run / "checkpoints").iterdir()] == ["step-00000003.npz"]
     values = list(values_in(run))
     assert len(values) > 100 and all(np.all(np.isfinite(value)) for value in values)
@@ -231,5 +231,5 @@ def test_two_workers_go_back_and_end_together(prepared_data, damsm_directory, tm
     with Workers(arguments, tmp_path) as workers:
         assert workers.end() == [3, 3], workers.report()
         (one,), (other,) = (workers.lines(index, "error:") for index in range(2))
-    assert one == other and "each of 3 returns to the checkpoint of step 1" in one
+    assert one == other and "each of 3 rollbacks to the checkpoint of step 1" in one
     assert all(np.all(np.isfinite(value)) for value in values_in(run))

@@ -71,7 +71,7 @@ def test_another_run_is_not_overwritten(tmp_path, trace):
     path = tmp_path / trace
     path.parent.mkdir(exist_ok=True)
     path.write_text("--epochs=1\n")
-    with pytest.raises(InputError, match="already holds a run .*give --resume"):
+    with pytest.raises(InputError, match="already contains a run .*give --resume"):
         RunDirectory(tmp_path).prepare("--epochs=2", resume=False)
     assert path.read_text() == "--epochs=1\n"
 
@@ -88,7 +88,7 @@ def test_checking_changes_nothing(tmp_path):
     RunDirectory(tmp_path).prepare("--epochs=1", resume=False)
     RunDirectory(tmp_path).check(resume=True)
     assert RunDirectory(tmp_path).flags_file.read_text() == "--epochs=1\n"
-    with pytest.raises(InputError, match="already holds a run"):
+    with pytest.raises(InputError, match="already contains a run"):
         RunDirectory(tmp_path).check(resume=False)
 
 

@@ -176,7 +176,7 @@ def test_bad_steps_lead_back_to_the_last_checkpoint(train, run, caplog):
         settings=RunSettings(nan_patience=2),
     )
     assert total == total_after(1, 2, 3, LAST_STEP)
-    assert f"Going on with the weights of step {STEPS_PER_EPOCH}." in caplog.text
+    assert f"Continuing with the weights of step {STEPS_PER_EPOCH}." in caplog.text
     assert saved_steps(run) == [STEPS_PER_EPOCH]  # the last step is still on trial
 
 
@@ -235,7 +235,7 @@ def test_the_work_of_the_last_epoch_is_done_again_where_its_model_is_gone(train,
 
 def test_an_epoch_of_another_length_is_refused(train):
     train()
-    with pytest.raises(InputError, match="Expected 3 steps an epoch, .* give 2. .*flags.txt"):
+    with pytest.raises(InputError, match="Expected 3 steps per epoch, .* give 2. .*flags.txt"):
         train(steps_per_epoch=2)
 
 
@@ -294,8 +294,8 @@ def test_the_start_says_what_was_decided_and_the_end_what_was_skipped(
     for line in (
         "strategy default, one replica",
         "Precision: float32",
-        "Data: shapes, 14 training images, 1 of them unreadable and left out; "
-        "3 steps of 4 images an epoch, 2 epochs",
+        "Data: shapes, 14 training images, 1 of them unreadable and skipped; "
+        "3 steps of 4 images per epoch, 2 epochs",
         f"A new run of 6 steps in {run}",
         "Trained without some records: 1 of 14 records of 'train' are unreadable",
     ):

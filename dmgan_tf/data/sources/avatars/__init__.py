@@ -1,1 +1,1 @@
-"""Drawings of named parts and colours, by the styles of DiceBear, and captions that name them."""
+"""Drawings of named parts and colours, in styles of DiceBear, and captions that name them."""

@@ -1,4 +1,4 @@
-"""Captions of a drawing, as people write them: some of its attributes, in one of several orders."""
+"""Captions of a drawing: some of its attributes, in one of several orders."""
 
 import random
 import re
@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dmgan_tf.data.sources.avatars.style import Style, choose
 
 _NAMED = (3, 3, 4, 4, 5, 5)  # attributes that a caption names besides the style
-_TRIES = 40  # for a caption that is not there yet
+_TRIES = 40  # to find a caption that is not in the list yet
 _SLOT = re.compile(r"\{(\w*)\}")
 _ARTICLE = re.compile(r"\b[Aa]n? (?=(\w+))")
 _SOUNDS_LIKE_A_CONSONANT = re.compile(r"(one|uni(?!m|n)|use|eu)")
@@ -21,8 +21,8 @@ def write_captions(
     Args:
         style: The style that draws it.
         seen: The value of each attribute that can be seen, by name.
-        count: The number of captions wanted; there are fewer if so many cannot be found.
-        rng: What decides.
+        count: The number of captions requested; there are fewer if not enough can be found.
+        rng: The random number generator.
 
     Returns:
         Pairs of a caption and the names of the attributes that it names, `style` the first.
@@ -44,12 +44,12 @@ def write_captions(
 def _describe(
     style: Style, seen: Mapping[str, str], named: set[str], rng: random.Random
 ) -> tuple[str, set[str]]:
-    """Returns a sentence, and the attributes that it names in fact."""
+    """Returns a sentence, and the attributes that it names."""
 
     def words_for(name):
         return choose(style.attributes[name].values[seen[name]].phrases, rng)
 
-    ordered = [name for name in seen if name in named]  # a set's order is not always the same
+    ordered = [name for name in seen if name in named]  # the order of a set varies
     colors = {name: words_for(name) for name in ordered if style.attributes[name].part is None}
     subject = choose(style.subjects, rng)
     said = {slot for slot in _SLOT.findall(subject) if slot in colors}
@@ -68,7 +68,7 @@ def _describe(
 
 
 def _filled(phrase: str, words: Mapping[str, str]) -> str:
-    """Fills in the colours that are named, and removes the places of the others."""
+    """Inserts the named colours, and removes the placeholders of the others."""
     return " ".join(_SLOT.sub(lambda slot: words.get(slot[1], ""), phrase).split())
 
 
@@ -127,7 +127,7 @@ def _shuffled(items: Sequence, rng: random.Random) -> list:
 
 
 def _with_articles(text: str) -> str:
-    """Turns every article into the one that its next word asks for."""
+    """Corrects every article by its next word: a or an."""
 
     def article(match):
         vowel = match[1][0] in "aeiou" and not _SOUNDS_LIKE_A_CONSONANT.match(match[1])

@@ -1,4 +1,4 @@
-"""DiceBear's definitions to pixels: which styles are free to use, and the PNG of one drawing."""
+"""Renders DiceBear's definitions: which styles are free to use, and the PNG of one drawing."""
 
 import concurrent.futures
 import functools
@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dmgan_tf.data.sources.source import Unusable
 from dmgan_tf.errors import InputError, did_you_mean
 
-FREE_LICENSES = ("CC0 1.0", "CC BY 4.0")  # as the definitions spell them
+FREE_LICENSES = ("CC0 1.0", "CC BY 4.0")  # as spelled in the definitions
 
 _PACKAGES = ("dicebear-core", "dicebear-styles", "resvg-py")
 _MODULES = ("dicebear", "dicebear_styles", "resvg_py")
@@ -31,7 +31,7 @@ def check_packages() -> None:
 
 @functools.cache
 def versions() -> tuple[str, ...]:
-    """Returns the versions of what draws, on which the pixels depend."""
+    """Returns the versions of the packages that draw, on which the pixels depend."""
     return tuple(f"{package} {importlib.metadata.version(package)}" for package in _PACKAGES)
 
 
@@ -62,14 +62,14 @@ def definition_of(style: str) -> dict:
 
 
 def attribution_of(style: str) -> str:
-    """Returns the sentence by which the maker of a style is to be named."""
+    """Returns the sentence that credits the maker of a style."""
     return definition_of(style)["meta"]["license"]["text"]
 
 
 def render(style: str, options: Mapping[str, str | int], size: int) -> bytes:
     """Draws one picture.
 
-    Pictures are drawn in processes of their own, one a processor: the renderer holds Python's lock.
+    Pictures are drawn in separate processes, one per processor: the renderer holds the GIL.
 
     Args:
         style: The name of the style.

@@ -30,7 +30,7 @@ DARK_BACKGROUND = Attribute(
 def skin(
     light: str, tan: str, brown: str, dark: str, colors: Sequence[str] = ("skin",)
 ) -> Attribute:
-    """Returns the tone of a person's skin, in the colours that a style is drawn in.
+    """Returns the attribute of a person's skin tone, in the colours of a style.
 
     Args:
         light: The lightest tone, `"#rrggbb"`; the others likewise.

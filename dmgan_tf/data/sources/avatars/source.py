@@ -1,4 +1,4 @@
-"""The data set that words can describe: drawings whose every part is known by name."""
+"""A data set with complete descriptions: drawings of named parts."""
 
 import dataclasses
 import importlib
@@ -49,8 +49,8 @@ class Avatars(Source):
     Args:
         styles: Names among `STYLES`; None for all.
         num_images: Pictures in all splits together.
-        image_size: The largest size, in pixels, that training will ask for.
-        seed: Of all draws.
+        image_size: The largest size, in pixels, that training will use.
+        seed: Random seed.
         test_fraction: The fraction that are test pictures, in [0, 1).
 
     Raises:
@@ -74,7 +74,7 @@ class Avatars(Source):
             rendering.definition_of(name)
             if name not in STYLES:
                 raise InputError(
-                    f"Expected --styles among {', '.join(STYLES)}, for which there are words. "
+                    f"Expected --styles among {', '.join(STYLES)}, which have captions. "
                     f"Received: {name!r}."
                 )
         if num_images < 2 * len(names):
@@ -96,7 +96,7 @@ class Avatars(Source):
         return tuple(rendering.attribution_of(style.name) for style in self.styles)
 
     def list_images(self) -> dict[str, list[CaptionedImage]]:
-        """Returns the pictures of `train` and `test`, the styles in turn."""
+        """Returns the pictures of `train` and `test`, with alternating styles."""
         class_ids = _class_ids()
         num_test = round(self.test_fraction * self.num_images)
         counts = {"test": num_test, "train": self.num_images - num_test}

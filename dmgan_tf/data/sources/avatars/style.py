@@ -1,4 +1,4 @@
-"""What a style draws: attributes, their values, the words for each, and the pairs held out.
+"""The attributes of a style, their values, the words for each, and the held-out pairs.
 
 The drawings are DiceBear's; the words are ours, each chosen by looking at its drawing.
 """
@@ -14,14 +14,14 @@ HELD_OUT = 6  # one pair of values in so many never occurs in training
 
 @dataclasses.dataclass(frozen=True)
 class Value:
-    """One value of an attribute: how it is drawn, and how people say it.
+    """One value of an attribute: how it is drawn and described.
 
     Args:
         options: DiceBear's variants, or colours such as `"#6c4545"`, of which one is drawn; none
-            for a part that is left out.
-        phrases: Ways to say it. Those of a colour are adjectives. Others begin with `has`,
-            `wears`, `is` or `on` and may hold the names of colours, `"has long {hair_color}
-            hair"`. None for what nobody would mention.
+            for a part that is absent.
+        phrases: Its descriptions. Those of a colour are adjectives. Others begin with `has`,
+            `wears`, `is` or `on` and may contain the names of colours, `"has long {hair_color}
+            hair"`. None if it is not worth mentioning.
         hides: Attributes that cannot be seen with this value.
         weight: How often it is drawn, relative to the attribute's other values.
     """
@@ -45,10 +45,10 @@ class Attribute:
     """A part, or the colour of one, with the values it can have.
 
     Args:
-        values: `Value` by name. The names are kept with every picture.
+        values: `Value` by name. The names are stored with every picture.
         part: DiceBear's component that draws it; None for a colour.
         colors: DiceBear's colours that it sets.
-        alone: For a colour, ways to say it where its part is not named: `"has {} hair"`.
+        alone: For a colour, descriptions where its part is not named: `"has {} hair"`.
     """
 
     values: Mapping[str, Value]
@@ -73,8 +73,8 @@ class Style:
     Args:
         name: DiceBear's name of it.
         subjects: What is drawn, as a noun with its article: `"a flat portrait of a {} person"`.
-            `{}` takes an adjective where there is one; `{body_color}` a colour by its name. Each
-            says which style it is, as no two styles share one.
+            `{}` is replaced by an adjective if there is one; `{body_color}` by a colour. Each
+            identifies its style, as no two styles share one.
         pronoun: `who` or `that`, for what is drawn.
         attributes: `Attribute` by name.
         pairs: Pairs of attributes of which one pair of values in six is held out. The first gives
@@ -93,8 +93,8 @@ class Style:
         """Draws the values of one picture.
 
         Args:
-            rng: What decides.
-            held_out: Whether one of its pairs is to be a held-out one, or none.
+            rng: The random number generator.
+            held_out: Whether one of its pairs must be a held-out one, or none.
 
         Returns:
             The value of each attribute that can be seen, by name; and DiceBear's options.
@@ -129,7 +129,7 @@ class Style:
         ]
 
     def class_of(self, seen: Mapping[str, str]) -> tuple[str | None, ...]:
-        """Returns what a picture is a picture of: a pair of values.
+        """Returns the class of a picture: a pair of values.
 
         It is a held-out pair if there is one, else the values of the first of `pairs`; so no class
         of a test picture is that of a training picture.
@@ -141,7 +141,7 @@ class Style:
         return (first, seen.get(first), second, seen.get(second))
 
     def classes(self) -> Iterator[tuple[str | None, ...]]:
-        """Yields all that `class_of` can return, in a fixed order."""
+        """Yields all possible values of `class_of`, in a fixed order."""
         for first, second in self.pairs:
             for a in (*self.attributes[first].values, None):
                 for b in (*self.attributes[second].values, None):

@@ -1,1 +1,1 @@
-"""The styles that there are words for, one module each, with a `STYLE`."""
+"""The styles with captions, one module each, with a `STYLE`."""

@@ -2,7 +2,7 @@
 
 from dmgan_tf.data.sources.avatars.style import Attribute, Style, value
 
-_NO_TOP = ("top", "top_color")  # these bodies end in a tip of their own
+_NO_TOP = ("top", "top_color")  # these bodies already end in a tip
 _PLAIN = ("top_color",)  # these tops have the body's colour
 
 _BODY = {
