@@ -11,6 +11,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # its start-up chatter hides
 os.environ.setdefault(
     "CUDA_VISIBLE_DEVICES", "-1"
 )  # tests compare numbers: the same device everywhere
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # as the commands have it everywhere
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 

@@ -111,6 +111,7 @@ def test_the_first_code_cell_installs_on_colab_alone_and_before_tensorflow_is_th
     extras = re.findall(r"\w+", found[1] or "")
     assert set(extras) <= PROJECT["optional-dependencies"].keys()
     assert 'os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"' in text_of(setup)
+    assert 'os.environ["TF_ENABLE_ONEDNN_OPTS"] = "1"' in text_of(setup)
     assert {item.top for item in imports_in(python_of(setup), "setup")} == {"os", "sys"}
 
 

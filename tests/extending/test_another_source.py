@@ -104,7 +104,7 @@ MODULES = {
         ("image_foldr", "Did you mean 'image_folder'?"),
         ("nowhere:Thing", "Expected a module nowhere for the data source nowhere:Thing"),
         ("lacking:Thing", "No module named 'a_package_that_is_not_there'. Install what it needs"),
-        ("raising:Thing", "Received: RuntimeError: of its own. Mend it"),
+        ("raising:Thing", "Received: RuntimeError: of its own. Fix it"),
         ("of_another_kind:Other", "Expected a class Other in of_another_kind"),
         ("of_another_kind:Thing", "inherits from dmgan_tf.data.sources.source.Source"),
         ("another_source:CSVSource(colour=1)", "arguments that the data source"),

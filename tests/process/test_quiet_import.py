@@ -44,6 +44,14 @@ def test_who_asks_sees_it(tmp_path, level, seen):
     assert (finished.stdout, finished.stderr) == ("False True\n", seen)
 
 
+@pytest.mark.parametrize(
+    ("environment", "value"), [({}, "1"), ({"TF_ENABLE_ONEDNN_OPTS": "0"}, "0")]
+)
+def test_onednn_is_used_unless_it_is_switched_off(tmp_path, environment, value):
+    check = f"import os\nassert os.environ['TF_ENABLE_ONEDNN_OPTS'] == {value!r}"
+    assert run(tmp_path, check, **environment).returncode == 0
+
+
 def test_an_import_that_fails_shows_all(tmp_path):
     finished = run(tmp_path, WRITING + "raise ImportError('libcuda')")
     assert finished.returncode == 1
