@@ -95,7 +95,7 @@ def main() -> None:
     except Interrupted as error:
         what = str(error).partition(";")[0]
         raise Interrupted(
-            f"{what}; give the same command again to go on", error.exit_status
+            f"{what}; give the same command again to continue", error.exit_status
         ) from error
     print(f"samples: {run / 'samples' / 'latest.png'}")
     print(_shown("sample", [f"--model={run}", "--caption=...", "--output=samples"]))
