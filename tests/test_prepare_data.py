@@ -135,7 +135,7 @@ def test_the_report_counts_every_file(source, tmp_path, run_command):
         assert "skipped: 1 neither an image nor captions" in stdout
         assert (
             "the source has 11 files: 8 images and 1 files of captions used, 1 skipped, "
-            "1 not looked at (1 hidden)"
+            "1 ignored (1 hidden)"
         ) in stdout
 
 

@@ -55,7 +55,7 @@ def define_flags() -> None:
         "inception_variant",
         None,
         ["torchvision", "fid_2015"],
-        "Of a PyTorch Inception-v3 that has neither 1000 nor 1008 classes.",
+        "Kind of a PyTorch Inception-v3 whose number of classes is neither 1000 nor 1008.",
     )
     command.define_model("model", None, "A model of ours, to be written in the release's format.")
     command.define_path("output", None, "Directory to write; an existing model is replaced.")

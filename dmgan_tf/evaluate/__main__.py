@@ -110,8 +110,8 @@ def define_flags() -> None:
         "crop",
         None,
         "Compare with the middle 64/76 of a data set's images, the scale of training's crops; "
-        "default: as the model was trained, else yes. Saved images of a model trained without need "
-        "--nocrop. Images of a folder are never cropped.",
+        "default: as the model was trained, else yes. Saved images of a model trained without "
+        "crops need --nocrop. Images of a folder are never cropped.",
     )
     flags.DEFINE_enum("precision", "float32", list(PRECISIONS), "Precision of the generator.")
     flags.DEFINE_bool(
