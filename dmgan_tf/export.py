@@ -74,7 +74,7 @@ def define_flags() -> None:
     flags.DEFINE_integer(
         "caption_length", 32, "litert and web: known words of the longest caption."
     )
-    flags.DEFINE_bool("stages", False, "litert, onnx: give all stages and word attention.")
+    flags.DEFINE_bool("stages", False, "litert, onnx: return all stages and the word attention.")
     command.define_path("runtime", None, "web: folder with the npm packages of LiteRT.js.")
 
 

@@ -89,10 +89,10 @@ def define_flags() -> None:
     flags.DEFINE_list(
         "styles",
         None,
-        "Of avatars: comma-separated styles of DiceBear; by default all that have captions.",
+        "For avatars: comma-separated styles of DiceBear; by default all that have captions.",
     )
-    flags.DEFINE_integer("num_images", 36_000, "Of avatars: the number of pictures to draw.")
-    flags.DEFINE_integer("seed", 0, "Of avatars: random seed.")
+    flags.DEFINE_integer("num_images", 36_000, "For avatars: the number of pictures to draw.")
+    flags.DEFINE_integer("seed", 0, "For avatars: random seed.")
     flags.DEFINE_string(
         "caption_field",
         CAPTION_FIELD,

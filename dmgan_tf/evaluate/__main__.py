@@ -97,8 +97,8 @@ def define_flags() -> None:
     flags.DEFINE_integer(
         "num_images",
         None,
-        "Images to score; default: 30000 of a model, all of a folder. For diversity a model draws "
-        "eight of each of up to 250 captions besides, no more than these in all.",
+        "Images to score; default: 30000 of a model, all of a folder. For diversity a model also "
+        "draws eight images for each of up to 250 captions, in total at most as many as these.",
         1,
         _MOST,
     )
