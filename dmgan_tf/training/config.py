@@ -81,7 +81,7 @@ class PretrainingConfig(Settings):
     """
 
     epochs: int = setting(
-        600, "Passes over the training images, or --passes_per_epoch each.", low=1
+        600, "Epochs, of one pass over the training images or --passes_per_epoch.", low=1
     )
     batch_size: int = setting(48, "Images per step, over all devices.", low=2)
     image_backbone: str = setting(
@@ -138,8 +138,10 @@ class PretrainingConfig(Settings):
         "Negatives with several devices: those of the whole batch, or of the device.",
         choices=("gathered", "local"),
     )
-    learning_rate: float = setting(0.002, "Adam's, in the first epoch.", above=0)
-    learning_rate_decay: float = setting(0.98, "Factor an epoch, down to a tenth.", above=0, high=1)
+    learning_rate: float = setting(0.002, "Learning rate in the first epoch.", above=0)
+    learning_rate_decay: float = setting(
+        0.98, "Factor of the learning rate per epoch, down to a tenth.", above=0, high=1
+    )
 
     def __post_init__(self):
         super().__post_init__()
@@ -170,7 +172,7 @@ class DMGANConfig(Settings):
     """
 
     epochs: int = setting(
-        600, "Passes over the training images, or --passes_per_epoch each.", low=1
+        600, "Epochs, of one pass over the training images or --passes_per_epoch.", low=1
     )
     batch_size: int = setting(10, "Images per step, over all devices.", low=2)
     objective: str = setting(
@@ -209,13 +211,15 @@ class DMGANConfig(Settings):
     )
     noise_dim: int = setting(100, "Size of the noise.", low=1)
     condition_dim: int = setting(100, "Size of the augmented condition.", low=1)
-    num_residual_blocks: int = setting(2, "Per refinement stage: 2 (CUB), 3 (COCO).", low=0)
+    num_residual_blocks: int = setting(
+        2, "Residual blocks per refinement: 2 (CUB), 3 (COCO).", low=0
+    )
     base_size: int = setting(
         64,
         "Pixels of the first image.",
         must=("a power of two from 16 up", lambda size: size >= 16 and not size & (size - 1)),
     )
-    num_stages: int = setting(3, "Stages, each with images of twice the size.", low=1)
+    num_stages: int = setting(3, "Stages; each doubles the size of the images.", low=1)
     refinement: str = setting(
         "memory",
         "The paper's dynamic memory, or its baseline, AttnGAN's attention (Table 3).",
