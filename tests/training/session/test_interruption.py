@@ -91,7 +91,7 @@ def test_where_every_step_is_saved_it_stops_on_the_spot(tmp_path):
 
 
 def test_at_start_up_it_stops_on_the_spot():
-    with pytest.raises(Interrupted, match="stopped by SIGTERM before the first step; go on"):
+    with pytest.raises(Interrupted, match="stopped by SIGTERM before the first step; continue"):
         with Interruption():
             kill(signal.SIGTERM)
             pytest.fail("went on")
