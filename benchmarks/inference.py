@@ -46,7 +46,7 @@ def define_flags():
     flags.DEFINE_integer("channels", 64, "Channels of the generator.", 1)
     flags.DEFINE_integer("base_size", 64, "Pixels of the first image.", 16)
     flags.DEFINE_integer("num_stages", 3, "Number of images.", 1)
-    flags.DEFINE_integer("num_residual_blocks", 2, "Residual blocks a refinement.", 0)
+    flags.DEFINE_integer("num_residual_blocks", 2, "Residual blocks per refinement.", 0)
     flags.DEFINE_integer("rounds", 7, "Rounds over all measurements.", 1)
 
 

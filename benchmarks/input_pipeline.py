@@ -57,7 +57,7 @@ def main() -> None:
         seconds, busy = time.perf_counter() - start, time.process_time() - busy
         examples = steps * FLAGS.batch_size
         print(
-            f"{examples / seconds:.0f} examples a second, {examples / busy:.0f} a second of "
+            f"{examples / seconds:.0f} examples per second, {examples / busy:.0f} per second of "
             f"processor time, at {FLAGS.image_sizes} pixels"
         )
 

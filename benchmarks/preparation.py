@@ -59,8 +59,8 @@ def _time_preparation(images, output) -> None:
     seconds, busy = time.perf_counter() - start, time.process_time() - busy
     written = sum(path.stat().st_size for path in output.iterdir()) / len(images)
     print(
-        f"{len(images) / seconds:.0f} images a second; {1000 * busy / len(images):.2f} ms of "
-        f"processor time an image, that is {len(images) / busy:.0f} a second and processor; "
+        f"{len(images) / seconds:.0f} images per second; {1000 * busy / len(images):.2f} ms of "
+        f"CPU time per image, that is {len(images) / busy:.0f} per second and processor; "
         f"{written / 1024:.0f} KiB stored an image"
     )
 

@@ -53,7 +53,7 @@ WORD_DIM, VOCABULARY_SIZE, WORDS = 256, 3000, 12
 def define_flags():
     """Declares the flags of this benchmark; the defaults are the paper's sizes at batch 4."""
     flags.DEFINE_list("variants", list(VARIANTS), "Which to time.")
-    flags.DEFINE_integer("batch_size", 4, "Images a step.", lower_bound=2)
+    flags.DEFINE_integer("batch_size", 4, "Images per step.", lower_bound=2)
     flags.DEFINE_enum("backbone", "inception_v3", list(IMAGE_BACKBONES.names), "Of the DAMSM.")
     flags.DEFINE_integer("channels", 64, "Channels of the generator.", lower_bound=1)
     flags.DEFINE_integer("discriminator_channels", 32, "Channels of the discriminators.", 1)
@@ -120,7 +120,7 @@ def encoder_operations(backbone, shape):
 
 
 def print_table(measured, options, needed):
-    """Prints a row for each variant: seconds a step, rate, and ratios of the same run."""
+    """Prints a row for each variant: seconds per step, rate, and ratios of the same run."""
     release = measured[RELEASE]
     for name in dict.fromkeys(map(peak_of, options.variants)):
         print(f"{name}: {statistics.median(measured[name]) / 1e9:.0f} GFLOP/s (3x3 convolution)")

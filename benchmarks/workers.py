@@ -35,7 +35,7 @@ _TRAINING = (
 def define_flags():
     """Declares the flags of this benchmark."""
     flags.DEFINE_string("run", None, "Directory for data, DAMSM and runs; must be new.")
-    flags.DEFINE_integer("batch_size", 16, "Images a step, over all workers.")
+    flags.DEFINE_integer("batch_size", 16, "Images per step, over all workers.")
     flags.DEFINE_integer("epochs", 3, "Epochs a run; the first is not measured.", lower_bound=2)
     flags.DEFINE_integer("rounds", 2, "How often each is run.", lower_bound=1)
     flags.DEFINE_string("precision", "float32", "As of train.")

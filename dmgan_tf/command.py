@@ -6,8 +6,8 @@ Exit status of a command:
     1    a bug of ours; the traceback says where
     2    bad input: a flag, a file, a full disk; one line, `error: ...`, says what to change
     3    training diverged: losses or gradients stayed not finite
-    4    another worker of a training over several machines was lost; go on with --resume
-    75   training was stopped by SIGTERM or SIGHUP and saved; go on with --resume
+    4    another worker of a training over several machines was lost; continue with --resume
+    75   training was stopped by SIGTERM or SIGHUP and saved; continue with --resume
     130  stopped by Ctrl-C; training saved first, as for 75
     143  another command was stopped by SIGTERM; nothing is left half-written
 """
@@ -295,7 +295,7 @@ def flag_lines(names: Iterable[str]) -> list[str]:
 
 
 def flags_text(names: Iterable[str]) -> str:
-    """Returns the named flags that have a value, one a line, as `--flagfile` reads them.
+    """Returns the named flags that have a value, one per line, as `--flagfile` reads them.
 
     Raises:
         InputError: If a value cannot be written in a line of such a file.

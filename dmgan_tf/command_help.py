@@ -16,7 +16,7 @@ from dmgan_tf.errors import did_you_mean
 
 _WIDTH = 100  # columns
 _WIDEST_FLAG = 30  # characters, before its text begins on a new line
-_FLAG_FILE = "--flagfile=PATH", "More flags of a file, one a line; repeatable."
+_FLAG_FILE = "--flagfile=PATH", "A file with more flags, one per line; repeatable."
 _MODULE = __name__  # the help flags belong to this module, not to the command
 
 

@@ -59,8 +59,8 @@ def define_flags() -> None:
         "precision",
         None,
         ["float32", "bfloat16", "float16", "int8"],
-        "saved_model: of the arithmetic, float32 or bfloat16; default: the model's own. litert and "
-        "web: of the stored weights, float32, float16 (default) or int8.",
+        "saved_model: of the arithmetic, float32 (default) or bfloat16. litert and web: of the "
+        "stored weights, float32, float16 (default) or int8.",
     )
     flags.DEFINE_integer(
         "version", None, "saved_model: number of this version; default: the next free one."
@@ -74,7 +74,7 @@ def define_flags() -> None:
     flags.DEFINE_integer(
         "caption_length", 32, "litert and web: known words of the longest caption."
     )
-    flags.DEFINE_bool("stages", False, "litert, onnx: give all stages and word attention.")
+    flags.DEFINE_bool("stages", False, "litert, onnx: return all stages and the word attention.")
     command.define_path("runtime", None, "web: folder with the npm packages of LiteRT.js.")
 
 

@@ -59,7 +59,7 @@ def define_flags() -> None:
     command.define_path(
         "run", None, "Run directory for data, DAMSM, samples, evaluation.json and model/."
     )
-    flags.DEFINE_float("minutes", 60.0, "Approximate total time.", lower_bound=1.0)
+    flags.DEFINE_float("minutes", 60.0, "Approximate total time in minutes.", lower_bound=1.0)
     flags.DEFINE_integer(
         "image_size",
         None,
@@ -67,7 +67,10 @@ def define_flags() -> None:
         "the model's adds a stage.",
     )
     flags.DEFINE_enum(
-        "precision", None, list(PRECISIONS), "Of the computation; default: the faster one."
+        "precision",
+        None,
+        list(PRECISIONS),
+        "Precision of the computation; default: the faster one.",
     )
     flags.DEFINE_bool("dry_run", False, "Only print the first three commands.")
 
@@ -95,7 +98,7 @@ def main() -> None:
     except Interrupted as error:
         what = str(error).partition(";")[0]
         raise Interrupted(
-            f"{what}; give the same command again to go on", error.exit_status
+            f"{what}; give the same command again to continue", error.exit_status
         ) from error
     print(f"samples: {run / 'samples' / 'latest.png'}")
     print(_shown("sample", [f"--model={run}", "--caption=...", "--output=samples"]))

@@ -4,9 +4,9 @@ The source is one of:
 
 image_folder: a metadata.jsonl, one JSON object a line with "file_name", "text" (a caption or a list
 of them; --caption_field names another field) and, optionally, "class_id"; or a file of captions
-beside each image, one caption a line: NAME.txt, NAME.jpg.txt or NAME.caption beside NAME.jpg.
+beside each image, one caption per line: NAME.txt, NAME.jpg.txt or NAME.caption beside NAME.jpg.
 Images in train/, validation/ (or val/, dev/, ...) and test/ keep that split, whether the
-metadata.jsonl lies in each of these folders or above them. Without a test/, a fixed part of the
+metadata.jsonl is in each of these folders or above them. Without a test/, a fixed part of the
 classes is held out for testing. Class ids say which images show the same thing.
 
 cub: CUB-200-2011 with the captions and the split of AttnGAN and DM-GAN: their archive birds/, with
@@ -89,10 +89,10 @@ def define_flags() -> None:
     flags.DEFINE_list(
         "styles",
         None,
-        "Of avatars: comma-separated styles of DiceBear; by default all that have captions.",
+        "For avatars: comma-separated styles of DiceBear; by default all that have captions.",
     )
-    flags.DEFINE_integer("num_images", 36_000, "Of avatars: the number of pictures to draw.")
-    flags.DEFINE_integer("seed", 0, "Of avatars: random seed.")
+    flags.DEFINE_integer("num_images", 36_000, "For avatars: the number of pictures to draw.")
+    flags.DEFINE_integer("seed", 0, "For avatars: random seed.")
     flags.DEFINE_string(
         "caption_field",
         CAPTION_FIELD,
@@ -136,7 +136,7 @@ def define_flags() -> None:
         "starts from its encoder (pretrain_damsm --init).",
     )
     flags.DEFINE_integer(
-        "min_word_count", 1, "Words rarer than this in the training captions are left out.", 1
+        "min_word_count", 1, "Words rarer than this in the training captions are dropped.", 1
     )
     flags.DEFINE_enum(
         "small_images",

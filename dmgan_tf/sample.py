@@ -1,4 +1,4 @@
-r"""Draws pictures from captions: one PNG a sample, and a contact sheet of them all.
+r"""Draws pictures from captions: one PNG per sample, and a contact sheet of them all.
 
 python -m dmgan_tf.sample --model=runs/quickstart/dmgan \
     --caption="a flat drawing of a red apple" --caption="a glossy green apple"
@@ -44,7 +44,7 @@ def define_flags() -> None:
     """Declares the flags of this command."""
     command.define_model()
     flags.DEFINE_multi_string("caption", [], "What to draw; may be given several times.")
-    command.define_path("captions_file", None, "UTF-8 text file, one caption a line.")
+    command.define_path("captions_file", None, "UTF-8 text file, one caption per line.")
     command.define_path("output", "samples", "Directory for the pictures; created if missing.")
     flags.DEFINE_integer("num_samples", 4, "Pictures per caption, at least 1.")
     flags.DEFINE_integer("seed", 0, "From 0 to 4294967295; another seed draws other pictures.")
@@ -95,7 +95,7 @@ def gather_captions(captions: list[str], captions_file: str | None = None) -> li
 
     Args:
         captions: Captions as given, none of them blank.
-        captions_file: UTF-8 text, one caption a line; blank lines are skipped.
+        captions_file: UTF-8 text, one caption per line; blank lines are skipped.
 
     Returns:
         At least one caption.
@@ -124,7 +124,7 @@ def gather_captions(captions: list[str], captions_file: str | None = None) -> li
         ) from error
     from_file = [line.strip() for line in lines if line.strip()]
     if not from_file:
-        raise InputError(f"No caption in {path}; expected one a line.")
+        raise InputError(f"No caption in {path}; expected one per line.")
     return [*captions, *from_file]
 
 

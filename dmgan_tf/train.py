@@ -27,7 +27,7 @@ the others end with status 4; start all again with --resume.
         python -m dmgan_tf.train --data=data/mine --damsm=runs/damsm --run=runs/dmgan \\
         --strategy=multi_worker --resume
 
-A step whose loss or gradient is not finite is skipped; --on_nan sets what many consecutive ones do.
+A step whose loss or gradient is not finite is skipped; --on_nan sets what follows many in a row.
 TensorBoard, `tensorboard --logdir=RUN/logs`, shows the balance of the two networks for each SIZE of
 image. A discriminator that is too strong keeps discriminator_SIZE_real_probability at 1 and
 generated_probability at 0: its gradient_norm falls to 0, the loss generator_SIZE_loss increases,

@@ -43,7 +43,7 @@ def test_a_flag_is_described_by_its_kind_choices_and_default(help_of):
         assert not [part for part in line if "repeat this option" in part or "<" in part]
     text = re.sub(r"\s+", " ", help_of("train", "--helpfull"))
     for part in (
-        "--epochs=N Passes over the training images, or --passes_per_epoch each. "
+        "--epochs=N Epochs, of one pass over the training images or --passes_per_epoch. "
         "Must be 1 or more. [600]",
         "--init=MODEL Run or model directory whose",
         "--resume Continue the run",

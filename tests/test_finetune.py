@@ -77,11 +77,11 @@ def test_the_commands_run_in_a_row_and_those_done_not_again(
 ):
     calls, answers = called
     answers["train"] = Interrupted(
-        "stopped by SIGTERM after step 7, saved; go on with --resume", 75
+        "stopped by SIGTERM after step 7, saved; continue with --resume", 75
     )
     status, stdout, stderr = run_command("finetune", *flags)
     assert status == 75
-    assert "after step 7, saved; give the same command again to go on" in stderr
+    assert "after step 7, saved; give the same command again to continue" in stderr
     assert [name for name, _ in calls] == NAMES[:3]
     assert json.loads((tmp_path / "run" / "finetune.json").read_text())["done"] == NAMES[:2]
     answers.clear()

@@ -212,7 +212,7 @@ def test_outputs_are_tidied():
 
 
 def test_start_up_messages_go_and_warnings_stay():
-    said = "Unknown words left out of 'a zeppelin': zeppelin\n"
+    said = "Unknown words dropped from 'a zeppelin': zeppelin\n"
     noise = (
         "WARNING: All log messages before absl::InitializeLog() is called are written to STDERR\n"
         "I0000 00:00:1795387362.931074   25277 port.cc:153] oneDNN custom operations are on.\r\n"

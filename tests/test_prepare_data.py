@@ -118,7 +118,7 @@ def test_one_class_for_all_is_refused(source, tmp_path, error_line):
     listing.write_text("\n".join(map(json.dumps, lines)))
     arguments = (f"--source={source}", f"--output={tmp_path / 'out'}", "--image_size=32")
     line = error_line("prepare_data", *arguments)
-    assert "8 of class_id 0 alone" in line and "Leave class_id out" in line
+    assert "8 of class_id 0 only" in line and "Leave class_id out" in line
     halves = [line | {"class_id": number % 2} for number, line in enumerate(lines)]
     listing.write_text("\n".join(map(json.dumps, halves)))  # one class is held out: one is left
     assert "alone" in error_line("prepare_data", *arguments)
@@ -135,7 +135,7 @@ def test_the_report_counts_every_file(source, tmp_path, run_command):
         assert "skipped: 1 neither an image nor captions" in stdout
         assert (
             "the source has 11 files: 8 images and 1 files of captions used, 1 skipped, "
-            "1 not looked at (1 hidden)"
+            "1 ignored (1 hidden)"
         ) in stdout
 
 

@@ -55,13 +55,13 @@ def define_flags() -> None:
         "inception_variant",
         None,
         ["torchvision", "fid_2015"],
-        "Of a PyTorch Inception-v3 that has neither 1000 nor 1008 classes.",
+        "Kind of a PyTorch Inception-v3 whose number of classes is neither 1000 nor 1008.",
     )
     command.define_model("model", None, "A model of ours, to be written in the release's format.")
     command.define_path("output", None, "Directory to write; an existing model is replaced.")
-    flags.DEFINE_float("gamma1", 4.0, "Of the DAMSM's training: attention over regions.")
-    flags.DEFINE_float("gamma2", 5.0, "Of the DAMSM's training: soft maximum over words.")
-    flags.DEFINE_float("gamma3", 10.0, "Of the DAMSM's training: softmax over the batch.")
+    flags.DEFINE_float("gamma1", 4.0, "DAMSM training: sharpness of the attention over regions.")
+    flags.DEFINE_float("gamma2", 5.0, "DAMSM training: sharpness of the maximum over words.")
+    flags.DEFINE_float("gamma3", 10.0, "DAMSM training: sharpness of the softmax over the batch.")
     flags.DEFINE_integer(
         "sequence_length",
         18,

@@ -131,7 +131,7 @@ def _read_pytorch(path, variant):
         found = f"{num_classes} classes" if num_classes else "no classifier"
         raise InputError(
             f"Expected 1000 classes (torchvision's network) or 1008 (that of FID) in {path}, to "
-            f"tell the two by. Received: {found}. Say which it is: --inception_variant="
+            f"distinguish the two. Received: {found}. Say which it is: --inception_variant="
             f"{' or '.join(_PYTORCH_VARIANTS)}."
         )
     network = _built(variant, num_classes)

@@ -128,7 +128,7 @@ def _read_old_format(path: pathlib.Path, file, head: bytes):
 
 
 def _locate_storages(path, file, position: int, storages: list[Storage]) -> None:
-    """Finds each storage in the old format, where a count of elements stands before each."""
+    """Finds each storage in the old format, where a count of elements precedes each."""
     file_size = os.fstat(file.fileno()).st_size
     for storage in storages:
         file.seek(position)

@@ -82,7 +82,7 @@ class Examiner:
 
     A record is usable if its checksum is right, its image has a size that `prepare_data` writes and
     can be decoded, and its captions are text with a known word each. A file ends at a damaged
-    header, twelve bytes of a record: records after it are not searched and count as missing.
+    header, a record's first twelve bytes: later records are not searched and count as missing.
 
     Args:
         info: The data set.

@@ -1,4 +1,4 @@
-"""Decodes a picture's file, of any supported format: upright, on white, 8 bits a channel.
+"""Decodes a picture's file, of any supported format: upright, on white, 8 bits per channel.
 
 Preparation and evaluation both use it, so that they see the same pixels.
 """
@@ -95,7 +95,7 @@ def is_upright(picture: Image.Image) -> bool:
 
 
 def upright_rgb(picture: Image.Image) -> Image.Image:
-    """Returns a picture of 8 bits a channel in RGB, after its EXIF rotation, on white.
+    """Returns a picture of 8 bits per channel in RGB, after its EXIF rotation, on white.
 
     Pillow's `exif_transpose` also writes the block's other tags, and fails on a bad one.
     """

@@ -85,7 +85,7 @@ def _stored(image: Image.Image, content: bytes, crop, image_size: int) -> bytes:
         tf.io.decode_jpeg(content, channels=3)
         return content
     if has_more_than_8_bits(image):
-        raise Unusable("unsupported pixels", f"more than 8 bits a channel (mode {image.mode})")
+        raise Unusable("unsupported pixels", f"more than 8 bits per channel (mode {image.mode})")
     image = _resized(upright_rgb(image if size == image.size else image.crop(crop)), image_size)
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=_JPEG_QUALITY, subsampling=0)

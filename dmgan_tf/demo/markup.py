@@ -96,7 +96,7 @@ def map_attributes(scores: np.ndarray) -> str:
     Returns:
         HTML attributes: `data-side` in cells, `data-words`, `data-peak`, the greatest weight,
         `data-shares`, base64 of one byte per cell and word, 255 at the peak, and `data-top`, base64
-        of the index of each cell's first word, for which the bytes may be too coarse.
+        of the index of each cell's most relevant word, for which the bytes may be too coarse.
     """
     step = max(1, scores.shape[0] // _LARGEST_MAP)
     side = scores.shape[0] // step  # both are powers of two
@@ -123,12 +123,12 @@ def _thumbnails(drawings):
 def _hint(drawing):
     if not drawing.attention_scores:
         return (
-            '<p class="dm-hint">This model draws in one stage, from the whole sentence: no word is '
-            "read on its own.</p>"
+            '<p class="dm-hint">This model draws in one stage, from the whole sentence; it does '
+            "not use single words.</p>"
         )
     return (
-        '<p class="dm-hint">Point at a refined picture to see which word drives that place most, '
-        "or at a word of the caption to see where it is read.</p>"
+        '<p class="dm-hint">Point at a refined picture to see the most relevant word at that '
+        "place, or at a word of the caption to see where it is relevant.</p>"
     )
 
 
@@ -171,14 +171,14 @@ def _rankings(drawing):
             f'<div class="dm-lists">{lists}</div></div>'
         )
     writing = (
-        "Memory writing ranks words by their gate, the word's share in its slot of the memory. "
+        "Memory writing ranks words by their gate, the word's weight in its slot of the memory. "
         if drawing.word_gates
         else ""
     )
     return (
         f'<h3>The most relevant words</h3><div class="dm-rankings">{"".join(blocks)}</div>'
-        f'<p class="dm-note">{writing}{reading} ranks them by their share in all that '
-        "the picture reads. A bar runs from the caption's least relevant word to its most "
+        f'<p class="dm-note">{writing}{reading} ranks them by their mean attention '
+        "weight over the picture. A bar goes from the caption's least relevant word to its most "
         "relevant one.</p>"
     )
 

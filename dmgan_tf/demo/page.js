@@ -1,9 +1,10 @@
-// Which word a place of a picture reads, and where a word is read: all that it takes came with the
-// picture (see markup.py), so pointing asks no server. Results come and go; the document listens.
-// The page that draws in the browser (dmgan_tf/web) has this script, too.
+// Shows the most relevant word at a place of a picture, and the places where a word is relevant. The
+// attention maps come with the picture (see markup.py), so no request to the server is needed.
+// Results are replaced, so the document handles the events. The page that draws in the browser
+// (dmgan_tf/web) also uses this script.
 (() => {
-  const VEIL = 0.72; // opacity over what is not meant
-  const MOST_WORDS = 3; // in a reading
+  const VEIL = 0.72; // opacity over the other places
+  const MOST_WORDS = 3; // listed for a place
   const STEPS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
   const bytes = (text) => Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
@@ -24,7 +25,7 @@
     document.querySelectorAll(`.dm-caption .dm-word[data-word="${place}"]`);
   const wordText = (place) => wordButtons(place)[0]?.textContent ?? "";
 
-  // Darkens each cell of a picture by how little of `shown`, from 0 to 1, it has.
+  // Darkens each cell of a picture by 1 - `shown`, which is from 0 to 1.
   function veil(stage, shown) {
     const { side } = mapsOf(stage);
     const canvas = stage.querySelector("canvas");
@@ -44,7 +45,7 @@
     for (const button of document.querySelectorAll(".dm-lit")) button.classList.remove("dm-lit");
   }
 
-  // The first words of a cell and their shares; the map of first words goes before the coarser bytes.
+  // The first words of a cell and their weights; the map of first words is more exact than the bytes.
   function readingOf(maps, cell) {
     const share = (place) => maps.shares[cell * maps.words + place];
     const first = maps.top[cell];
@@ -54,7 +55,7 @@
       .map((place) => `${wordText(place)} ${Math.round((share(place) / 255) * maps.peak * 100)} %`);
   }
 
-  // Shows what a place is drawn from; x and y from 0 to 1.
+  // Shows the most relevant words at a place; x and y from 0 to 1.
   function readPlace(picture, ...place) {
     const stage = picture.closest(".dm-read");
     const maps = mapsOf(stage);
@@ -87,7 +88,7 @@
       veil(stage, (cell) => (ofWord[cell] - least) / spread);
       const mean = ofWord.reduce((sum, share) => sum + share, 0) / ofWord.length;
       const percent = Math.round((mean / 255) * mapsOf(stage).peak * 100);
-      stage.querySelector(".dm-reading").textContent = `${wordText(place)}: ${percent} % of all read`;
+      stage.querySelector(".dm-reading").textContent = `${wordText(place)}: ${percent} % of the attention`;
     }
   }
 

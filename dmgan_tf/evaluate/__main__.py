@@ -97,8 +97,8 @@ def define_flags() -> None:
     flags.DEFINE_integer(
         "num_images",
         None,
-        "Images to score; default: 30000 of a model, all of a folder. For diversity a model draws "
-        "eight of each of up to 250 captions besides, no more than these in all.",
+        "Images to score; default: 30000 of a model, all of a folder. For diversity a model also "
+        "draws eight images for each of up to 250 captions, in total at most as many as these.",
         1,
         _MOST,
     )
@@ -110,8 +110,8 @@ def define_flags() -> None:
         "crop",
         None,
         "Compare with the middle 64/76 of a data set's images, the scale of training's crops; "
-        "default: as the model was trained, else yes. Saved images of a model trained without need "
-        "--nocrop. Images of a folder are never cropped.",
+        "default: as the model was trained, else yes. Saved images of a model trained without "
+        "crops need --nocrop. Images of a folder are never cropped.",
     )
     flags.DEFINE_enum("precision", "float32", list(PRECISIONS), "Precision of the generator.")
     flags.DEFINE_bool(

@@ -158,7 +158,7 @@ class FolderImages(ImageSource):
         with self._opened(path) as image:
             if has_more_than_8_bits(image):
                 raise InputError(
-                    f"Expected images of 8 bits a channel in {self.directory}. Received: {path} "
+                    f"Expected images of 8 bits per channel in {self.directory}. Received: {path} "
                     f"with more (mode {image.mode}). Convert it, or move it out of the folder."
                 )
             if image.width * image.height > _MOST_PIXELS:

@@ -71,7 +71,7 @@ class GeneratedImages(ImageSource):
         plan: The captions to draw.
         seed: Of the noise, from 0 to 2**32 - 1.
         strategy: A `tf.distribute.Strategy`.
-        details: Further entries of the description, such as where the model lies.
+        details: Further entries of the description, such as the path of the model.
 
     Raises:
         InputError: If a caption has no word that the model knows.

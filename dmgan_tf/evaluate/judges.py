@@ -22,7 +22,7 @@ from dmgan_tf.text.vocabulary import Vocabulary, check_words_known
 
 _CAPTIONS_AT_ONCE = 512
 _OWN_DAMSM = (
-    "R-precision by the DAMSM that the generator was trained against flatters it; give another "
+    "R-precision by the DAMSM of the generator's training favours the generator; give another "
     "with --damsm, or see a CLIP score beside it (--metrics=clip)"
 )
 

@@ -157,7 +157,7 @@ _IN_ORDER = (
         description="EfficientNet-Lite0 of ImageNet, not comparable with published FID; PIL's "
         "antialiased bicubic resize of float channels to 224 px, clipped to [0, 255]; not rounded "
         "after the resize",
-        published_by="nobody: for comparing models with one another where no Inception is at hand",
+        published_by="nobody: for comparing models with each other where no Inception is available",
         preprocess=_lite0,
         dim=1280,
     ),

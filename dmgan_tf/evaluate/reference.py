@@ -127,7 +127,7 @@ def _stored_statistics(place, network, metrics):
     if notes.get("weights_sha256", network.sha256) != network.sha256:
         raise InputError(
             f"Expected statistics in {place} from the weights of {network.name} used here. "
-            "Received: those of others. Make it again with --save_statistics."
+            "Received: those of other weights. Make the file again with --save_statistics."
         )
     digest = hashlib.sha256(pathlib.Path(place).read_bytes()).hexdigest()
     description = {"kind": "statistics", "path": str(place), "sha256": digest}

@@ -90,7 +90,7 @@ def memory_figure(
 def _note(drawings):
     """The explanation of the lists."""
     note = (
-        "A line reaches from the caption's least relevant word to its most relevant one; its tick "
+        "A line goes from the caption's least relevant word to its most relevant one; its tick "
         "is the mean of all words."
     )
     repeated = any(len(set(drawing.words)) < len(drawing.words) for drawing in drawings)
@@ -125,11 +125,11 @@ def _parts(drawing, number, num_words, by):
     scores = drawing.attention_scores[number]
     source, result = drawing.stages[number : number + 2]
     name = "key addressing" if drawing.refinement == "memory" else "word attention"
-    values, share = attention_mean(scores), "share of all reading"
+    values, share = attention_mean(scores), "mean attention weight"
     if by == "peaks" and attention_peaks(scores).any():
-        values, share = attention_peaks(scores), "share of it above 4/words"
+        values, share = attention_peaks(scores), "attention above 4/words"
     elif by == "peaks":
-        share = "share; none is above 4/words"
+        share = "mean; none is above 4/words"
     order = order_by_attention(scores, by)[:num_words]
     parts = {
         "input": (f"{source.shape[0]} px", "before", _picture(source)),
@@ -139,10 +139,10 @@ def _parts(drawing, number, num_words, by):
     if drawing.word_gates:
         gate = drawing.word_gates[number]
         gates = _list(drawing.word_labels, gate, order_by_gate(gate)[:num_words])
-        parts["writing"] = ("memory writing", "gate: share of the word", gates)
+        parts["writing"] = ("memory writing", "gate: weight of the word", gates)
     if drawing.response_gates:
         gate_map = functools.partial(_draw_response, drawing.response_gates[number])
-        parts["response"] = ("response gate", "share of memory", gate_map)
+        parts["response"] = ("response gate", "weight of memory", gate_map)
     return parts
 
 

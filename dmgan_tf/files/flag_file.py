@@ -15,8 +15,8 @@ _COMMENT = ("#", "//")
 def with_flag_files(arguments: Iterable[str]) -> list[str]:
     """Replaces `--flagfile` flags by the lines of the files.
 
-    Like absl's, whose files have the encoding of the locale: these are always UTF-8, with or
-    without a byte order mark, with line ends of any system. Lines that begin with `#` or `//` are
+    As in absl, but the files are always UTF-8, not in the encoding of the locale, with or without
+    a byte order mark and with line ends of any system. Lines that begin with `#` or `//` are
     comments; a file may name others.
 
     Args:
@@ -52,7 +52,7 @@ def _lines_of(path: str) -> list[str]:
         text = pathlib.Path(path).read_text(encoding="utf-8-sig")
     except OSError as error:
         raise InputError(
-            f"Expected a file of flags, one a line, at {path}. Received: {error.strerror}."
+            f"Expected a file of flags, one per line, at {path}. Received: {error.strerror}."
         ) from error
     except UnicodeDecodeError as error:
         raise InputError(

@@ -34,7 +34,7 @@ def local_path(path: str, protocols: Sequence[str] = ()) -> str:
 
 
 def check_local(path: str | os.PathLike, protocols: Sequence[str] = ()) -> None:
-    """Raises an error for an address such as `gs://BUCKET/DIR`, as a path a local folder `gs:`.
+    """Raises an error for an address such as `gs://BUCKET/DIR`, which is not a local path.
 
     Args:
         path: The path.

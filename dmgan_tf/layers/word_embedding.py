@@ -69,7 +69,7 @@ class LearnedEmbedding(layers.Embedding, WordEmbedding):
 class WordVectorEmbedding(WordEmbedding):
     """Fixed vectors of many words under a trained projection, plus learned ones of a few words.
 
-    The fixed vectors represent words that no training caption has; the learned vector of a
+    The fixed vectors also represent words that no training caption has; the learned vector of a
     caption's word is added and starts at zero. The table is stored in float16.
 
     Reference:

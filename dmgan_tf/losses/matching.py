@@ -96,7 +96,7 @@ def matching_losses(
         text_features: The output of `TextEncoder`: `{"word_features": (batch, words, dim),
             "sentence_embedding": (batch, dim)}`. Caption i belongs to image i.
         padding_mask: `(batch, words)`, True where there is a word.
-        class_ids: `(batch,)` integers. Other captions of an image's class are no negatives and are
+        class_ids: `(batch,)` integers. Other captions of an image's class are not negatives and are
             masked; where all are of one class, the losses and their gradients are 0. With None,
             every other caption is a negative.
         gamma1: See `word_matching_scores`.

@@ -83,7 +83,7 @@ def nearer_share(drawn: np.ndarray, real: np.ndarray) -> tuple[float, float]:
 
 
 def near_copies(drawn: np.ndarray, real: np.ndarray, quantile: float = 0.05) -> tuple[float, float]:
-    """Returns the fraction of drawn pictures that are as near to training as few real ones.
+    """Returns the fraction of drawn pictures nearer to training than all but a few real ones.
 
     A few copies among many pictures hardly change `nearer_share`, but they change this.
 

@@ -141,7 +141,7 @@ class SmallCNN(ImageBackbone):
 class InceptionBackbone(InceptionV3, ImageBackbone):
     """Inception-v3 as the paper's backbone: the map of `Mixed_6e`, and what is pooled at its end.
 
-    It needs weights pretrained on ImageNet, and is frozen.
+    It needs weights pretrained on ImageNet, and is frozen by default.
 
     Reference:
         Xu et al., AttnGAN (CVPR 2018), section 3.2: "local features from mixed_6e", 17 x 17.

@@ -190,7 +190,7 @@ class RefinementStage(layers.Layer):
         x, half = outputs["features"], outputs.pop("half_features", None)
         for block in self.residual_blocks:
             x = block(x, half=half, training=training)
-            half = None  # avoids a second tensor for the sum of input and convolutions
+            half = None  # a block's output is not a tensor concatenated with itself
         return {**outputs, "features": self.upsample_block(x, training=training)}
 
     def get_config(self):

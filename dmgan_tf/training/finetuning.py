@@ -75,7 +75,7 @@ def load_start(model: str | os.PathLike) -> ModelComponents:
 
 
 def choose_image_size(folder: Folder, start: ModelComponents, wanted: int | None = None) -> int:
-    """Returns the pixels of the last stage: the model's largest that the pictures are not below.
+    """Returns the last stage's size: the model's largest for which the pictures are large enough.
 
     Args:
         folder: The pictures.

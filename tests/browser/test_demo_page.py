@@ -192,7 +192,7 @@ def test_pointing_at_a_word_shows_where_it_is_read(visit):
     shown_caption(page, CAPTION)
     page.locator(".dm-caption .dm-word", has_text="red").hover()
     reading = page.locator(".dm-sample:visible .dm-reading").last.inner_text()
-    assert re.fullmatch(r"red: \d+ % of all read", reading)
+    assert re.fullmatch(r"red: \d+ % of the attention", reading)
     page.locator(".dm-caption .dm-word", has_text="disc").focus()
     assert page.locator(".dm-lit").all_inner_texts() == ["disc"]
 

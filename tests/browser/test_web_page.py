@@ -173,7 +173,7 @@ def test_pointing_and_the_arrow_keys_name_the_word_that_drives_a_place(visit, mo
     page.locator(".dm-caption .dm-word", has_text="disc").focus()
     assert page.locator(".dm-lit").all_inner_texts() == ["disc"]
     reading = stage.locator(".dm-reading").inner_text()
-    assert re.fullmatch(r"disc: \d+ % of all read", reading)
+    assert re.fullmatch(r"disc: \d+ % of the attention", reading)
 
 
 def test_the_ranking_of_words_is_that_of_the_memory(visit, model):

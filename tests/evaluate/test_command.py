@@ -93,7 +93,7 @@ def test_the_report_of_a_model(scored, vivid_model):
     assert report["judges"]["damsm"]["is_the_generators_own"]
     assert f"--model={vivid_model}" in report["flags"] and "--seed=0" in report["flags"]
     lines = stdout.splitlines()
-    assert "FID" in lines[2] and "flatters" in stdout and "24 images is biased" in stdout
+    assert "FID" in lines[2] and "favours" in stdout and "24 images is biased" in stdout
     assert {path.name for path in saved.parent.iterdir()} == {"scores.json", "saved"}
 
 
@@ -178,7 +178,7 @@ def test_a_data_set_against_itself_and_saved_statistics(
         "--metrics=fid,r_precision",
     )
     assert values(report)["fid"][0] == pytest.approx(0, abs=1e-7)
-    assert report["scores"][1]["num_images"] == 14 and "flatters" not in stdout
+    assert report["scores"][1]["num_images"] == 14 and "favours" not in stdout
     assert load_statistics(statistics)[0].count == 14
     again, _ = evaluate(*images, f"--reference={statistics}", "--metrics=fid", output="again.json")
     assert values(again)["fid"] == values(report)["fid"]

@@ -133,7 +133,7 @@ def test_an_image_that_is_listed_twice(folder):
 @pytest.mark.parametrize("dtype", ["uint16", "int32", "float32"])
 def test_more_than_8_bits_are_not_cut_off(folder, dtype):
     Image.fromarray(np.full((6, 8), 1000, dtype)).save(folder / "deep.tif")
-    with pytest.raises(InputError, match="8 bits a channel .*deep.tif"):
+    with pytest.raises(InputError, match="8 bits per channel .*deep.tif"):
         FolderImages(folder)
 
 

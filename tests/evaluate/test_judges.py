@@ -64,7 +64,7 @@ def test_a_caption_has_one_code_however_many_there_are(damsm_directory, plan, mo
 def test_the_generators_own_damsm_is_said(damsm_directory, plan):
     encoders = load_model_directory(damsm_directory)
     judge = judges.judge_by_encoders(encoders, plan, is_own=True)
-    assert judge.description["is_the_generators_own"] and "flatters" in judge.warnings[0]
+    assert judge.description["is_the_generators_own"] and "favours" in judge.warnings[0]
     assert judge.name == "damsm" and judge.network.in_graph
 
 

@@ -15,7 +15,7 @@ class CSVSource(Source):
     Args:
         directory: The folder.
         test_fraction: As for `Source`, which holds test images out.
-        delimiter: What stands between two columns.
+        delimiter: The separator of the columns.
     """
 
     small_images = "upscale"

@@ -186,11 +186,11 @@ def test_memory_compares_two_models(monkeypatch):
 def test_memory_says_what_its_numbers_are(monkeypatch):
     _, by_mean = listed(monkeypatch, make_drawing(), by="mean")
     _, by_peaks = listed(monkeypatch, make_drawing(), by="peaks")
-    flat = make_drawing(("a", "red", "apple", "leaf"))  # no share is above 4 / 4
+    flat = make_drawing(("a", "red", "apple", "leaf"))  # no weight is above 4 / 4
     _, without_peaks = listed(monkeypatch, flat, by="peaks")
-    assert "share of all reading" in by_mean
-    assert "share of it above 4/words" in by_peaks
-    assert "share; none is above 4/words" in without_peaks
+    assert "mean attention weight" in by_mean
+    assert "attention above 4/words" in by_peaks
+    assert "mean; none is above 4/words" in without_peaks
 
 
 @pytest.mark.parametrize("figure", [attention_figure, lambda drawing: memory_figure([drawing])])

@@ -118,7 +118,7 @@ def test_arrays_that_do_not_fit_their_words(tmp_path):
     with pytest.raises(InputError, match="v.txt.*cannot be read"):
         open_vocabulary(CAPTIONS, path)
     path.with_suffix(".txt").unlink()
-    with pytest.raises(InputError, match="one a line, in .*v.txt. Received: no such file"):
+    with pytest.raises(InputError, match="one per line, in .*v.txt. Received: no such file"):
         open_vocabulary(CAPTIONS, path)
 
 

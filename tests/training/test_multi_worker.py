@@ -116,7 +116,7 @@ def test_a_worker_that_is_killed(prepared_data, tmp_path, victim):
         workers.processes[victim].send_signal(signal.SIGTERM)
         assert workers.end() == [75, 75], workers.report()
         (one,), (other,) = (workers.lines(index, "stopped by SIGTERM") for index in range(2))
-        assert one == other and "saved; go on with --resume" in one
+        assert one == other and "saved; continue with --resume" in one
     assert "lock" not in files_in(run)
 
 

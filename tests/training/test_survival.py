@@ -31,7 +31,7 @@ def test_sigterm_to_a_process(prepared_data, damsm_directory, finished_run, tmp_
     )
     lines = stderr.splitlines()
     assert status == 75, stderr
-    assert lines[-1] == "stopped by SIGTERM after step 5, saved; go on with --resume"
+    assert lines[-1] == "stopped by SIGTERM after step 5, saved; continue with --resume"
     assert not any("Traceback" in line for line in lines)
     assert CheckpointStore(tmp_path / "run/checkpoints").steps() == [3, 5]
     assert not (tmp_path / "run/lock").exists()

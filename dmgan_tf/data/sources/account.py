@@ -106,7 +106,7 @@ class FolderCounts:
         kinds = ", ".join(f"{count} {kind}" for kind, count in self.not_looked_at.items())
         return (
             f"{self.total} files: {self.images} images and {self.captions} files of captions used, "
-            f"{skipped} skipped, {sum(self.not_looked_at.values())} not looked at"
+            f"{skipped} skipped, {sum(self.not_looked_at.values())} ignored"
             + (f" ({kinds})" if kinds else "")
         )
 

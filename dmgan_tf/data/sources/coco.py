@@ -26,7 +26,7 @@ class COCO(PublishedSource):
             `captions_val2014.json`, or the metadata archive of AttnGAN and DM-GAN:
             `train/filenames.pickle`, `test/filenames.pickle` and the texts, NAME.txt, in `text/`,
             `text/train2014/` and `text/val2014/`, or, as they are unpacked, `train2014/` and
-            `val2014/`. The latter are used if both exist. The images are in `train2014/` and
+            `val2014/`. The archive is used if both exist. The images are in `train2014/` and
             `val2014/`, in the folder itself or in its `images/`, or all of them in `images/`.
         test_fraction: Not used: the test images are those of val2014.
     """

@@ -230,7 +230,7 @@ class Source(abc.ABC):
         unknown = unknown_words(splits, vocabulary)
         if unknown is not None:
             _logger.warning(
-                "The vocabulary %s may be that of another data set: %s. Such words are left out.",
+                "The vocabulary %s may be that of another data set: %s. Such words are dropped.",
                 *(path, unknown),
             )
         return splits

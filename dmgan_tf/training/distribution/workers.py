@@ -97,9 +97,9 @@ def worker_loss(strategy: tf.distribute.Strategy) -> Iterator[None]:
             raise
         reason = _REASON.search(text)
         raise WorkerLost(
-            f"Expected all {count} workers to go on. Received: no more from {_who(text, strategy)}"
-            f"{f' ({reason.group(1)})' if reason else ''}. The last checkpoint remains: start all "
-            "workers again with --resume."
+            f"Expected all {count} workers to continue. Received: no more from "
+            f"{_who(text, strategy)}{f' ({reason.group(1)})' if reason else ''}. The last "
+            "checkpoint remains: start all workers again with --resume."
         ) from error
 
 

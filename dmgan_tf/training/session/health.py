@@ -100,7 +100,9 @@ class HealthMonitor(keras.callbacks.Callback):
             f"{' and '.join(networks)} were not finite: {_what_is_not_finite(networks, logs)}"
         )
         if self.on_nan == "stop":
-            raise TrainingDiverged(f"{problem}. {_ADVICE}; --resume continues from the last one.")
+            raise TrainingDiverged(
+                f"{problem}. {_ADVICE}; --resume continues from the last checkpoint."
+            )
         step = self.restore()
         if step is None:
             raise TrainingDiverged(f"{problem}; there is no checkpoint to go back to. {_ADVICE}.")

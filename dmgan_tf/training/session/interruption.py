@@ -21,9 +21,9 @@ class Interruption:
     """Stops a run without loss on SIGTERM, which ends preemptible machines, SIGHUP and Ctrl-C.
 
     Where every step taken is saved, as at start-up, in evaluation and while a model is written,
-    the signal raises `Interrupted` at once. Otherwise `CheckpointSaver` finishes and saves the step
-    first. Ctrl-C after any signal raises at once, even if steps are lost; another SIGTERM does not,
-    as some systems send it to a whole group and to its leader again.
+    the signal raises `Interrupted` at once. Otherwise the step is finished first, and saved by
+    `CheckpointSaver`. Ctrl-C after any signal raises at once, even if steps are lost; another
+    SIGTERM does not, as some systems send it to a whole group and to its leader again.
 
     It is a context. Outside the main thread Python allows no handlers, so there it does nothing,
     and so it does for a signal that the process was started to ignore.
@@ -68,7 +68,7 @@ class Interruption:
             after = f"after step {self.step}, saved"
         else:
             after = f"after step {self.step}, saved as of step {self.saved_step}"
-        raise Interrupted(f"{stopped} {after}; go on with --resume", EXIT_STATUS[number])
+        raise Interrupted(f"{stopped} {after}; continue with --resume", EXIT_STATUS[number])
 
     def _receive(self, number, frame):
         is_impatient = self.is_requested and number == signal.SIGINT

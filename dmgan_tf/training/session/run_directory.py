@@ -31,7 +31,7 @@ class RunDirectory:
     def __init__(self, path: str | os.PathLike):
         check_local(path)
         self.path = path = pathlib.Path(path)
-        self.flags_file = path / "flags.txt"  # one a line, reloadable by --flagfile
+        self.flags_file = path / "flags.txt"  # one per line, reloadable by --flagfile
         self.checkpoints = path / "checkpoints"
         self.logs = path / "logs"  # of TensorBoard
         self.samples = path / "samples"

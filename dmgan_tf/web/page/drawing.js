@@ -1,6 +1,6 @@
-// What the network gives for one picture, made ready to be shown: PNG files, maps, rankings.
+// Converts the network's outputs for one picture to PNG files, attention maps and gates.
 
-const LARGEST_MAP = 64; // cells a side; finer than that no pointer can aim
+const LARGEST_MAP = 64; // cells per side; a pointer is not more exact
 
 let crcTable;
 function crc32(bytes) {
@@ -21,8 +21,8 @@ function chunk(name, data) {
   return bytes;
 }
 
-// Returns pixels in [-1, 1] as a PNG file at a `data:` address. A canvas could write one, but some
-// browsers change what a page reads from a canvas, lest it recognises the visitor.
+// Returns pixels in [-1, 1] as a PNG file in a `data:` URL. A canvas could write one, but some
+// browsers change the pixels that a page reads from a canvas, to prevent fingerprinting.
 async function pngOf(pixels, side) {
   const rows = new Uint8Array(side * (3 * side + 1)); // each row begins with its filter, 0
   for (let y = 0; y < side; y++) {
@@ -42,9 +42,10 @@ async function pngOf(pixels, side) {
   return new FileReaderSync().readAsDataURL(new Blob(parts, { type: "image/png" }));
 }
 
-// Returns which word each place of a picture reads, of scores `(side, side, length)`, the known
-// words first, as the script that answers the pointer takes it: a byte a cell and word, 255 at the
-// greatest share; the first word of each cell; and each word's share in all that is read.
+// Returns the attention of each place of a picture to the words, for pointing.js: one byte per cell
+// and word, 255 at the peak; the index of each cell's first word; and the mean weight of each word.
+//
+// scores: attention weights `(side, side, length)`, those of the known words first.
 export function mapOf(scores, side, numWords, length) {
   const step = Math.max(1, Math.floor(side / LARGEST_MAP));
   const cells = side / step; // both are powers of two
@@ -68,16 +69,16 @@ export function mapOf(scores, side, numWords, length) {
   return { side: cells, words: numWords, peak, shares, top, means: Array.from(means) };
 }
 
-// Returns `stages`: for each `size`, `source` of its picture, and of refinements `map` of `mapOf`
-// and `gates`, the writing gate of each word, null if there is none.
+// Returns `stages`: for each its `size` and the `source` of its picture, and for refinements the
+// `map` of `mapOf` and `gates`, the writing gate of each word, null if there is none.
 //
-// values: the network's outputs by name, float32. sizes: of the stages. numWords: known words.
-// length: words that the network takes.
+// values: the network's outputs by name, float32. sizes: of the stages. numWords: the number of known
+// words. length: the number of words of the network's input.
 export async function drawingOf(values, sizes, numWords, length) {
   const stages = [];
   for (const [number, size] of sizes.entries()) {
     const source = await pngOf(values[`images_${size}`], size);
-    const read = sizes[number - 1]; // a refinement reads words at the size that it starts from
+    const read = sizes[number - 1]; // a refinement attends to words at the size of its input
     const map = number ? mapOf(values[`attention_scores_${read}`], read, numWords, length) : null;
     const gates = number ? values[`word_gates_${read}`] : undefined;
     stages.push({ size, source, map, gates: gates ? Array.from(gates.slice(0, numWords)) : null });

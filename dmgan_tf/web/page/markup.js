@@ -1,11 +1,11 @@
-// Pictures, words and rankings as elements, those that dmgan_tf/demo/markup.py writes for the demo;
-// the script that answers the pointer is the demo's, and finds its way by these classes.
+// Pictures, words and rankings as elements, the same as those of dmgan_tf/demo/markup.py;
+// pointing.js, a script of the demo, finds them by these classes and handles pointer events.
 
 import { shortened } from "./tokenizer.js";
 
 const LISTED_WORDS = 5; // as many as the paper's Figure 6 lists
 
-// Returns an element; children are elements or text. A property that is null or undefined is left out.
+// Returns an element; children are elements or text. Properties that are null or undefined are skipped.
 export function element(name, properties = {}, ...children) {
   const made = document.createElement(name);
   for (const [key, value] of Object.entries(properties)) {
@@ -19,7 +19,7 @@ export function element(name, properties = {}, ...children) {
 
 const note = (text) => element("p", { className: "dm-note" }, text);
 
-// Returns a caption, its known words as buttons, what is left out struck through, and why.
+// Returns a caption, known words as buttons, dropped ones struck through, and the reason.
 export function captionMarkup(pieces, tokenizer) {
   if (!pieces.length) return [];
   let place = 0;
@@ -36,7 +36,7 @@ export function captionMarkup(pieces, tokenizer) {
   });
   const nodes = [element("p", { className: "dm-caption", dir: "auto" }, ...parts)];
   if (pieces.some((piece) => piece.isWord && piece.id === null)) {
-    nodes.push(note("Struck through: not in this model's vocabulary, and left out."));
+    nodes.push(note("Struck through: not in this model's vocabulary, and dropped."));
   }
   if (pieces.some((piece) => piece.isBeyond)) {
     nodes.push(
@@ -49,13 +49,13 @@ export function captionMarkup(pieces, tokenizer) {
   return nodes;
 }
 
-// Returns what is shown when nothing could be drawn.
+// Returns the elements for a caption that could not be drawn, with the message.
 export function messageMarkup(pieces, tokenizer, message) {
   const text = element("p", { className: "dm-message", role: "alert" }, message);
   return element("div", { className: "dm-result" }, ...captionMarkup(pieces, tokenizer), text);
 }
 
-// Returns a caption with room for its samples, which `addSample` fills one after the other.
+// Returns the element of a caption's result, to which `addSample` adds one sample after another.
 export function resultMarkup(pieces, tokenizer, numSamples) {
   const thumbnails = element("div", { className: "dm-thumbnails", role: "group" });
   thumbnails.setAttribute("aria-label", "samples");
@@ -63,7 +63,7 @@ export function resultMarkup(pieces, tokenizer, numSamples) {
   return element("div", { className: "dm-result" }, ...captionMarkup(pieces, tokenizer), ...rows);
 }
 
-// Adds a sample to a result; the first one is chosen.
+// Adds a sample to a result; the first one is selected.
 export function addSample(result, sample, seed, words, drawing, refinement) {
   const last = drawing.stages.at(-1);
   const image = element("img", { alt: `sample ${sample + 1}`, src: last.source });
@@ -86,17 +86,17 @@ export function addSample(result, sample, seed, words, drawing, refinement) {
 
 function hint(numStages) {
   if (numStages === 1) {
-    return "This model draws in one stage, from the whole sentence: no word is read on its own.";
+    return "This model draws in one stage, from the whole sentence; it does not use single words.";
   }
   return (
-    "Point at a refined picture to see which word drives that place most, or at a word of the " +
-    "caption to see where it is read."
+    "Point at a refined picture to see the most relevant word at that place, or at a word of the " +
+    "caption to see where it is relevant."
   );
 }
 
 const stageMarkup = (sample) => (stage, number) => {
   const name = number ? `Refinement ${number}` : "Initial image";
-  // The arrow keys move the place that is read.
+  // The arrow keys move the selected place.
   const byKeys = { tabIndex: 0, role: "group", "aria-label": `${name}: words by place` };
   const image = element("img", { alt: `sample ${sample + 1}, ${name}`, src: stage.source });
   const picture = element("div", { className: "dm-picture", ...(number ? byKeys : {}) }, image);
@@ -117,7 +117,7 @@ const stageMarkup = (sample) => (stage, number) => {
   return figure;
 };
 
-// Numbers words that were met before: two "a" are two slots of the memory.
+// Numbers repeated words: two "a" are two slots of the memory.
 function labelsOf(words) {
   return words.map((word, place) => {
     const met = words.slice(0, place).filter((other) => other === word).length;
@@ -140,13 +140,13 @@ function rankings(refinements, labels, refinement) {
     );
   });
   const writing =
-    "Memory writing ranks words by their gate, the word's share in its slot of the memory. ";
+    "Memory writing ranks words by their gate, the word's weight in its slot of the memory. ";
   return [
     element("h3", {}, "The most relevant words"),
     element("div", { className: "dm-rankings" }, ...blocks),
     note(
-      `${hasGates ? writing : ""}${reading} ranks them by their share in all that the picture ` +
-        "reads. A bar runs from the caption's least relevant word to its most relevant one.",
+      `${hasGates ? writing : ""}${reading} ranks them by their mean attention weight over the ` +
+        "picture. A bar goes from the caption's least relevant word to its most relevant one.",
     ),
   ];
 }
@@ -156,7 +156,7 @@ function list(name, labels, values) {
   const percent = values.map((value) => 100 * value);
   const low = Math.min(...percent);
   const spread = Math.max(...percent) - low;
-  const decimals = spread > 0 ? 1 - Math.floor(Math.log10(spread)) : 1; // that tell them apart
+  const decimals = spread > 0 ? 1 - Math.floor(Math.log10(spread)) : 1; // enough to distinguish them
   const order = [...percent.keys()].sort((a, b) => percent[b] - percent[a] || a - b);
   const items = order.slice(0, LISTED_WORDS).map((place) => {
     const bar = element("i");

@@ -1,6 +1,6 @@
 // The noise of a picture: NumPy's `RandomState([seed, row]).standard_normal(size)`, whose streams
 // never change (NEP 19). Mersenne Twister MT19937 by Matsumoto and Nishimura, seeded by an array,
-// and Marsaglia's polar method. So a seed means here what it means to `generate`.
+// and Marsaglia's polar method. So a seed gives the same noise as in `generate`.
 
 const LENGTH = 624; // of the state, in words of 32 bits
 const SHIFT = 397;
@@ -34,7 +34,7 @@ function renew(state) {
   }
 }
 
-// Returns a function that gives the next number in [0, 1), with 53 bits.
+// Returns a function that returns the next number in [0, 1), with 53 bits.
 function uniformNumbers(key) {
   const state = seededState(key);
   let place = LENGTH;
@@ -67,7 +67,7 @@ export function noiseOf(seed, row, size) {
       square = x * x + y * y;
     } while (square >= 1 || square === 0);
     const factor = Math.sqrt((-2 * Math.log(square)) / square);
-    noise[i] = factor * y; // the second goes first
+    noise[i] = factor * y; // the second value comes first
     if (i + 1 < size) noise[i + 1] = factor * x;
   }
   return noise;

@@ -1,10 +1,10 @@
-// The form, and what is done with it: a caption is read here, and drawn by the worker.
+// The form: captions are tokenized here, and drawn by the worker.
 
 import { addSample, element, messageMarkup, resultMarkup } from "./markup.js";
 import { Tokenizer, shortened } from "./tokenizer.js";
 
 const LARGEST_SEED = 2 ** 32 - 1;
-// A module with one vector in it.
+// A WebAssembly module with one SIMD instruction, to test for support.
 const SIMD = [0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 10, 1, 8, 0, 65, 0,
   253, 15, 253, 98, 11];
 
@@ -14,7 +14,7 @@ const status = document.querySelector("#status");
 const progress = document.querySelector("progress");
 const fields = form.elements;
 let site, tokenizer, worker;
-let failure = null; // one line, when no picture can be drawn any more
+let failure = null; // one line, if no further picture can be drawn
 let isReady = false;
 let asked = { request: 0 };
 
@@ -26,20 +26,20 @@ function fail(message) {
   failure = message;
   progress.hidden = true;
   say("");
-  if (result.querySelector(".dm-stage")) return; // a picture that is there stays
+  if (result.querySelector(".dm-stage")) return; // an existing picture is kept
   result.replaceChildren(messageMarkup([], null, message));
 }
 
-// What this browser lacks to draw, or null.
+// Returns a message about a missing feature of this browser, or null.
 function whatIsMissing() {
   if (location.protocol === "file:") {
-    return "A browser runs no page of this kind from a file. In this folder: python3 -m http.server";
+    return "Browsers do not run this page from a file. Start a server in this folder: python3 -m http.server";
   }
   const hasSimd = globalThis.WebAssembly && WebAssembly.validate(new Uint8Array(SIMD));
   if (!hasSimd || !globalThis.CompressionStream) {
     return (
-      "This browser lacks WebAssembly SIMD, with which the page draws. Chrome and Edge have had it " +
-      "since version 91, Firefox since 114, Safari since 16.4: update this browser, or try another."
+      "This browser lacks WebAssembly SIMD, which this page needs. Chrome and Edge have it since " +
+      "version 91, Firefox since 114, Safari since 16.4: update this browser, or try another."
     );
   }
   return null;
@@ -90,14 +90,14 @@ function ready() {
   isReady = true;
   progress.hidden = true;
   say(asked.samples ? "Drawing ..." : "");
-  // From here on all files are at hand, so that the next visit needs no connection.
+  // Now all files are loaded, so that the next visit needs no connection.
   navigator.serviceWorker?.register("service_worker.js").catch(() => {});
   navigator.serviceWorker?.ready.then(() => {
     document.querySelector("#offline").hidden = false;
   });
 }
 
-// Reads the form; asks the worker for pictures, or says what to change.
+// Reads the form; requests pictures from the worker, or shows a message that says what to change.
 function draw() {
   asked = { request: asked.request + 1 };
   let pieces = [];
@@ -120,7 +120,7 @@ function draw() {
   } catch (error) {
     say("");
     result.replaceChildren(messageMarkup(pieces, tokenizer, error.message));
-    worker?.postMessage({ request: asked.request, samples: 0 }); // gives up what is being drawn
+    worker?.postMessage({ request: asked.request, samples: 0 }); // cancels the current request
     return;
   }
   if (isReady) say("Drawing ...");
@@ -130,7 +130,7 @@ function draw() {
 
 function checkedCaption(text) {
   const caption = text.trim().replace(/\s+/g, " ");
-  if (!caption) throw Error("The caption is empty. Type what the picture shall show.");
+  if (!caption) throw Error("The caption is empty. Describe the picture to draw.");
   return caption;
 }
 

@@ -1,17 +1,17 @@
-// Keeps the whole page, so that it is there without a connection, too. Written at export: the
-// files with their hashes. Another export is another cache, filled before it takes the place of
-// this one; nothing of two exports is mixed.
+// Caches the whole page, so that it also works offline. The export writes the files and their
+// hashes. Every export has its own cache, which is filled before it replaces the previous one, so
+// that files of two exports are never mixed.
 
 const FILES = $files; // path: SHA-256 in base64
 const VERSION = "$version";
 
-const PREFIX = "dmgan " + self.registration.scope + " "; // pages of one origin share their caches
+const PREFIX = "dmgan " + self.registration.scope + " "; // pages of one origin share the caches
 const CACHE = PREFIX + VERSION;
 
 const keyOf = (path) => path + "?" + encodeURIComponent(FILES[path]);
 
 async function keep(cache, path) {
-  const known = await caches.match(keyOf(path)); // of an earlier export, or what the page has loaded
+  const known = await caches.match(keyOf(path)); // of an earlier export, or stored by the page
   const request = new Request(path, { integrity: "sha256-" + FILES[path], cache: "no-cache" });
   const response = known ?? (await fetch(request));
   if (!response.ok) throw Error(path + " is missing from this site.");

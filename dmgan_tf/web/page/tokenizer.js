@@ -1,8 +1,8 @@
-// Captions to word ids by the rule of `dmgan_tf/text`: what Python and the exported models read.
+// Converts captions to word ids by the rule of `dmgan_tf/text`, like Python and the exported models.
 
 const LONGEST_SHOWN = 80; // characters of a text in a message
 
-// Returns the beginning of a text, for a message that has to stay readable.
+// Returns the beginning of a text, for a readable message.
 export function shortened(text) {
   const characters = Array.from(text);
   if (characters.length <= LONGEST_SHOWN) return text;
@@ -10,8 +10,8 @@ export function shortened(text) {
 }
 
 // settings: those of `tokenizer.json`; see dmgan_tf/serving/text_files.py.
-// words: a vocabulary's, padding first; a word's place is its id.
-// mostWords: known words that are read of a caption.
+// words: the vocabulary, padding first; the index of a word is its id.
+// mostWords: the largest number of known words that are read of a caption.
 export class Tokenizer {
   constructor(settings, words, mostWords) {
     this.pattern = new RegExp(settings.word_pattern, "gu");
@@ -21,7 +21,7 @@ export class Tokenizer {
     this.ids = new Map(words.map((word, id) => [this.spelled(word), id]));
   }
 
-  // A word has one id in all equivalent spellings, unless the vocabulary holds two of one word.
+  // A word has one id in all equivalent spellings, unless the vocabulary contains two of one word.
   spelled(word) {
     return this.form ? word.normalize(this.form) : word;
   }
@@ -31,8 +31,8 @@ export class Tokenizer {
     return Array.from(caption.matchAll(this.pattern), ([word]) => word.toLowerCase());
   }
 
-  // Takes a caption apart; the texts, joined, are the caption. A piece has its `text`; `isWord`;
-  // `id`, null of all but known words; `isBeyond`, true of what a caption has beyond what is read.
+  // Splits a caption into pieces; their texts, joined, are the caption. A piece has `text`; `isWord`;
+  // `id`, null except for known words; `isBeyond`, true for the text beyond the limits.
   pieces(caption) {
     let read = Array.from(caption).slice(0, this.mostCharacters).join("");
     const pieces = [];

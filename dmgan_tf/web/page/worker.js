@@ -1,17 +1,17 @@
-// The model, in a thread of its own, so that the page answers while a picture is drawn.
+// The model, in a separate thread, so that the page stays responsive while a picture is drawn.
 //
-// In: `{site}` once, what the page knows of its files; then `{request, ids, seed, samples}`.
+// In: `{site}` once, the content of site.json; then `{request, ids, seed, samples}`.
 // Out: `{loaded, total}` in bytes; `{ready}`; `{request, sample, drawing}` for each sample;
-// `{failed}`, one line, when no picture can be drawn any more.
+// `{failed}`, one line, if no further picture can be drawn.
 //
-// A classic script, because the runtime loads its own with `importScripts`, which modules lack.
+// A classic script, because the runtime loads its scripts with `importScripts`, which modules lack.
 
 const RUNTIME = "runtime/";
 const FIRST_SCRIPT = "litert_wasm_compat_internal.js";
 let site, network, runtime, page;
-let newest = 0; // request; older ones are given up
+let newest = 0; // request; older ones are cancelled
 
-// Returns the bytes of a file of the site.
+// Downloads a file of the site, checks its size and hash, and returns its bytes.
 async function bytesOf(path, onBytes) {
   const { bytes: size, sha256 } = site.files[path];
   const damaged = () => Error(`${path} is not the file that was exported. Put it online again.`);
@@ -38,15 +38,15 @@ async function bytesOf(path, onBytes) {
     onBytes(value.length);
   }
   if (end !== size) throw damaged();
-  if (globalThis.crypto.subtle) { // elsewhere than at https or localhost there is none
+  if (globalThis.crypto.subtle) { // available only at https or localhost
     const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
     if (btoa(String.fromCharCode(...digest)) !== sha256) throw damaged();
-    if (!site.isKept) await keep(path, sha256, bytes).catch(() => {}); // not every browser lets it
+    if (!site.isKept) await keep(path, sha256, bytes).catch(() => {}); // not every browser allows it
   }
   return bytes;
 }
 
-// Lays a file where the service worker finds it, which would fetch it again.
+// Stores a file in a cache for the service worker, which else would download it again.
 async function keep(path, sha256, bytes) {
   const cache = await caches.open(`dmgan ${new URL(".", location.href)} loaded`);
   await cache.put(`${path}?${encodeURIComponent(sha256)}`, new Response(bytes));
@@ -57,7 +57,7 @@ const lost = (path) => () => {
 };
 
 const beyondDevice = (error) => {
-  throw Error(`This device cannot run the model (${error.message}). Close other pages; reload this.`);
+  throw Error(`This device cannot run the model (${error.message}). Close other pages and reload this one.`);
 };
 
 async function load(given) {
@@ -68,24 +68,24 @@ async function load(given) {
   const fetched = files.map((path) =>
     bytesOf(path, (bytes) => postMessage({ loaded: (loaded += bytes), total })),
   );
-  for (const file of fetched) file.catch(() => {}); // they are looked at below
+  for (const file of fetched) file.catch(() => {}); // errors are handled below
   const scripts = ["noise.js", "drawing.js", `${RUNTIME}litert.js`];
   const [noise, drawing, litert] = await Promise.all(
     scripts.map((path) => import(`./${path}`).catch(lost(path))),
   );
   page = { ...noise, ...drawing };
   runtime = litert;
-  // The runtime would ask for a graphics processor, and not use it.
+  // The runtime would request a GPU without using it.
   Object.defineProperty(navigator, "gpu", { value: { requestAdapter: async () => null } });
   const quiet = () => {};
-  console.warn = quiet; // of the missing processor
+  console.warn = quiet; // hides the warning about the missing GPU
   self.Module = { wasmBinary: (await fetched[0]).buffer, print: quiet, printErr: quiet };
   await runtime.loadLiteRt(RUNTIME + FIRST_SCRIPT).catch(lost(RUNTIME + FIRST_SCRIPT));
   const weights = await fetched[1];
   network = await runtime.loadAndCompile(weights, { accelerator: "wasm" }).catch(beyondDevice);
 }
 
-// Draws one sample; see `drawingOf` for what comes out.
+// Draws one sample; returns the result of `drawingOf`.
 async function draw(ids, seed, sample) {
   const numNoise = site.noise_dim + site.condition_dim;
   const noise = page.noiseOf(seed, sample, numNoise);
@@ -105,7 +105,7 @@ async function draw(ids, seed, sample) {
 
 async function answer({ request, ids, seed, samples }) {
   for (let sample = 0; sample < samples; sample++) {
-    await new Promise((resolve) => setTimeout(resolve)); // a newer request may have come
+    await new Promise((resolve) => setTimeout(resolve)); // lets a newer request arrive
     if (request !== newest) return;
     const start = performance.now();
     const drawing = await draw(ids, seed, sample);

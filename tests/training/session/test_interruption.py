@@ -76,7 +76,7 @@ def test_the_step_is_finished_and_saved(tmp_path, capfd, number, name, status):
     model = Counting(lambda step: kill(number) if step == 3 else None)
     with pytest.raises(Interrupted) as caught:
         fit(model, Interruption(), tmp_path)
-    assert str(caught.value) == f"stopped by {name} after step 3, saved; go on with --resume"
+    assert str(caught.value) == f"stopped by {name} after step 3, saved; continue with --resume"
     assert caught.value.exit_status == status
     assert f"{name}: saving after this step" in capfd.readouterr().err
     assert CheckpointStore(tmp_path).steps() == [3]
@@ -91,7 +91,7 @@ def test_where_every_step_is_saved_it_stops_on_the_spot(tmp_path):
 
 
 def test_at_start_up_it_stops_on_the_spot():
-    with pytest.raises(Interrupted, match="stopped by SIGTERM before the first step; go on"):
+    with pytest.raises(Interrupted, match="stopped by SIGTERM before the first step; continue"):
         with Interruption():
             kill(signal.SIGTERM)
             pytest.fail("went on")

@@ -114,7 +114,9 @@ def test_as_many_checkpoints_stay_as_wanted(train, run):
 )  # what precedes the others is saved: no such step ends
 def test_a_run_that_a_signal_stopped_goes_on(train, run, step, capfd):
     """As one that none stopped, from the step that was finished and saved; its logs, too."""
-    with pytest.raises(Interrupted, match=f"by SIGTERM after step {step}, saved; go on with --res"):
+    with pytest.raises(
+        Interrupted, match=f"by SIGTERM after step {step}, saved; continue with --res"
+    ):
         train(at_step=killed_at(step))
     assert saved_steps(run)[-1] == step and not (run / "lock").exists()
     epochs = [line for line in capfd.readouterr().err.splitlines() if line.startswith("epoch")]
