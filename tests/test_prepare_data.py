@@ -121,7 +121,7 @@ def test_one_class_for_all_is_refused(source, tmp_path, error_line):
     assert "8 of class_id 0 only" in line and "Leave class_id out" in line
     halves = [line | {"class_id": number % 2} for number, line in enumerate(lines)]
     listing.write_text("\n".join(map(json.dumps, halves)))  # one class is held out: one is left
-    assert "alone" in error_line("prepare_data", *arguments)
+    assert "only" in error_line("prepare_data", *arguments)
     assert not (tmp_path / "out").exists()
 
 
