@@ -61,7 +61,7 @@ def weights_of(damsm):
 
 
 def test_it_learns_which_word_is_which_colour():
-    damsm = make_damsm(learning_rate=0.01)
+    damsm = make_damsm(learning_rate=0.004)
     held_out = [batch_of(1000 + step, 24) for step in range(2)]
     validation = RetrievalValidation(damsm, dataset_of(held_out))
     fit(damsm, [batch_of(step, 24) for step in range(60)])
