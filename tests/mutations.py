@@ -267,8 +267,8 @@ MUTATIONS = {
         ),
         _of(  # Adam without its bias correction
             "training/guarded_step.py",
-            "count.assign_add(1)",
-            "count.assign_add(2)",
+            "iterations.assign_add(tf.cast(is_good, iterations.dtype))",
+            "iterations.assign_add(2 * tf.cast(is_good, iterations.dtype))",
             "training/test_guarded_step.py",
             "training/test_optimizer.py",
             before=(
@@ -398,8 +398,8 @@ MUTATIONS = {
         ),
         _of(  # a word less in the vocabulary
             "text/vocabulary.py",
-            ">= min_count",
-            "> min_count",
+            "if count >= min_count]",
+            "if count > min_count]",
             "text/test_vocabulary.py",
         ),
     ],
