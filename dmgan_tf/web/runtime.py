@@ -73,7 +73,7 @@ def runtime_files(folder: str | os.PathLike | None = None) -> dict[str, bytes]:
             "machine and give the folder as --runtime=FOLDER."
         )
     with tempfile.TemporaryDirectory() as temporary:
-        command = ["npm", "install", "--silent", "--no-save", "--no-audit", "--no-fund"]
+        command = ["npm", "install", "--loglevel=error", "--no-save", "--no-audit", "--no-fund"]
         command += ["--ignore-scripts", "--prefix", temporary, *PACKAGES]
         result = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
         if result.returncode:
