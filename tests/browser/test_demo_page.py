@@ -214,7 +214,7 @@ def test_unknown_words_are_struck_through_and_markup_stays_text(visit):
         ({"caption": ""}, "The caption is empty"),
         ({"caption": "zeppelin <img src=y onerror=alert(1)>"}, "none of these words"),
         ({"caption": "🍎🎈"}, "emoji"),
-        ({"caption": "x" * 10_000}, "Received: 10,000"),
+        ({"caption": "x" * 10_000}, "none of these words"),
         ({"caption": CAPTION, "seed": ""}, "the seed"),
         ({"caption": CAPTION, "seed": "1.5"}, "Received: 1.5"),
         ({"caption": CAPTION, "seed": "99999999999"}, "4294967295"),
