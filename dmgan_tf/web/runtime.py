@@ -77,7 +77,7 @@ def runtime_files(folder: str | os.PathLike | None = None) -> dict[str, bytes]:
         command += ["--ignore-scripts", "--prefix", temporary, *PACKAGES]
         result = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
         if result.returncode:
-            reason = next(iter((result.stderr or result.stdout).split("\n")), "").strip()
+            reason = (result.stderr or result.stdout).partition("\n")[0].strip()
             raise InputError(
                 f"npm could not fetch {' and '.join(PACKAGES)} ({reason or 'no reason given'}). "
                 "Check the connection and try again, or give --runtime=FOLDER with them."
