@@ -73,6 +73,7 @@ def training_dataset(
     flip: bool = True,
     crop: bool = True,
     noise: float = 0.0,
+    num_words: int = 0,
     seed: int = 0,
     start_step: int = 0,
     cache: bool | None = None,
@@ -104,6 +105,7 @@ def training_dataset(
         flip: Whether to mirror every second image; switch it off if captions say "left".
         crop: Whether to crop at random; if not, the largest square in the middle is used.
         noise: Largest deviation of the noise that is added to images, see `add_noise`.
+        num_words: With a number above 0, batches have `word_shares` of the ids below it.
         seed: Any integer.
         start_step: The number of the first step; 0 for a new run.
         cache: Whether to keep the encoded images in memory; None to keep up to 1 GiB. It does not
@@ -116,7 +118,9 @@ def training_dataset(
     Returns:
         A dataset of `replicas_per_worker` batches for each of `num_steps - start_step` steps: dicts
         of `images`, a tuple of float32 (rows, size, size, 3) in [-1, 1], one per size; `token_ids`,
-        int32 (rows, max_words), padded with 0 on the right; `class_ids`, int32 (rows,).
+        int32 (rows, max_words), padded with 0 on the right; `class_ids`, int32 (rows,); with
+        `num_words`, also `word_shares`, float32 (rows, num_words): the share of an image's captions
+        that contain each word, 0 for the padding's id.
 
     Raises:
         InputError: If the directory has no such data, or not for these sizes or this vocabulary,
@@ -162,11 +166,15 @@ def training_dataset(
         if noise:
             noise_seed = tf.random.fold_in(tf.stack([seed, position]), tf.constant(2, tf.int64))
             images = add_noise(images, noise, noise_seed)
+        shares = {}
+        if num_words:
+            shares["word_shares"] = _word_shares(tokenizer.in_graph(example["captions"]), num_words)
         return {
             "images": images,
             "caption": example["captions"][tf.minimum(chosen, num_captions - 1)],
             "class_ids": tf.cast(example["class_id"], tf.int32),
             "position": position,
+            **shares,
         }
 
     def finish(batch):
@@ -176,11 +184,8 @@ def training_dataset(
         word_seed = tf.stack([seed, batch["position"][0] - row])
         word_seed = tf.random.fold_in(word_seed, tf.constant(1, tf.int64))
         token_ids = random_words(words, max_words, word_seed, rows, row, batch_size)
-        return {
-            "images": _normalised(batch["images"]),
-            "token_ids": token_ids,
-            "class_ids": batch["class_ids"],
-        }
+        del batch["caption"], batch["position"]
+        return {**batch, "images": _normalised(batch["images"]), "token_ids": token_ids}
 
     dataset = serialized.map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     dataset = dataset.batch(rows, drop_remainder=True).map(finish)
@@ -269,6 +274,15 @@ def _rows_of_replica(batch_size: int, worker: tuple[int, int], replicas_per_work
             f"{count * replicas_per_worker}."
         )
     return batch_size // (count * replicas_per_worker)
+
+
+def _word_shares(words: tf.RaggedTensor, num_words: int) -> tf.Tensor:
+    """The share of captions that contain each word, of the ids (captions, words) of an image."""
+    words = tf.ragged.boolean_mask(words, words < num_words)
+    contained = tf.math.bincount(
+        words, minlength=num_words, maxlength=num_words, axis=-1, binary_output=True
+    )
+    return tf.reduce_mean(tf.cast(contained, tf.float32), axis=0)
 
 
 def _normalised(images: Sequence[tf.Tensor]) -> tuple[tf.Tensor, ...]:

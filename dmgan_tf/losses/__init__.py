@@ -1,4 +1,4 @@
-"""The losses: adversarial objectives, image-text matching (DAMSM) and conditioning divergence.
+"""The losses: adversarial objectives, image-text matching (DAMSM), words and divergence.
 
 Every loss returns one float32 value per example. The training step averages them, because it knows
 the global batch when several devices share it.
@@ -7,6 +7,7 @@ the global batch when several devices share it.
 from dmgan_tf.losses.divergence import conditioning_divergence
 from dmgan_tf.losses.matching import matching_losses, sentence_matching_scores, word_matching_scores
 from dmgan_tf.losses.objective import Objective, PaperObjective, ReleaseObjective
+from dmgan_tf.losses.word_prediction import word_prediction_loss
 
 __all__ = [
     "Objective",
@@ -16,4 +17,5 @@ __all__ = [
     "matching_losses",
     "sentence_matching_scores",
     "word_matching_scores",
+    "word_prediction_loss",
 ]

@@ -83,6 +83,12 @@ class PretrainingConfig(Settings):
     epochs: int = setting(
         600, "Epochs, of one pass over the training images or --passes_per_epoch.", low=1
     )
+    word_epochs: int = setting(
+        0,
+        "First epochs, in which the image encoder learns to predict the words of all captions of "
+        "an image; afterwards beside the matching losses. Teaches small_cnn details.",
+        low=0,
+    )
     batch_size: int = setting(48, "Images per step, over all devices.", low=2)
     image_backbone: str = setting(
         "small_cnn",
@@ -149,6 +155,11 @@ class PretrainingConfig(Settings):
             raise InputError(
                 "Expected --image_weights with --image_backbone=inception_v3 only. Received: "
                 f"--image_backbone={self.image_backbone}, which trains from scratch."
+            )
+        if self.word_epochs >= self.epochs:
+            raise InputError(
+                f"Expected --word_epochs below --epochs, {self.epochs}: the text encoder learns in "
+                f"the epochs that follow. Received: {self.word_epochs}."
             )
         embedding = Choice.parse(self.word_embedding).name
         if self.word_vectors and embedding not in ("learned", "word_vectors"):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import keras
 import tensorflow as tf
 
-from dmgan_tf.losses import matching_losses
+from dmgan_tf.losses import matching_losses, word_prediction_loss
 from dmgan_tf.registry.catalogue import IMAGE_BACKBONES, WORD_EMBEDDINGS
 from dmgan_tf.training.distribution import replicas
 from dmgan_tf.training.distribution.replicated_model import ReplicatedModel
@@ -17,6 +17,7 @@ from dmgan_tf.training.one_class import (
     is_of_one_class,
 )
 
+WORDS, MATCHING = "words", "matching"  # the phases of training
 GAMMAS = ("gamma1", "gamma2", "gamma3")  # they are saved in the configuration of a DAMSM's model
 
 
@@ -26,6 +27,11 @@ class DAMSM(ReplicatedModel):
     Both encoders learn together from the four matching losses, over the batches of
     `data.pipeline.training_dataset`. Build it and its encoders, and call `compile`, inside the
     strategy's scope.
+
+    With `num_predicted_words`, the code of an image also predicts the words of all of its captions:
+    alone while `phase` is `WORDS`, when the text encoder stays as it is, and beside the matching
+    losses afterwards. A contrastive loss over small batches needs few details, such as colours;
+    this one teaches the image encoder all that captions name.
 
     A step whose loss or gradient is not finite is skipped: weights, optimizer, its iteration count
     and the statistics of batch norm stay unchanged, bit for bit; dropout and the data advance.
@@ -47,7 +53,10 @@ class DAMSM(ReplicatedModel):
             number of devices. `"local"`: those of the same device, without exchange; with more
             devices the softmax is over fewer pairs and the task easier, as with a smaller batch.
         text_gradient_limit: Largest global norm of the text encoder's gradient.
+        num_predicted_words: The number of word ids, from 0, to predict from images; 0 for none.
     """
+
+    phase = MATCHING
 
     def __init__(
         self,
@@ -59,6 +68,7 @@ class DAMSM(ReplicatedModel):
         gamma3: float = 10.0,
         negatives: str = "gathered",
         text_gradient_limit: float = 0.25,
+        num_predicted_words: int = 0,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -67,18 +77,33 @@ class DAMSM(ReplicatedModel):
         self.gammas = {"gamma1": gamma1, "gamma2": gamma2, "gamma3": gamma3}
         self.negatives = negatives
         self.text_gradient_limit = text_gradient_limit
+        self.word_prediction = None
+        if num_predicted_words:
+            self.word_prediction = keras.layers.Dense(
+                num_predicted_words, dtype=image_encoder.dtype_policy, name="word_prediction"
+            )
         if not text_encoder.built:
             text_encoder.build((None, None))
         if not image_encoder.built:
             image_encoder.build((None, image_size, image_size, 3))
+        if self.word_prediction is not None:
+            self.word_prediction.build((None, image_encoder.embedding_dim))
         self.built = True
 
     def compile(self, optimizer: keras.optimizers.Optimizer):
         """Sets and builds the optimizer, as distributed training requires."""
         super().compile(optimizer=optimizer, jit_compile=False)
         optimizer.build(
-            [*self.text_encoder.trainable_variables, *self.image_encoder.trainable_variables]
+            [v for part in self._trained_parts(MATCHING).values() for v in part.trainable_variables]
         )
+
+    def _trained_parts(self, phase):
+        """The networks that train in a phase, by their names in the logs."""
+        parts = {} if phase == WORDS else {"text": self.text_encoder}
+        parts["image"] = self.image_encoder
+        if self.word_prediction is not None:
+            parts["word_prediction"] = self.word_prediction
+        return parts
 
     @property
     def described(self) -> dict[str, str]:
@@ -97,35 +122,45 @@ class DAMSM(ReplicatedModel):
             self.text_encoder(batch["token_ids"], training=training),
         )
 
-    def matching_losses(self, batch: Mapping, training: bool) -> dict[str, tf.Tensor]:
-        """Returns the four losses of this replica's examples, each `(batch,)`."""
-        image_features, text_features = self(batch, training=training)
+    def losses_of(self, batch: Mapping, training: bool) -> dict[str, tf.Tensor]:
+        """Returns the losses of this replica's examples in the current phase, each `(batch,)`."""
+        image_features = self.image_encoder(batch["images"][-1], training=training)
+        losses = {}
+        if self.word_prediction is not None:
+            logits = self.word_prediction(image_features["image_code"])
+            losses["word_prediction"] = word_prediction_loss(logits, batch["word_shares"])
+        if self.phase == WORDS:
+            return losses
         token_ids, class_ids = batch["token_ids"], batch["class_ids"]
+        text_features = self.text_encoder(token_ids, training=training)
         if self.negatives == "local":
-            return matching_losses(
+            matching = matching_losses(
                 image_features, text_features, token_ids != 0, class_ids, **self.gammas
             )
-        return gathered_matching_losses(
-            image_features, text_features, token_ids, class_ids, **self.gammas
-        )
+        else:
+            matching = gathered_matching_losses(
+                image_features, text_features, token_ids, class_ids, **self.gammas
+            )
+        return losses | matching
 
     def train_step(self, batch: Mapping) -> dict[str, tf.Tensor]:
         """Takes one step of both encoders.
 
         Args:
-            batch: As for `DMGAN.train_step`; only the last, largest images are used.
+            batch: As for `DMGAN.train_step`; only the last, largest images are used. Where words
+                are predicted, also `word_shares`, see `data.pipeline.training_dataset`.
 
         Returns:
-            Dict of scalars: the four losses and their sum, the norm of each encoder's gradient, the
+            Dict of scalars: the losses of the phase and their sum, the norm of each encoder's gradient, the
             text encoder's before it is clipped, 1 for a bad step, and 1 for a batch of one class,
             whose losses are 0.
         """
-        encoders = {"text": self.text_encoder, "image": self.image_encoder}
-        step = GuardedStep(encoders, self.optimizer, limits={"text": self.text_gradient_limit})
-        weights = [*trained(self.text_encoder), *trained(self.image_encoder)]
+        parts = self._trained_parts(self.phase)
+        step = GuardedStep(parts, self.optimizer, limits={"text": self.text_gradient_limit})
+        weights = [weight for part in parts.values() for weight in trained(part)]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(weights)
-            losses = self.matching_losses(batch, training=True)
+            losses = self.losses_of(batch, training=True)
             loss = tf.reduce_mean(tf.add_n(list(losses.values())))
         outcome = step.make(step.gradients(tape, loss, weights), {"loss": loss})
         return {

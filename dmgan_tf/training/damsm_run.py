@@ -20,7 +20,7 @@ from dmgan_tf.registry.lookup import Choice
 from dmgan_tf.text.tokenizer import Tokenizer
 from dmgan_tf.text.word_vectors import open_vocabulary
 from dmgan_tf.training.config import PretrainingConfig, RunSettings
-from dmgan_tf.training.damsm import DAMSM, GAMMAS
+from dmgan_tf.training.damsm import DAMSM, GAMMAS, MATCHING, WORDS
 from dmgan_tf.training.one_class import check_local_batch, describe_one_class
 from dmgan_tf.training.optimizer import EpochDecay, adam
 from dmgan_tf.training.retrieval_validation import RetrievalValidation
@@ -95,7 +95,12 @@ def pretrain_damsm(
         if split is not None:
             scan_split(info, split, 0.0)  # reported now, not after the first epoch
         with session.building():
-            damsm = build_damsm(_with_table(config, table), len(vocabulary), image_size)
+            damsm = build_damsm(
+                _with_table(config, table),
+                len(vocabulary),
+                image_size,
+                num_predicted_words=info.vocabulary_size if config.word_epochs else 0,
+            )
             if session.is_new:
                 damsm.text_encoder.embedding.start_from(vocabulary.words)
                 if table is not None:
@@ -129,6 +134,7 @@ def pretrain_damsm(
                 flip=config.flip,
                 crop=config.crop,
                 noise=config.image_noise,
+                num_words=info.vocabulary_size if config.word_epochs else 0,
                 seed=config.seed,
                 start_step=first,
                 num_steps=last,
@@ -136,9 +142,13 @@ def pretrain_damsm(
                 **part,
             )
 
+        def begin_epoch(epoch, logs=None):
+            damsm.phase = WORDS if epoch < config.word_epochs else MATCHING
+
         session.prepare()
         session.fit(
             make_dataset,
+            preparing=[keras.callbacks.LambdaCallback(on_epoch_begin=begin_epoch)],
             measuring=[validation] if validation else [],
             finishing=[keras.callbacks.LambdaCallback(on_epoch_end=save_model)],
             metrics=["loss"],
@@ -183,13 +193,16 @@ def _check_same_vectors(embedding, table, config):
         )
 
 
-def build_damsm(config: PretrainingConfig, vocabulary_size: int, image_size: int) -> DAMSM:
+def build_damsm(
+    config: PretrainingConfig, vocabulary_size: int, image_size: int, num_predicted_words: int = 0
+) -> DAMSM:
     """Makes the two encoders and the built `DAMSM`; call it in the strategy's scope.
 
     Args:
         config: Their settings.
         vocabulary_size: Number of ids, including the padding's.
         image_size: Size of the images in pixels.
+        num_predicted_words: See `DAMSM`.
 
     Raises:
         InputError: If `image_weights` contains no Inception.
@@ -198,7 +211,14 @@ def build_damsm(config: PretrainingConfig, vocabulary_size: int, image_size: int
     text_encoder = build_text_encoder(config, vocabulary_size)
     image_encoder = build_image_encoder(config, inception)
     gammas = {name: getattr(config, name) for name in GAMMAS}
-    return DAMSM(text_encoder, image_encoder, image_size, negatives=config.negatives, **gammas)
+    return DAMSM(
+        text_encoder,
+        image_encoder,
+        image_size,
+        negatives=config.negatives,
+        num_predicted_words=num_predicted_words,
+        **gammas,
+    )
 
 
 def _load_image_weights(directory):
@@ -213,9 +233,11 @@ def _load_image_weights(directory):
 
 def training_state(damsm: DAMSM) -> dict:
     """Returns everything that the next step depends on; dropout's seeds are among the variables."""
+    head = damsm.word_prediction.variables if damsm.word_prediction is not None else ()
     return {
         **named_variables("text_encoder", damsm.text_encoder.variables),
         **named_variables("image_encoder", damsm.image_encoder.variables),
+        **named_variables("word_prediction", head),
         **named_variables("optimizer", damsm.optimizer.variables),
     }
 

@@ -105,7 +105,7 @@ def test_mixed_precision_trains(precision):
 def test_evaluating_changes_nothing():
     damsm = make_damsm(dropout=0.5)
     before = weights_of(damsm)
-    first, second = (damsm.matching_losses(batch_of(0), training=False) for _ in range(2))
+    first, second = (damsm.losses_of(batch_of(0), training=False) for _ in range(2))
     for name, losses in first.items():
         np.testing.assert_array_equal(losses, second[name])
     for one, other in zip(before, weights_of(damsm), strict=True):

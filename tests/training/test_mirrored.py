@@ -123,7 +123,7 @@ def test_what_a_pair_is_told_apart_from(two_replicas, negatives):
     halves = first, tf.nest.map_structure(lambda value: value[4:], batch)
     alone = make_damsm(negatives=negatives)
     parts = [batch] if negatives == "gathered" else halves
-    expected = [alone.matching_losses(part, training=False) for part in parts]
+    expected = [alone.losses_of(part, training=False) for part in parts]
     with two_replicas.scope():
         together = make_damsm(negatives=negatives)
 
@@ -131,7 +131,7 @@ def test_what_a_pair_is_told_apart_from(two_replicas, negatives):
         share = two_replicas.experimental_distribute_values_from_function(
             lambda context: halves[context.replica_id_in_sync_group]
         )
-        step = two_replicas.run(lambda part: together.matching_losses(part, False), args=(share,))
+        step = two_replicas.run(lambda part: together.losses_of(part, False), args=(share,))
         return {n: two_replicas.experimental_local_results(value) for n, value in step.items()}
 
     for name, values in losses().items():

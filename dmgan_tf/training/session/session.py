@@ -207,6 +207,7 @@ class Session:
         self,
         make_dataset: Callable,
         *,
+        preparing: Sequence[keras.callbacks.Callback] = (),
         measuring: Sequence[keras.callbacks.Callback] = (),
         finishing: Sequence[keras.callbacks.Callback] = (),
         metrics: Sequence[str],
@@ -217,6 +218,7 @@ class Session:
         Args:
             make_dataset: Returns the batches of the steps from `first` up to, not including,
                 `last`; called with these and the keywords `worker` and `replicas_per_worker`.
+            preparing: Callbacks of every worker that change the model at an epoch's begin.
             measuring: Callbacks that add to the logs of an epoch's end.
             finishing: Callbacks that draw and write at an epoch's end; it must be harmless to
                 repeat the work of an epoch's end after an interruption.
@@ -235,7 +237,7 @@ class Session:
         if self.settings.deterministic and self.strategy.num_replicas_in_sync == 1:
             self.model.train_function = in_order(self.model.make_train_function())
         with contextlib.ExitStack() as stack:
-            callbacks = self._state_callbacks(stack, ends_again)
+            callbacks = [*preparing, *self._state_callbacks(stack, ends_again)]
             if self.is_chief:
                 reporting = self._reporting_callbacks(stack, total_steps, metrics, epoch_metrics)
                 ended = keras.callbacks.LambdaCallback(
