@@ -71,6 +71,17 @@ def test_shapes_types_and_ranges(directory, tokenizer):
             np.testing.assert_allclose(grey, 8 * batch["class_ids"], atol=3)
 
 
+def test_the_share_of_captions_that_contain_each_word(directory, tokenizer):
+    words = tokenizer.vocabulary.words
+    for batch in train_batches(directory, tokenizer, num_steps=2, num_words=len(words)):
+        for shares, number in zip(batch["word_shares"], batch["class_ids"], strict=True):
+            expected = {*LONG_CAPTION.split(), "number", str(number)}
+            assert {words[id_] for id_ in np.flatnonzero(shares)} == expected
+            assert set(shares[shares > 0]) == {0.5}
+    (batch,) = train_batches(directory, tokenizer, num_steps=1, num_words=3)
+    np.testing.assert_array_equal(batch["word_shares"] > 0, [[False, True, True]] * BATCH)
+
+
 def test_an_epoch_has_every_image_at_most_once_and_epochs_differ(directory, tokenizer):
     steps = pipeline.steps_per_epoch(directory, "train", BATCH)
     assert steps == NUM_IMAGES // BATCH == 5

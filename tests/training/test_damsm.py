@@ -7,7 +7,7 @@ from tiny_training import SGD, take_step, values_of
 from dmgan_tf.models.image_encoder import ImageEncoder
 from dmgan_tf.models.precision import PRECISIONS
 from dmgan_tf.models.text_encoder import TextEncoder
-from dmgan_tf.training.damsm import DAMSM
+from dmgan_tf.training.damsm import DAMSM, MATCHING, WORDS
 from dmgan_tf.training.optimizer import adam
 from dmgan_tf.training.retrieval_validation import RetrievalValidation
 
@@ -32,13 +32,14 @@ def batch_of(seed, size=8):
     }
 
 
-def make_damsm(precision="float32", dropout=0.0, learning_rate=0.002):
+def make_damsm(precision="float32", dropout=0.0, learning_rate=0.002, **arguments):
     keras.utils.set_random_seed(0)
     dtype = PRECISIONS[precision]
     damsm = DAMSM(
         TextEncoder(10, word_dim=8, embedding_dim=8, dropout=dropout, dtype=dtype),
         ImageEncoder(8, "small_cnn", channels=4, input_size=16, dtype=dtype),
         image_size=16,
+        **arguments,
     )
     damsm.compile(adam(learning_rate, precision))
     return damsm
@@ -68,6 +69,26 @@ def test_it_learns_which_word_is_which_colour():
     accuracy, chance = validation.evaluate()
     assert chance < 0.05
     assert accuracy > 0.6
+
+
+def test_it_predicts_words_from_images_before_it_matches_them():
+    damsm = make_damsm(learning_rate=0.01, num_predicted_words=10)
+    batches = [batch_of(step, 24) for step in range(40)]
+    for batch in batches:
+        batch["word_shares"] = np.eye(10, dtype="float32")[batch["token_ids"][:, 1]]
+    text = values_of(damsm.text_encoder.variables)
+    damsm.phase = WORDS
+    history = fit(damsm, batches).history
+    assert history["word_prediction"] == history["loss"]
+    for one, other in zip(text, values_of(damsm.text_encoder.variables), strict=True):
+        np.testing.assert_array_equal(one, other)
+    held_out = batch_of(1000, 24)
+    logits = damsm.word_prediction(damsm.image_encoder(held_out["images"][-1])["image_code"])
+    assert np.mean(np.argmax(logits, axis=-1) == held_out["token_ids"][:, 1]) > 0.6
+    damsm.phase = MATCHING  # `fit` must trace the other step
+    logs = fit(damsm, batches[:2]).history
+    assert len(logs.keys() & {"word_prediction", "word_image_to_text"}) == 2
+    assert np.any(text[1] != values_of(damsm.text_encoder.variables)[1])
 
 
 @pytest.mark.parametrize("limit", [0.25, 1000.0])

@@ -59,6 +59,16 @@ def test_damsm(prepared_data, finished_pretraining, tmp_path, monkeypatch):
     assert_same_results(tmp_path / "run", finished_pretraining[0])
 
 
+def test_damsm_within_the_epochs_of_words(prepared_data, tmp_path, monkeypatch):
+    config = dataclasses.replace(PRETRAINING, word_epochs=1)
+    pretrain_damsm(config, prepared_data, tmp_path / "whole")
+    with monkeypatch.context() as patch, pytest.raises(Interrupted, match="after step 2, saved"):
+        stop_at(patch, 2)
+        pretrain_damsm(config, prepared_data, tmp_path / "run")
+    pretrain_damsm(config, prepared_data, tmp_path / "run", resume=True)
+    assert_same_results(tmp_path / "run", tmp_path / "whole")
+
+
 @pytest.mark.usefixtures("traced_once")
 def test_the_learning_rates_of_today_count(
     prepared_data, damsm_directory, finished_run, tmp_path, monkeypatch
