@@ -151,9 +151,9 @@ class DAMSM(ReplicatedModel):
                 are predicted, also `word_shares`, see `data.pipeline.training_dataset`.
 
         Returns:
-            Dict of scalars: the losses of the phase and their sum, the norm of each encoder's gradient, the
-            text encoder's before it is clipped, 1 for a bad step, and 1 for a batch of one class,
-            whose losses are 0.
+            Dict of scalars: the losses of the phase and their sum, the norm of each network's
+            gradient, the text encoder's before it is clipped, 1 for a bad step, and 1 for a batch
+            of one class, whose matching losses are 0.
         """
         parts = self._trained_parts(self.phase)
         step = GuardedStep(parts, self.optimizer, limits={"text": self.text_gradient_limit})

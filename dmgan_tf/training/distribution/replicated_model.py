@@ -24,7 +24,7 @@ class ReplicatedModel(keras.Model):
     # With several workers, a float32 variable of this process: 1 asks all of them to stop. The logs
     # of every step then contain "stop_requested", the number of workers that ask.
     stop_requested = None
-    # The phase of training, for a `train_step` that differs between phases; see `make_train_function`.
+    # For a `train_step` that differs between phases of training: the step is traced in each.
     phase = ""
     # Training data that a checkpoint stores beside the variables, as JSON by name.
     described: Mapping[str, str] = {}
@@ -47,7 +47,7 @@ class ReplicatedModel(keras.Model):
             values = [tf.cast(value, tf.float32) / num_replicas() for value in logs.values()]
             return sum_over_replicas(tf.stack([*values, request]))
 
-        def one_step(iterator, request, phase):  # traced anew in each phase
+        def one_step(iterator, request, phase):
             outputs = strategy.run(replica_step, args=(next(iterator), request))
             outputs = tf.nest.map_structure(
                 lambda value: strategy.experimental_local_results(value)[0], outputs
