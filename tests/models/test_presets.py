@@ -202,7 +202,7 @@ def test_what_cannot_be_shipped(script, tmp_path):
     done = run_script("--model=emoji_128", "--name=Emoji 128")
     assert done.returncode == 2 and "Expected --name=NAME" in done.stderr
     with pytest.raises(InputError, match="Received: nothing there"):
-        script.ship(tmp_path / "nowhere", tmp_path / "tiny_32", None)
+        script.ship(tmp_path / "nowhere", tmp_path / "tiny_32", None, script.EMOJI)
     report = tmp_path / "report.json"
     report.write_text('{"scores": [{"metric": "fid"}]}')
     for given in ("a=nowhere.json", str(report), f"a={report}"):
@@ -229,5 +229,5 @@ def test_a_preset_that_is_too_large_is_not_written(script, vivid_model, tmp_path
     assert script.MOST_BYTES == MOST_BYTES
     monkeypatch.setattr(script, "MOST_BYTES", 10_000)
     with pytest.raises(InputError, match="a preset of at most 0.01 MB. Received: 0.* MB"):
-        script.ship(vivid_model, tmp_path / "tiny_32", None)
+        script.ship(vivid_model, tmp_path / "tiny_32", None, script.EMOJI)
     assert list(tmp_path.iterdir()) == []
