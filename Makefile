@@ -18,16 +18,16 @@ BUILDIFIER := $(VENV)/node/node_modules/.bin/buildifier
 BAZEL_FILES := BUILD MODULE.bazel
 # Where the processor computes in bfloat16, training takes three quarters of the time.
 PRECISION ?= $(shell grep -qsE "avx512_bf16|amx_bf16" /proc/cpuinfo && echo bfloat16 || echo float32)
-SHIPPED_MODEL := emoji_128
+SHIPPED_MODEL := avatars_128
 SHIPPED_CAPTIONS := \
-	--caption="a noto drawing of a princess" \
-	--caption="a glossy fluent drawing of a purple heart" \
-	--caption="a flat drawing of a pouting face"
+	--caption="a flat portrait of a person with long black hair and glasses, wearing a green shirt" \
+	--caption="a flat drawing of a person who has a pink afro and dark skin and wears a yellow checkered shirt" \
+	--caption="a flat drawing of a person with red pigtails and light skin, wearing something purple, smiling"
 CAPTIONS := \
 	--caption="a flat portrait of a person with long black hair and sunglasses, wearing a red shirt" \
 	--caption="a flat portrait of a person with long black hair and glasses, wearing a green shirt" \
 	--caption="a flat drawing of a person who has a pink afro and dark skin and wears a yellow checkered shirt" \
-	--caption="a flat drawing of a person who has a full white beard and wears an orange cap and a blue shirt" \
+	--caption="a flat drawing of a person who has a full white beard and light skin and wears a blue shirt" \
 	--caption="a flat drawing of a person with red pigtails and light skin, wearing something purple, smiling" \
 	--caption="a bald person in flat style with glasses and brown skin, wearing a turquoise wrap"
 

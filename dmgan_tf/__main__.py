@@ -27,9 +27,7 @@ _ORDER = (
     *("sample", "demo", "finetune", "prepare_data", "pretrain_damsm", "train"),
     *("evaluate", "visualize", "export", "convert"),
 )
-_FIRST = (
-    'python -m dmgan_tf.sample --model=emoji_128 --caption="a glossy drawing of a purple heart"'
-)
+_FIRST = 'python -m dmgan_tf.sample --model=avatars_128 --caption="a person with pink hair"'
 
 
 def commands() -> dict[str, str]:

@@ -32,7 +32,7 @@ from dmgan_tf.errors import InputError, Interrupted
 from dmgan_tf.evaluate import __main__ as evaluate
 from dmgan_tf.files.atomic import write_text
 from dmgan_tf.models.precision import PRECISIONS
-from dmgan_tf.models.presets import default_preset, find_model_directory
+from dmgan_tf.models.presets import find_model_directory
 from dmgan_tf.process.keras_backend import check_tensorflow
 
 COMMON_FLAGS = ("source", "run", "model", "minutes", "image_size", "dry_run")
@@ -45,6 +45,7 @@ _COMMANDS = {
 _ASKED = ("source", "caption_field", "model", "image_size", "minutes", "precision")
 _FLAGS = (*_ASKED, "run", "dry_run")
 _STATE = "finetune.json"
+_KNOWS_MOST_WORDS = "emoji_128"  # of the shipped models
 
 
 def define_flags() -> None:
@@ -54,7 +55,9 @@ def define_flags() -> None:
         "caption_field", CAPTION_FIELD, "The field of a metadata.jsonl that holds the captions."
     )
     command.define_model(
-        "model", default_preset(), "The model to start from: a shipped name, a model directory, ..."
+        "model",
+        _KNOWS_MOST_WORDS,
+        "The model to start from: a shipped name, a model directory, ...",
     )
     command.define_path(
         "run", None, "Run directory for data, DAMSM, samples, evaluation.json and model/."

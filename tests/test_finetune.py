@@ -8,7 +8,6 @@ from PIL import Image, ImageDraw
 
 from dmgan_tf import command
 from dmgan_tf.errors import InputError, Interrupted
-from dmgan_tf.models.presets import default_preset
 from dmgan_tf.training import finetuning, step_times
 from dmgan_tf.training.step_times import StepTimes
 
@@ -129,7 +128,7 @@ def test_the_default_is_a_shipped_model(run_command, tmp_path, quick, called, pi
     status, stdout, _ = run_command(
         "finetune", f"--source={pictures}", f"--run={tmp_path / 'run'}", "--dry_run"
     )
-    assert status == 0 and f"--init={default_preset()}" in stdout
+    assert status == 0 and "--init=emoji_128" in stdout
 
 
 @pytest.mark.slow

@@ -22,6 +22,14 @@ _EXAMPLES = (
         "a glossy fluent drawing of an evergreen tree",
     ),
     (
+        "a flat portrait of a person with long black hair and glasses, wearing a green shirt",
+        "a flat drawing of a person who has a pink afro and wears a yellow checkered shirt",
+        "a flat drawing of a smiling person with red pigtails, wearing something purple",
+        "a bald person in flat style with sunglasses and brown skin, wearing a turquoise wrap",
+        "a flat picture of somebody with a blond mohawk, a mustache and a blue t-shirt",
+        "a flat portrait of a winking person with a pacifier, in a red beanie",
+    ),
+    (
         "this bird is blue with white and has a very short beak",
         "a small yellow bird with black wings",
         "a small bird with a red breast and a pointed beak",

@@ -41,20 +41,15 @@ def word_matching_scores(
     all_words = ops.reshape(words, (-1, dim))
     num_regions = ops.shape(regions)[1]
 
-    products = ops.matmul(all_words, ops.transpose(regions, (0, 2, 1)))
-    scores = ops.reshape(products, (-1, num_captions, num_words, num_regions))
-    scores = ops.where(ops.expand_dims(mask, -1), scores, MASKED)
-    scores = ops.softmax(scores, axis=2)  # Eq. 8: over a caption's words
-    scores = ops.reshape(scores, (-1, num_captions * num_words, num_regions))
-    attention = ops.softmax(gamma1 * scores, axis=-1)  # Eq. 9
+    scores = ops.matmul(regions, ops.transpose(all_words))
+    scores = ops.reshape(scores, (-1, num_regions, num_captions, num_words))
+    scores = ops.softmax(ops.where(mask, scores, MASKED), axis=-1)  # Eq. 8: over a caption's words
+    scores = ops.reshape(scores, (-1, num_regions, num_captions * num_words))
+    attention = ops.softmax(gamma1 * ops.transpose(scores, (0, 2, 1)), axis=-1)  # Eq. 9
+    contexts = ops.matmul(attention, regions)
 
-    # A context is the mean of the regions, weighted by the attention. Both its product with the
-    # word and its norm follow from products known already; the contexts themselves would be the
-    # largest tensors here.
-    product = ops.sum(attention * products, axis=-1)
-    among_regions = ops.matmul(regions, ops.transpose(regions, (0, 2, 1)))
-    squares = ops.sum(attention * ops.matmul(attention, among_regions), axis=-1)
-    norms = ops.sqrt(ops.maximum(squares, EPSILON**2)) * _norm(all_words)
+    product = ops.sum(contexts * all_words, axis=-1)
+    norms = _norm(contexts) * _norm(all_words)
     similarity = gamma2 * product / ops.maximum(norms, EPSILON)
     similarity = ops.reshape(similarity, (-1, num_captions, num_words))
     return ops.logsumexp(ops.where(mask, similarity, MASKED), axis=-1)

@@ -15,11 +15,6 @@ def shipped_presets() -> list[str]:
     return sorted(path.parent.name for path in SHIPPED.glob("*/config.json"))
 
 
-def default_preset() -> str:
-    """Returns the name of the default shipped model."""
-    return shipped_presets()[0]
-
-
 def find_model_directory(model: str | os.PathLike) -> pathlib.Path:
     """Finds the model directory of `model`; a hub's is downloaded first.
 
