@@ -30,6 +30,7 @@ def define_flags():
     flags.DEFINE_string("data", None, "Data directory that prepare_data made.")
     flags.DEFINE_string("split", "test", "The split whose captions are drawn.")
     flags.DEFINE_integer("count", 48, "How many captions, each of another class.", 1, 1024)
+    flags.DEFINE_bool("any_class", False, "Allow several of a class: avatars have few.")
     flags.DEFINE_integer("seed", 0, "Seed of the records' order and of the noise.", 0, 2**32 - 1)
     flags.DEFINE_bool("real", False, "Show the real picture of each caption beside the drawn one.")
     flags.DEFINE_string("output", "held_out.jpg", "Output file, a .jpg or .png.")
@@ -41,7 +42,10 @@ def main():
     if not options.model or not options.data:
         raise InputError("Expected --model=MODEL and --data=DIR. Received: not both. See --help.")
     captions = list_captions(options.data, options.split)
-    records = choose_records(captions.class_ids, options.count, options.seed)
+    classes = captions.class_ids
+    if options.any_class:
+        classes = np.arange(len(classes))
+    records = choose_records(classes, options.count, options.seed)
     texts = [captions.captions[record][0] for record in records]
     model = DMGANTextToImage.from_preset(options.model)
     drawn = model.generate(texts, seed=options.seed)
@@ -105,9 +109,10 @@ def title(options, num_marked):
     """The title: what the sheet shows, and by which rule."""
     real = " (left) and the real pictures (right)" if options.real else ""
     marked = f" [Unknown] words are in {num_marked} of them." if num_marked else ""
+    rule = "" if options.any_class else "each of another class, "
     return (
         f"{options.model}{real}: the first captions of {options.count} {options.split} records, "
-        f"each of another class, in the order of numpy's default_rng({options.seed}); noise of "
+        f"{rule}in the order of numpy's default_rng({options.seed}); noise of "
         f"seed {options.seed}; nothing selected.{marked}"
     )
 
