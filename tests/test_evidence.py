@@ -76,6 +76,16 @@ def test_words_without_an_embedding_stand_in_brackets(benchmark):
     assert mark_unknown("हिन्दी किताब", vocabulary) == "हिन्दी [किताब]"
 
 
+def test_a_sheet_of_any_class(benchmark, run_command, vivid_model, prepared_data, tmp_path):
+    classes = set(list_captions(prepared_data, "train").class_ids)
+    arguments = [f"--model={vivid_model}", f"--data={prepared_data}", "--split=train"]
+    arguments += [f"--count={len(classes) + 1}", f"--output={tmp_path / 'sheet.png'}"]
+    status, _, stderr = run_command(benchmark("held_out_sheet"), *arguments)
+    assert status == 2 and f"at most {len(classes)}, the number of classes" in stderr
+    status, _, stderr = run_command(benchmark("held_out_sheet"), *arguments, "--any_class")
+    assert status == 0, stderr
+
+
 @pytest.mark.parametrize("real", [False, True])
 def test_the_sheet_shows_the_chosen_captions_as_the_model_draws_them(
     benchmark, run_command, vivid_model, prepared_data, tmp_path, real
