@@ -221,7 +221,7 @@ def test_nothing_but_a_preset_is_replaced(script, vivid_model, tmp_path):
     checkpoint.parent.mkdir(parents=True)
     checkpoint.write_text("hours of work")
     with pytest.raises(InputError, match="which saving would erase"):
-        script.ship(vivid_model, tmp_path / "birds", None)
+        script.ship(vivid_model, tmp_path / "birds", None, script.EMOJI)
     assert checkpoint.read_text() == "hours of work"
 
 
