@@ -1,23 +1,28 @@
 r"""Measures which attributes of drawings a DAMSM tells apart, and so can teach a generator.
 
-Each picture is compared with one short caption for every value of an attribute, such as "a flat
-drawing of a person who is smiling"; the DAMSM is right if the true value has the highest score,
-after each caption's mean over the pictures is subtracted.
+Each picture is compared with captions that name one attribute only, such as "a flat drawing of a
+smiling person", ten for each of its values; the DAMSM is right if those of the true value have
+the highest mean score, after the mean over all pictures is subtracted.
 
   python benchmarks/damsm_attributes.py --damsm=runs/quickstart/damsm --data=runs/quickstart/data
 """
+
+import random
 
 import numpy as np
 from absl import flags
 
 from dmgan_tf import command
-from dmgan_tf.data.sources.avatars.captions import _filled, _with_articles
+from dmgan_tf.data.sources.avatars.captions import write_captions
 from dmgan_tf.data.sources.avatars.source import load_style
 from dmgan_tf.data.stored import list_captions, stored_images
 from dmgan_tf.errors import InputError
 from dmgan_tf.losses import sentence_matching_scores, word_matching_scores
 from dmgan_tf.models.model_directory import load_model_directory
 from dmgan_tf.text.tokenizer import Tokenizer
+
+MOST_CAPTIONS = 10  # of a value
+BATCH = 100
 
 FLAGS = flags.FLAGS
 
@@ -38,10 +43,10 @@ def main():
     if not any(attributes):
         raise InputError(f"Expected data of --dataset=avatars. Received: {FLAGS.data}.")
     size = model.image_encoder.input_size
-    dataset = stored_images(FLAGS.data, split="test", size=size, crop=False, batch_size=100)
+    dataset = stored_images(FLAGS.data, split="test", size=size, crop=False, batch_size=BATCH)
     features = [
         model.image_encoder(images.numpy() / np.float32(127.5) - 1)
-        for images in dataset.take(-(-len(attributes) // 100))
+        for images in dataset.take(-(-len(attributes) // BATCH))
     ]
     features = {
         name: np.concatenate([part[name] for part in features])[: len(attributes)]
@@ -81,13 +86,11 @@ def table_row(model, style, attribute, features, seen):
 
 def captions_of(style, attribute):
     """Pairs of a caption that names this attribute alone, and the value that it names."""
-    subject = style.subjects[0].replace("{} ", "")
-    described = style.attributes[attribute]
-    for value, words in described.values.items():
-        for phrase in words.phrases:
-            phrases = [phrase] if described.part else [p.format(phrase) for p in described.alone]
-            for text in phrases or [f"has {phrase} {attribute}"]:
-                yield _with_articles(f"{subject} {style.pronoun} {_filled(text, {})}"), value
+    for value, described in style.attributes[attribute].values.items():
+        if described.phrases:
+            only = {attribute: value}
+            captions = write_captions(style, only, MOST_CAPTIONS, random.Random(0))
+            yield from ((caption, value) for caption, _ in captions)
 
 
 if __name__ == "__main__":

@@ -35,9 +35,9 @@ class Drawings:
         example: A caption for the card.
         data: What it was trained on, and whose it is.
         limits: What it cannot do.
-        licences: The begin of its `ATTRIBUTION.md`.
+        licences: The beginning of its `ATTRIBUTION.md`.
         attribution: The file with the licences.
-        licences_from: The text in that file with which the part to copy begins.
+        copied: A pattern of the part of that file which follows.
     """
 
     tag: str
@@ -46,7 +46,7 @@ class Drawings:
     limits: str
     licences: str
     attribution: pathlib.Path
-    licences_from: str
+    copied: str
 
 
 EMOJI = Drawings(
@@ -82,7 +82,7 @@ keywords of emojibase-data 17.0.0 (Miles Johnson, MIT), from Unicode CLDR (Unico
 licence). The drawings were rendered on white and scaled; none of them is among the files here.
 """,
     attribution=SOURCES / "emoji" / "ATTRIBUTION.md",
-    licences_from="\nThe Apache License 2.0",
+    copied=r"(?s)\nThe Apache License 2\.0.*",
 )
 AVATARS = Drawings(
     tag="avatars",
@@ -99,8 +99,8 @@ weights and with what you draw.""",
     limits="""\
 - It draws one person on a white background, from the front, in one flat style; nothing else, no
   photographs, no text, no left and right.
-- It knows the 133 words of its captions; other words are ignored, with a warning.
-- Pictures of one caption differ little from each other.
+- Glasses often become sunglasses, and plain clothes checked ones or the reverse. There are specks
+  around heads, and a grid in flat surfaces. Pictures of one caption differ little.
 - It is a small demonstration of a method. Pictures may resemble its training drawings.""",
     licences="""\
 # Attribution
@@ -110,7 +110,7 @@ and scaled; none of them is among the files here:
 
 """,
     attribution=SOURCES / "sources" / "avatars" / "ATTRIBUTION.md",
-    licences_from="- `personas`",
+    copied=r"- `personas`.*\n",
 )
 DRAWINGS = {"emoji": EMOJI, "avatars": AVATARS}
 
@@ -176,14 +176,12 @@ def ship(source, directory, about, drawings):
             )
     # Other entries, such as where training started, may contain paths of one machine.
     model.extra = {name: model.extra[name] for name in ("damsm", "training") if name in model.extra}
-    _, start, rest = drawings.attribution.read_text("utf-8").partition(drawings.licences_from)
-    if drawings is AVATARS:
-        rest = rest.partition("\n")[0] + "\n"  # of the one style
+    copied = re.search(drawings.copied, drawings.attribution.read_text("utf-8"))[0]
     with replacing_directory(directory) as temporary:
         model.save_to_preset(
             temporary, about=about, weights_dtype="float16", keep_discriminators=False
         )
-        write_text(temporary / "ATTRIBUTION.md", drawings.licences + start + rest)
+        write_text(temporary / "ATTRIBUTION.md", drawings.licences + copied)
         size = sum(path.stat().st_size for path in temporary.iterdir())
         if size > MOST_BYTES:
             raise InputError(

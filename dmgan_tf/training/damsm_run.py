@@ -90,6 +90,7 @@ def pretrain_damsm(
             vocabulary = table.vocabulary
         image_size = config.image_size or info.image_size
         steps = config.passes_per_epoch * steps_per_epoch(data, "train", config.batch_size)
+        num_predicted_words = info.vocabulary_size if config.word_epochs else 0
         split = _split_to_measure(info)
         readable = session.scan(info)
         if split is not None:
@@ -99,7 +100,7 @@ def pretrain_damsm(
                 _with_table(config, table),
                 len(vocabulary),
                 image_size,
-                num_predicted_words=info.vocabulary_size if config.word_epochs else 0,
+                num_predicted_words,
             )
             if session.is_new:
                 damsm.text_encoder.embedding.start_from(vocabulary.words)
@@ -134,7 +135,7 @@ def pretrain_damsm(
                 flip=config.flip,
                 crop=config.crop,
                 noise=config.image_noise,
-                num_words=info.vocabulary_size if config.word_epochs else 0,
+                num_words=num_predicted_words,
                 seed=config.seed,
                 start_step=first,
                 num_steps=last,
