@@ -178,10 +178,13 @@ def replica_part(batch, index, strategy):
     return tf.nest.map_structure(part, batch)
 
 
+NUM_WORD_IDS = 7  # of `make_batch`
+
+
 def make_batch(seed, size=4):
     """A batch as the data pipeline gives it, of noise, with captions of two to four words."""
     random = np.random.default_rng(seed)
-    token_ids = random.integers(1, 7, (size, 4))
+    token_ids = random.integers(1, NUM_WORD_IDS, (size, 4))
     token_ids[::2, 3] = 0
     token_ids[1::3, 2:] = 0
     images = [random.uniform(-1, 1, (size, side, side, 3)) for side in CONFIG.image_sizes]
@@ -189,6 +192,7 @@ def make_batch(seed, size=4):
         "images": tuple(tf.constant(image, tf.float32) for image in images),
         "token_ids": tf.constant(token_ids, tf.int32),
         "class_ids": tf.range(size, dtype=tf.int32) // 2,
+        "word_shares": tf.one_hot(token_ids[:, 0], NUM_WORD_IDS),
     }
 
 

@@ -11,6 +11,7 @@ import pytest
 import tensorflow as tf
 from tiny_training import (
     CONFIG,
+    NUM_WORD_IDS,
     PRETRAINING,
     SGD,
     fit,
@@ -23,6 +24,7 @@ from tiny_training import (
 
 from dmgan_tf.models.text_to_image import DMGANTextToImage
 from dmgan_tf.training import damsm_run, dmgan_run
+from dmgan_tf.training.damsm import DAMSM, MATCHING, WORDS
 from dmgan_tf.training.distribution import replicas
 from dmgan_tf.training.session import session
 
@@ -74,6 +76,13 @@ def test_dmgan(two_replicas):
 
 def test_damsm(two_replicas):
     assert_replicas_train_as_one_device(two_replicas, make_damsm, 1)
+
+
+@pytest.mark.parametrize("phase", [WORDS, MATCHING])
+def test_damsm_that_predicts_words(two_replicas, monkeypatch, phase):
+    monkeypatch.setattr(DAMSM, "phase", phase)
+    settings = {"num_predicted_words": NUM_WORD_IDS}
+    assert_replicas_train_as_one_device(two_replicas, make_damsm, 1, **settings)
 
 
 @pytest.mark.slow
