@@ -72,7 +72,7 @@ def test_it_learns_which_word_is_which_colour():
 
 
 def test_it_predicts_words_from_images_before_it_matches_them():
-    damsm = make_damsm(learning_rate=0.01, num_predicted_words=10)
+    damsm = make_damsm(learning_rate=0.004, num_predicted_words=10)
     batches = [batch_of(step, 24) for step in range(40)]
     for batch in batches:
         batch["word_shares"] = np.eye(10, dtype="float32")[batch["token_ids"][:, 1]]
