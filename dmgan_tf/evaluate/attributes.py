@@ -114,7 +114,7 @@ class AttributeJudge(Judge):
         return {"": share_right(hits, asked), **shares}
 
     def sheet(self) -> Image.Image:
-        shares = dict(self.shares["attributes"])
+        shares = {name: share for name, share in self.shares["attributes"].items() if share.count}
         mean = shares.pop("")
         bars = [
             Bar(
@@ -128,7 +128,6 @@ class AttributeJudge(Judge):
                 ),
             )
             for name, share in sorted(shares.items(), key=lambda item: item[1].value)
-            if share.count
         ]
         title = (
             f"Named attributes drawn as in the caption: {100 * mean.value:.1f} % ± "

@@ -12,6 +12,7 @@ from dmgan_tf.data.preparation import prepare
 from dmgan_tf.data.sources.avatars.source import STYLES, Avatars
 from dmgan_tf.data.stored import list_captions
 from dmgan_tf.errors import InputError
+from dmgan_tf.evaluate import attributes
 from dmgan_tf.evaluate.attributes import AttributeJudge
 from dmgan_tf.evaluate.captions import CaptionPlan, first_captions
 from dmgan_tf.evaluate.images import StoredImages
@@ -63,6 +64,18 @@ def test_pictures_of_other_captions_score_as_the_floor(pictures):
     scores, _ = scores_of(ArrayImages(pictures.images, plan))
     floor = scores["dealt_attributes"]
     assert abs(scores["attributes"].value - floor.value) < 5 * floor.standard_error
+
+
+def test_the_worst_attribute_is_on_top_where_others_are_not_named(pictures, monkeypatch):
+    """Those of other styles have no share, which has no place in an order."""
+    rows = pictures.plan.rows[:: len(STYLES)]
+    plan = dataclasses.replace(pictures.plan, rows=np.roll(rows, 1))
+    _, judge = scores_of(ArrayImages(pictures.images[:: len(STYLES)], plan))
+    drawn = []
+    monkeypatch.setattr(attributes, "draw_bars", lambda bars, title: drawn.extend(bars))
+    judge.sheet()
+    values = [bar.value for bar in drawn]
+    assert len(values) > 5 and values == sorted(values)
 
 
 def test_captions_of_which_nothing_is_known_are_refused():
