@@ -80,7 +80,8 @@ def prepare(directory):
         python(
             "pretrain_damsm",
             f"--flagfile={CONFIGS / 'quickstart_damsm.flags'}",
-            *("--epochs=16", "--learning_rate_decay=0.87", "--dropout=0.5", "--image_noise=0"),
+            *("--word_epochs=0", "--epochs=16", "--learning_rate_decay=0.87"),
+            *("--dropout=0.5", "--image_noise=0"),
             *changes,
             f"--data={directory / 'data'}",
             f"--run={directory / name}",
