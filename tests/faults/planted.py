@@ -18,7 +18,8 @@ def _hang(place, random_state):
 
 
 def _much_memory(place, random_state):
-    assert bytearray(b"x") * 2**30
+    # Three times the limit: under load the system may have taken pages of the process before.
+    assert bytearray(b"x") * 2**31
 
 
 def _other_exception(place, random_state):
