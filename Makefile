@@ -18,7 +18,7 @@ BUILDIFIER := $(VENV)/node/node_modules/.bin/buildifier
 BAZEL_FILES := BUILD MODULE.bazel
 # Where the processor computes in bfloat16, training takes three quarters of the time.
 PRECISION ?= $(shell grep -qsE "avx512_bf16|amx_bf16" /proc/cpuinfo && echo bfloat16 || echo float32)
-SHIPPED_MODEL := avatars_64
+SHIPPED_MODEL := avatars_128
 SHIPPED_CAPTIONS := \
 	--caption="a flat portrait of a person with long black hair and glasses, wearing a green shirt" \
 	--caption="a flat drawing of a person who has a pink afro and dark skin and wears a yellow checkered shirt" \

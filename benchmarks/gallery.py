@@ -4,9 +4,9 @@ The captions are chosen by the user, so the pictures show a model at its best; `
 draws captions that are not chosen. Picture i has the noise of the seed and i, as in `generate`; the
 stages are those of a further picture.
 
-  python benchmarks/gallery.py --model=emoji_128 --output=docs/gallery.jpg \
-      --caption="a flat drawing of a red apple" --caption="a noto drawing of a cat face" \
-      --stages_of="a glossy fluent drawing of a green heart"
+  python benchmarks/gallery.py --model=avatars_128 --output=gallery.jpg \
+      --caption="a person with a pink afro" --caption="a smiling person with red pigtails" \
+      --stages_of="a person with a red mohawk and glasses, in green"
 """
 
 from absl import flags

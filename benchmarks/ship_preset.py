@@ -99,8 +99,8 @@ weights and with what you draw.""",
     limits="""\
 - It draws one person on a white background, from the front, in one flat style; nothing else, no
   photographs, no text, no left and right.
-- Glasses often become sunglasses, and plain clothes checked ones or the reverse. There are specks
-  around heads, and a grid in flat surfaces. Pictures of one caption differ little.
+- Glasses usually become sunglasses, and plain clothes often checked ones or the reverse. There are
+  smudges behind some heads and specks around curly hair. Pictures of one caption differ little.
 - It is a small demonstration of a method. Pictures may resemble its training drawings.""",
     licences="""\
 # Attribution

@@ -7,7 +7,7 @@ python -m dmgan_tf.export --model=runs/birds --output=serving/birds --version=3 
 
 python -m dmgan_tf.export --model=runs/birds --output=phone/birds --format=litert --precision=int8
 
-python -m dmgan_tf.export --model=avatars_64 --output=site --format=web
+python -m dmgan_tf.export --model=avatars_128 --output=site --format=web
 
 A model is a shipped name, a model directory, or a run directory.
 

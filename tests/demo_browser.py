@@ -1,6 +1,6 @@
 """The demo, a host of static files, and a real headless Chromium to look at both with.
 
-.venv/bin/python tests/demo_browser.py --model=emoji_128 --output=docs/demo.png
+.venv/bin/python tests/demo_browser.py --model=avatars_128 --output=docs/demo.png
 .venv/bin/python tests/demo_browser.py --site=runs/web --output=docs/web_page.jpg
 
 take the pictures of pages that the README shows; `--width=390` is a phone's. Needs the extras
@@ -120,7 +120,7 @@ def take_picture(where, output, width, caption):
             page.get_by_role("button", name="Draw", exact=True).click()
             page.locator(".dm-caption", has_text=caption).wait_for()
         page.locator(".dm-thumbnail").nth(3).wait_for()
-        page.locator(".dm-sample:not([hidden]) .dm-read .dm-picture").last.hover()
+        page.locator(".dm-sample:not([hidden]) .dm-read .dm-picture").first.hover()
         page.wait_for_selector(".dm-bubble:visible")
         page.screenshot(path=output, full_page=True)
 
