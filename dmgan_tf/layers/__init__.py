@@ -12,7 +12,6 @@ from dmgan_tf.layers.conditioning import ConditioningAugmentation
 from dmgan_tf.layers.memory import DynamicMemory, GatedResponse, MemoryReading, MemoryWriting
 from dmgan_tf.layers.normalization import BatchNorm
 from dmgan_tf.layers.spectral import SpectralConv2D
-from dmgan_tf.layers.stages import InitialStage, RefinementStage
 
 __all__ = [
     "BatchNorm",
@@ -21,10 +20,8 @@ __all__ = [
     "DynamicMemory",
     "GLU",
     "GatedResponse",
-    "InitialStage",
     "MemoryReading",
     "MemoryWriting",
-    "RefinementStage",
     "ResidualBlock",
     "SpectralConv2D",
     "UpsampleBlock",

@@ -24,7 +24,9 @@ NETWORKS = {part.__name__: part for part in (Discriminator, Generator, ImageEnco
 def kept(tmp_path, monkeypatch):
     """A directory, the current one, that holds what the old code wrote."""
     with tarfile.open(KEPT) as archive:
-        archive.extractall(tmp_path, filter="data")
+        # Python before 3.11.4, such as Debian 12's, has no filters.
+        archive.extraction_filter = getattr(tarfile, "data_filter", None)
+        archive.extractall(tmp_path)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -20,13 +20,8 @@ CASES = {
     ),
     "GLU": ({}, [IMAGE]),
     "GatedResponse": ({}, [IMAGE, IMAGE]),
-    "InitialStage": ({"channels": 4, "size": 16}, [(None, 3), (None, 2)]),
     "MemoryReading": ({}, [IMAGE, WORDS, MASK]),
     "MemoryWriting": ({"memory_dim": 2, "gated": False}, [WORDS, IMAGE]),
-    "RefinementStage": (
-        {"channels": 4, "memory_dim": 6, "refinement": "attention"},
-        [IMAGE, WORDS, MASK],
-    ),
     "ResidualBlock": ({}, [IMAGE]),
     "SpectralConv2D": ({"filters": 5, "kernel_size": 3, "strides": 2}, [IMAGE]),
     "UpsampleBlock": ({"filters": 3}, [IMAGE]),
@@ -107,7 +102,7 @@ def test_one_layer_takes_any_batch_and_caption_length(name, arguments, shapes):
             alone = model([array[one : one + 1] for array in inputs])
             together = keras.tree.map_structure(lambda x, one=one: x[one : one + 1], model(inputs))
             for x, y in zip(keras.tree.flatten(alone), keras.tree.flatten(together), strict=True):
-                np.testing.assert_allclose(np.asarray(x), np.asarray(y), rtol=1e-5, atol=1e-5)
+                np.testing.assert_allclose(np.asarray(x), np.asarray(y), atol=1e-5)
 
 
 @pytest.mark.parametrize(("name", "arguments", "shapes"), ALL_CASES)

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from dmgan_tf.errors import InputError
+from dmgan_tf.layers.stages import InitialStage, RefinementStage
 from dmgan_tf.models.generator import Generator
 
 SMALL = {
@@ -166,6 +167,19 @@ def test_configuration_and_weights_come_back(tmp_path):
     model.save_weights(tmp_path / "generator.weights.h5")
     copy.load_weights(tmp_path / "generator.weights.h5")
     keras.tree.map_structure(np.testing.assert_array_equal, copy(example()), model(example()))
+
+
+@pytest.mark.parametrize(
+    ("stage_class", "arguments"),
+    [
+        (InitialStage, {"channels": 4, "size": 16}),
+        (RefinementStage, {"channels": 4, "memory_dim": 6, "refinement": "attention"}),
+    ],
+)
+def test_stages_have_a_configuration(stage_class, arguments):
+    config = stage_class(**arguments).get_config()
+    assert arguments.items() <= config.items()
+    assert stage_class.from_config(config).get_config() == config
 
 
 @pytest.mark.parametrize(
