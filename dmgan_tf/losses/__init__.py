@@ -7,13 +7,14 @@ the global batch when several devices share it.
 from dmgan_tf.losses.divergence import conditioning_divergence
 from dmgan_tf.losses.matching import matching_losses, sentence_matching_scores, word_matching_scores
 from dmgan_tf.losses.objective import Objective, PaperObjective, ReleaseObjective
-from dmgan_tf.losses.word_prediction import word_prediction_loss
+from dmgan_tf.losses.word_prediction import drawn_words_loss, word_prediction_loss
 
 __all__ = [
     "Objective",
     "PaperObjective",
     "ReleaseObjective",
     "conditioning_divergence",
+    "drawn_words_loss",
     "matching_losses",
     "sentence_matching_scores",
     "word_matching_scores",

@@ -91,12 +91,15 @@ def build_text_encoder(settings, vocabulary_size: int) -> TextEncoder:
     return encoder
 
 
-def build_image_encoder(settings, inception: InceptionV3 | None = None) -> ImageEncoder:
+def build_image_encoder(
+    settings, inception: InceptionV3 | None = None, num_predicted_words: int = 0
+) -> ImageEncoder:
     """Makes and builds the image encoder of some settings.
 
     Args:
         settings: See `build_text_encoder`.
         inception: The network whose weights the backbone `inception_v3` gets.
+        num_predicted_words: See `ImageEncoder`.
 
     Raises:
         InputError: If `settings.image_backbone` names no class, or one that takes other arguments.
@@ -115,6 +118,7 @@ def build_image_encoder(settings, inception: InceptionV3 | None = None) -> Image
         input_size=settings.encoder_input_size,
         freeze_backbone=False if starts_blank else None,
         inception_variant=inception.variant if inception else "torchvision",
+        num_predicted_words=num_predicted_words,
         dtype=settings.dtype_policy,
     )
     encoder.build()

@@ -32,6 +32,8 @@ class ImageEncoder(keras.Model):
         freeze_backbone: Whether only the two projections train, as in the release. `None` means
             the backbone's default: `True` for `inception_v3`, `False` for `small_cnn`.
         inception_variant: The variant of `inception_v3`'s published weights, see `InceptionV3`.
+        num_predicted_words: The number of word ids, from 0, whose presence in the captions is
+            predicted from the code; 0 for none. Not in the paper, see `word_prediction_loss`.
 
     Call arguments:
         images: Float tensor `(batch, height, width, 3)` in [-1, 1]; height and width static.
@@ -40,8 +42,9 @@ class ImageEncoder(keras.Model):
 
     Returns:
         A dict of float32: `"region_features"` `(batch, rows, columns, embedding_dim)`, 17 x 17 for
-        `inception_v3` and `input_size / 8` for `small_cnn`, and `"image_code"`
-        `(batch, embedding_dim)`.
+        `inception_v3` and `input_size / 8` for `small_cnn`; `"image_code"`
+        `(batch, embedding_dim)`; and with `num_predicted_words` also `"word_logits"`
+        `(batch, num_predicted_words)`.
 
     Raises:
         InputError: If `backbone` is unknown or `input_size` does not suit it.
@@ -61,6 +64,7 @@ class ImageEncoder(keras.Model):
         input_size: int | None = None,
         freeze_backbone: bool | None = None,
         inception_variant: str = "torchvision",
+        num_predicted_words: int = 0,
         **kwargs,
     ):
         # Images stay float32 until they are resized; the layers cast for themselves.
@@ -85,11 +89,17 @@ class ImageEncoder(keras.Model):
         self.code_projection = keras.layers.Dense(
             embedding_dim, dtype=self.dtype_policy, name="code_projection"
         )
+        self.word_prediction = None
+        if num_predicted_words:
+            self.word_prediction = keras.layers.Dense(
+                num_predicted_words, dtype=self.dtype_policy, name="word_prediction"
+            )
         # === Config ===
         self.embedding_dim = embedding_dim
         self.input_size = input_size or self.backbone.default_input_size
         self.backbone.check_input_size(self.input_size)
         self.freeze_backbone = freeze_backbone
+        self.num_predicted_words = num_predicted_words
 
     @property
     def _offered(self):
@@ -106,14 +116,19 @@ class ImageEncoder(keras.Model):
         region_channels, pooled_channels = self.backbone.output_channels(self.input_size)
         self.region_projection.build((None, None, None, region_channels))
         self.code_projection.build((None, pooled_channels))
+        if self.word_prediction is not None:
+            self.word_prediction.build((None, self.embedding_dim))
 
     def call(self, images, training=False):
         images = resize(images, self.input_size, **self.backbone.resizing)
         features = self.backbone(images, training=training and not self.freeze_backbone)
-        return {
-            "region_features": ops.cast(self.region_projection(features["region_map"]), "float32"),
-            "image_code": ops.cast(self.code_projection(features["pooled"]), "float32"),
+        outputs = {
+            "region_features": self.region_projection(features["region_map"]),
+            "image_code": self.code_projection(features["pooled"]),
         }
+        if self.word_prediction is not None:
+            outputs["word_logits"] = self.word_prediction(outputs["image_code"])
+        return {name: ops.cast(output, "float32") for name, output in outputs.items()}
 
     def get_config(self):
         return {
@@ -123,4 +138,5 @@ class ImageEncoder(keras.Model):
             **self._offered,
             "input_size": self.input_size,
             "freeze_backbone": self.freeze_backbone,
+            "num_predicted_words": self.num_predicted_words,
         }

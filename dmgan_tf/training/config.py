@@ -202,6 +202,12 @@ class DMGANConfig(Settings):
         "16 a few words identify a caption: 4, with a larger weight, uses all words.",
         above=0,
     )
+    word_weight: float = setting(
+        0.0,
+        "Weight of the words that the DAMSM does not predict from a generated image; not in the "
+        "paper. Needs a DAMSM of --word_epochs.",
+        low=0,
+    )
     kl_weight: float = setting(1.0, "Lambda 1, of the conditioning augmentation loss.", low=0)
     generator_learning_rate: float = setting(2e-4, "Learning rate of the generator.", above=0)
     discriminator_learning_rate: float = setting(

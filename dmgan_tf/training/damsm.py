@@ -28,7 +28,7 @@ class DAMSM(ReplicatedModel):
     `data.pipeline.training_dataset`. Build it and its encoders, and call `compile`, inside the
     strategy's scope.
 
-    With `num_predicted_words`, the code of an image also predicts the words of all of its captions:
+    With an image encoder that predicts words, it also learns the words of all captions of an image:
     alone while `phase` is `WORDS`, when the text encoder stays as it is, and beside the matching
     losses afterwards. A contrastive loss over small batches needs few details, such as colours;
     this one teaches the image encoder all that captions name.
@@ -53,7 +53,6 @@ class DAMSM(ReplicatedModel):
             number of devices. `"local"`: those of the same device, without exchange; with more
             devices the softmax is over fewer pairs and the task easier, as with a smaller batch.
         text_gradient_limit: Largest global norm of the text encoder's gradient.
-        num_predicted_words: The number of word ids, from 0, to predict from images; 0 for none.
     """
 
     phase = MATCHING
@@ -68,7 +67,6 @@ class DAMSM(ReplicatedModel):
         gamma3: float = 10.0,
         negatives: str = "gathered",
         text_gradient_limit: float = 0.25,
-        num_predicted_words: int = 0,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -77,17 +75,10 @@ class DAMSM(ReplicatedModel):
         self.gammas = {"gamma1": gamma1, "gamma2": gamma2, "gamma3": gamma3}
         self.negatives = negatives
         self.text_gradient_limit = text_gradient_limit
-        self.word_prediction = None
-        if num_predicted_words:
-            self.word_prediction = keras.layers.Dense(
-                num_predicted_words, dtype=image_encoder.dtype_policy, name="word_prediction"
-            )
         if not text_encoder.built:
             text_encoder.build((None, None))
         if not image_encoder.built:
             image_encoder.build((None, image_size, image_size, 3))
-        if self.word_prediction is not None:
-            self.word_prediction.build((None, image_encoder.embedding_dim))
         self.built = True
 
     def compile(self, optimizer: keras.optimizers.Optimizer):
@@ -101,8 +92,6 @@ class DAMSM(ReplicatedModel):
         """The networks that train in a phase, by their names in the logs."""
         parts = {} if phase == WORDS else {"text": self.text_encoder}
         parts["image"] = self.image_encoder
-        if self.word_prediction is not None:
-            parts["word_prediction"] = self.word_prediction
         return parts
 
     @property
@@ -126,9 +115,10 @@ class DAMSM(ReplicatedModel):
         """Returns the losses of this replica's examples in the current phase, each `(batch,)`."""
         image_features = self.image_encoder(batch["images"][-1], training=training)
         losses = {}
-        if self.word_prediction is not None:
-            logits = self.word_prediction(image_features["image_code"])
-            losses["word_prediction"] = word_prediction_loss(logits, batch["word_shares"])
+        if "word_logits" in image_features:
+            losses["word_prediction"] = word_prediction_loss(
+                image_features["word_logits"], batch["word_shares"]
+            )
         if self.phase == WORDS:
             return losses
         token_ids, class_ids = batch["token_ids"], batch["class_ids"]
@@ -202,7 +192,7 @@ def gathered_matching_losses(
     local_size = tf.shape(token_ids)[0]
     several = replicas.num_replicas() > 1
     return matching_losses(
-        {name: replicas.gather(value) for name, value in image_features.items()},
+        {name: replicas.gather(image_features[name]) for name in ("region_features", "image_code")},
         {name: replicas.gather(value) for name, value in text_features.items()},
         replicas.gather(tf.cast(token_ids != 0, tf.int32)),
         replicas.gather(class_ids),

@@ -203,21 +203,20 @@ def build_damsm(
         config: Their settings.
         vocabulary_size: Number of ids, including the padding's.
         image_size: Size of the images in pixels.
-        num_predicted_words: See `DAMSM`.
+        num_predicted_words: See `ImageEncoder`.
 
     Raises:
         InputError: If `image_weights` contains no Inception.
     """
     inception = _load_image_weights(config.image_weights) if config.image_weights else None
     text_encoder = build_text_encoder(config, vocabulary_size)
-    image_encoder = build_image_encoder(config, inception)
+    image_encoder = build_image_encoder(config, inception, num_predicted_words)
     gammas = {name: getattr(config, name) for name in GAMMAS}
     return DAMSM(
         text_encoder,
         image_encoder,
         image_size,
         negatives=config.negatives,
-        num_predicted_words=num_predicted_words,
         **gammas,
     )
 
@@ -234,11 +233,9 @@ def _load_image_weights(directory):
 
 def training_state(damsm: DAMSM) -> dict:
     """Returns everything that the next step depends on; dropout's seeds are among the variables."""
-    head = damsm.word_prediction.variables if damsm.word_prediction is not None else ()
     return {
         **named_variables("text_encoder", damsm.text_encoder.variables),
         **named_variables("image_encoder", damsm.image_encoder.variables),
-        **named_variables("word_prediction", head),
         **named_variables("optimizer", damsm.optimizer.variables),
     }
 

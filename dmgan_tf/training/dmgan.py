@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from dmgan_tf.losses import Objective, conditioning_divergence
+from dmgan_tf.losses import Objective, conditioning_divergence, drawn_words_loss
 from dmgan_tf.models.generator import generator_inputs
 from dmgan_tf.registry.catalogue import DISCRIMINATORS, OBJECTIVES
 from dmgan_tf.training.damsm import gathered_matching_losses
@@ -45,6 +45,8 @@ class DMGAN(ReplicatedModel):
         objective: The adversarial `Objective`.
         damsm_weight: Weight of the DAMSM losses at the last stage (lambda 2).
         gammas: `gamma1` to `gamma3` of the DAMSM's training, where they are not 4, 5, 10.
+        word_weight: Weight of `drawn_words_loss` at the last stage; above 0, the image encoder must
+            predict words.
         kl_weight: Weight of the conditioning divergence (lambda 1).
         ema_decay: Decay of the generator's moving average, in [0, 1).
         ema_warmup: Whether the decay is smaller in the first steps.
@@ -62,6 +64,7 @@ class DMGAN(ReplicatedModel):
         objective: Objective,
         damsm_weight: float = 5.0,
         gammas: Mapping[str, float] | None = None,
+        word_weight: float = 0.0,
         kl_weight: float = 1.0,
         ema_decay: float = 0.999,
         ema_warmup: bool = False,
@@ -92,6 +95,7 @@ class DMGAN(ReplicatedModel):
         self.objective = objective
         self.damsm_weight = damsm_weight
         self.gammas = dict(gammas or {})
+        self.word_weight = word_weight
         self.kl_weight = kl_weight
         self.augmentation = augmentation
         self.seed = seed
@@ -130,7 +134,8 @@ class DMGAN(ReplicatedModel):
 
         Args:
             batch: Dict of `images`, a tuple of float32 `(batch, size, size, 3)` in [-1, 1], one per
-                stage; `token_ids`, int32 `(batch, words)`; `class_ids`, int32 `(batch,)`.
+                stage; `token_ids`, int32 `(batch, words)`; `class_ids`, int32 `(batch,)`; with a
+                `word_weight` also `word_shares`, see `data.pipeline.training_dataset`.
 
         Returns:
             Dict of scalars: each network's loss and the norm of its gradient, the mean
@@ -167,7 +172,7 @@ class DMGAN(ReplicatedModel):
     def _generator_loss(self, drawn, text, batch):
         """The generator's loss, its terms, and the last image as input of two of them.
 
-        Reference: Eq. 10, of means over this replica's examples.
+        Reference: Eq. 10, of means over this replica's examples; the loss of words is not in it.
         """
         images = [tf.identity(image) for image in drawn["images"]]
         last_image = tf.identity(drawn["images"][-1])
@@ -180,9 +185,17 @@ class DMGAN(ReplicatedModel):
         L_CA = tf.reduce_mean(
             conditioning_divergence(drawn["condition_mean"], drawn["condition_log_variance"])
         )
-        L_DAMSM = self._damsm_loss(last_image, text, batch)
+        features = self.image_encoder(last_image, training=False)
+        L_DAMSM = self._damsm_loss(features, text, batch)
         loss = sum(L_G.values()) + self.kl_weight * L_CA + self.damsm_weight * L_DAMSM
         terms = {**L_G, "damsm_loss": L_DAMSM, "conditioning_divergence": L_CA}
+        if self.word_weight:
+            terms["word_loss"] = tf.reduce_mean(
+                drawn_words_loss(
+                    features["word_logits"], batch["token_ids"], batch["word_shares"]
+                )
+            )
+            loss += self.word_weight * terms["word_loss"]
         return loss, terms, {"adversarial": images[-1], "damsm": last_image}
 
     def _adversarial_loss(self, discriminator, images, sentences):
@@ -192,10 +205,10 @@ class DMGAN(ReplicatedModel):
         penalty = self.objective.generator_penalty(discriminator, images, sentences, gradient_of)
         return tf.reduce_mean(loss if penalty is None else loss + penalty)
 
-    def _damsm_loss(self, images, text, batch):
+    def _damsm_loss(self, features, text, batch):
         """L_DAMSM, the sum of the four matching losses."""
         losses = gathered_matching_losses(
-            self.image_encoder(images, training=False),
+            features,
             text,
             batch["token_ids"],
             batch["class_ids"],

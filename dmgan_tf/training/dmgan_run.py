@@ -101,6 +101,8 @@ def train_dmgan(
         if one_class:
             logging.warning("%s.", one_class)
         encoders = _load_encoders(damsm, info, data)
+        if config.word_weight:
+            _check_predicts_words(encoders, damsm)
         session.config = config = _with_max_words(config, encoders)
         steps = _checked_steps(config, info, data)
         captions = list(sample_captions) or _held_out_captions(data, info)
@@ -135,7 +137,7 @@ def train_dmgan(
         )
         at_epoch_end = [save_model, *([evaluator.keep] if evaluator else [])]
         session.fit(
-            functools.partial(_dataset, config, data, encoders.vocabulary, readable),
+            functools.partial(_dataset, config, data, encoders, readable),
             measuring=[evaluator] if evaluator else [],
             finishing=[
                 sheets,
@@ -195,6 +197,7 @@ def build_dmgan(config, encoders):
         objective=OBJECTIVES.create(Choice.parse(config.objective)),
         damsm_weight=config.damsm_weight,
         gammas=gammas,
+        word_weight=config.word_weight,
         kl_weight=config.kl_weight,
         ema_decay=config.ema_decay,
         ema_warmup=config.ema_warmup,
@@ -248,6 +251,14 @@ def _load_encoders(damsm, info, data):
     return encoders
 
 
+def _check_predicts_words(encoders, damsm):
+    if not encoders.image_encoder.num_predicted_words:
+        raise InputError(
+            f"Expected a DAMSM that predicts words, for --word_weight, at {damsm}. Received: one "
+            "that does not. Train it with --word_epochs, or leave --word_weight out."
+        )
+
+
 def _checked_steps(config, info, data):
     if config.image_sizes[-1] > info.image_size:
         raise InputError(
@@ -264,16 +275,17 @@ def _held_out_captions(data, info):
     return some_captions(data, held_out_split(info) or "train", NUM_SAMPLE_CAPTIONS)
 
 
-def _dataset(config, data, vocabulary, readable, start_step, num_steps, **part):
+def _dataset(config, data, encoders, readable, start_step, num_steps, **part):
     return training_dataset(
         data,
-        tokenizer=Tokenizer(vocabulary),
+        tokenizer=Tokenizer(encoders.vocabulary),
         image_sizes=config.image_sizes,
         batch_size=config.batch_size,
         num_steps=num_steps,
         max_words=config.max_words,
         flip=config.flip,
         crop=config.crop,
+        num_words=encoders.image_encoder.num_predicted_words if config.word_weight else 0,
         seed=config.seed,
         start_step=start_step,
         readable=readable,
@@ -283,7 +295,8 @@ def _dataset(config, data, vocabulary, readable, start_step, num_steps, **part):
 
 def _progress_metrics(config):
     size = config.image_sizes[-1]
-    return [f"discriminator_{size}_loss", f"generator_{size}_loss", "damsm_loss"]
+    losses = [f"discriminator_{size}_loss", f"generator_{size}_loss", "damsm_loss"]
+    return [*losses, "word_loss"] if config.word_weight else losses
 
 
 def _epoch_metrics(config):

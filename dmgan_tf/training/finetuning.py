@@ -36,7 +36,7 @@ _OF_THE_GENERATOR = (
     *("refinement", "writing_gate", "response_gate"),
 )
 _DECIDED = {  # here; other settings of the model's DAMSM and training are kept
-    *("epochs", "passes_per_epoch", "batch_size", "precision", "strategy", "seed"),
+    *("epochs", "word_epochs", "passes_per_epoch", "batch_size", "precision", "strategy", "seed"),
     *("image_size", "num_stages", "flip", "crop", "max_words", "image_weights"),
     *("learning_rate", "learning_rate_decay", "ema_decay", "ema_warmup"),
     *("generator_learning_rate", "discriminator_learning_rate", "discriminator_augmentation"),

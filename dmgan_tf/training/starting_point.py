@@ -15,7 +15,7 @@ from dmgan_tf.training.dmgan import DMGAN
 _logger = logging.getLogger(__name__)
 _MAY_DIFFER = (
     *("name", "dtype", "trainable", "num_stages"),
-    *("vocabulary_size", "dropout", "freeze_backbone"),
+    *("vocabulary_size", "num_predicted_words", "dropout", "freeze_backbone"),
 )
 
 
@@ -69,7 +69,7 @@ def start_from(dmgan: DMGAN, directory: str | os.PathLike, vocabulary: Vocabular
 def start_damsm_from(damsm: DAMSM, directory: str | os.PathLike, vocabulary: Vocabulary) -> None:
     """Initialises a `DAMSM` with the encoders of a trained model; optimizer and steps start anew.
 
-    The words that the model lacks keep their vectors.
+    Words that the model lacks keep their vectors, and the weights that predict them from images.
 
     Args:
         damsm: The model in training.
@@ -88,13 +88,12 @@ def start_damsm_from(damsm: DAMSM, directory: str | os.PathLike, vocabulary: Voc
             )
     _check_words(start, directory, vocabulary, "the data")
     for name in ("text_encoder", "image_encoder"):
-        mine, theirs = getattr(damsm, name), getattr(start, name)
-        _check_same_sizes(mine, theirs, directory)
+        _check_same_sizes(getattr(damsm, name), getattr(start, name), directory)
+    for mine, theirs in _encoder_pairs(damsm, start):
         for variable, given in zip(mine.weights, theirs.weights, strict=True):
-            value = keras.ops.convert_to_numpy(given)
-            if variable.shape != given.shape:  # of an embedding: its further words have vectors
-                further = keras.ops.convert_to_numpy(variable)[len(value) :]
-                value = np.concatenate([value, further])
+            value = np.copy(keras.ops.convert_to_numpy(variable))
+            # Of words, it may have further ones.
+            value[tuple(map(slice, given.shape))] = keras.ops.convert_to_numpy(given)
             variable.assign(value)
     _logger.info(
         "Started from the encoders of %s; %d words are new to them.",
@@ -106,6 +105,16 @@ def start_damsm_from(damsm: DAMSM, directory: str | os.PathLike, vocabulary: Voc
 def _check_words(start, directory, vocabulary, of_what):
     if start.vocabulary is not None and not vocabulary.extends(start.vocabulary):
         check_same_vocabulary(start.vocabulary, f"the model {directory}", vocabulary, of_what)
+
+
+def _encoder_pairs(mine, theirs):
+    """Parts of two encoders, each with the part whose weights it copies."""
+    pairs = [(mine.text_encoder, theirs.text_encoder)]
+    for name in ("backbone", "region_projection", "code_projection", "word_prediction"):
+        pair = getattr(mine.image_encoder, name), getattr(theirs.image_encoder, name)
+        if None not in pair:
+            pairs.append(pair)
+    return pairs
 
 
 def _generator_pairs(mine, theirs):

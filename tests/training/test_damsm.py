@@ -32,12 +32,20 @@ def batch_of(seed, size=8):
     }
 
 
-def make_damsm(precision="float32", dropout=0.0, learning_rate=0.002, **arguments):
+def make_damsm(
+    precision="float32", dropout=0.0, learning_rate=0.002, num_predicted_words=0, **arguments
+):
     keras.utils.set_random_seed(0)
     dtype = PRECISIONS[precision]
     damsm = DAMSM(
         TextEncoder(10, word_dim=8, embedding_dim=8, dropout=dropout, dtype=dtype),
-        ImageEncoder(8, "small_cnn", channels=4, input_size=16, dtype=dtype),
+        ImageEncoder(
+            *(8, "small_cnn"),
+            channels=4,
+            input_size=16,
+            num_predicted_words=num_predicted_words,
+            dtype=dtype,
+        ),
         image_size=16,
         **arguments,
     )
@@ -83,7 +91,7 @@ def test_it_predicts_words_from_images_before_it_matches_them():
     for one, other in zip(text, values_of(damsm.text_encoder.variables), strict=True):
         np.testing.assert_array_equal(one, other)
     held_out = batch_of(1000, 24)
-    logits = damsm.word_prediction(damsm.image_encoder(held_out["images"][-1])["image_code"])
+    logits = damsm.image_encoder(held_out["images"][-1])["word_logits"]
     assert np.mean(np.argmax(logits, axis=-1) == held_out["token_ids"][:, 1]) > 0.6
     damsm.phase = MATCHING  # `fit` must trace the other step
     logs = fit(damsm, batches[:2]).history
