@@ -92,19 +92,25 @@ class SGD(keras.optimizers.SGD):
         variable.assign_sub(tf.math.multiply_no_nan(gradient, learning_rate))
 
 
-def make_encoders(vocabulary, dtype=None):
+def make_encoders(vocabulary, dtype=None, num_predicted_words=0):
     """An untrained DAMSM for `vocabulary`."""
     keras.utils.set_random_seed(11)
     text_encoder = TextEncoder(len(vocabulary), word_dim=8, embedding_dim=6, dtype=dtype)
-    image_encoder = ImageEncoder(8, "small_cnn", channels=4, input_size=16, dtype=dtype)
+    image_encoder = ImageEncoder(
+        *(8, "small_cnn"),
+        channels=4,
+        input_size=16,
+        num_predicted_words=num_predicted_words,
+        dtype=dtype,
+    )
     text_encoder.build()
     image_encoder.build((None, 32, 32, 3))
     return ModelComponents(vocabulary, text_encoder, image_encoder=image_encoder)
 
 
-def save_damsm(directory, vocabulary, with_image_encoder=True):
+def save_damsm(directory, vocabulary, with_image_encoder=True, num_predicted_words=0):
     """Writes the model directory of an untrained DAMSM."""
-    encoders = make_encoders(vocabulary)
+    encoders = make_encoders(vocabulary, num_predicted_words=num_predicted_words)
     save_model_directory(
         directory,
         vocabulary=vocabulary,
@@ -115,15 +121,15 @@ def save_damsm(directory, vocabulary, with_image_encoder=True):
 
 def make_dmgan(**settings):
     """A compiled `DMGAN`; the same settings give the same weights."""
-    encoders = make_encoders(VOCABULARY)
+    encoders = make_encoders(VOCABULARY, num_predicted_words=NUM_WORD_IDS)
     keras.utils.set_random_seed(3)
     return build_dmgan(dataclasses.replace(CONFIG, **settings), encoders)
 
 
-def make_damsm(precision="float32", learning_rate=0.002, **settings):
+def make_damsm(precision="float32", learning_rate=0.002, num_predicted_words=0, **settings):
     """A compiled `DAMSM`; the same settings give the same weights."""
     dtype = DMGANConfig(precision=precision).dtype_policy
-    encoders = make_encoders(VOCABULARY, dtype)
+    encoders = make_encoders(VOCABULARY, dtype, num_predicted_words)
     damsm = DAMSM(encoders.text_encoder, encoders.image_encoder, image_size=32, **settings)
     damsm.compile(adam(learning_rate, precision))
     return damsm

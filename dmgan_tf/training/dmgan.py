@@ -191,9 +191,7 @@ class DMGAN(ReplicatedModel):
         terms = {**L_G, "damsm_loss": L_DAMSM, "conditioning_divergence": L_CA}
         if self.word_weight:
             terms["word_loss"] = tf.reduce_mean(
-                drawn_words_loss(
-                    features["word_logits"], batch["token_ids"], batch["word_shares"]
-                )
+                drawn_words_loss(features["word_logits"], batch["token_ids"], batch["word_shares"])
             )
             loss += self.word_weight * terms["word_loss"]
         return loss, terms, {"adversarial": images[-1], "damsm": last_image}

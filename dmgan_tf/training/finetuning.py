@@ -139,6 +139,7 @@ def base_settings(
         batch_size=min(_DAMSM_BATCH, folder.num_training),
         image_weights=os.fspath(model_path) if backbone == "inception_v3" else None,
         learning_rate=0.001,  # half of the rate from scratch
+        word_epochs=1 if start.image_encoder.num_predicted_words else 0,  # see `with_time`
     )
     first, count = generator["base_size"], 1
     while first * 2 ** (count - 1) < image_size:
@@ -185,7 +186,11 @@ def with_time(
     wanted = min(_DAMSM_PASSES, -(-_DAMSM_PICTURES // num_training))
     passes = max(min(wanted, int(_DAMSM_SHARE * seconds / a_pass)), 1)
     left = seconds - passes * a_pass
+    if pretraining.word_epochs:
+        passes = max(passes, 2)
     pretraining = _in_epochs(pretraining, passes)
+    if pretraining.word_epochs:
+        pretraining = dataclasses.replace(pretraining, word_epochs=pretraining.epochs // 2)
     # The learning rate ends at a tenth.
     decay = round(0.1 ** (1 / pretraining.epochs), 3)
     pretraining = dataclasses.replace(

@@ -5,7 +5,12 @@ import pytest
 import tensorflow as tf
 from tiny_training import CONFIG, SGD, fit, make_batch, make_dmgan, shared, take_step, values_of
 
-from dmgan_tf.losses import PaperObjective, ReleaseObjective, matching_losses
+from dmgan_tf.losses import (
+    PaperObjective,
+    ReleaseObjective,
+    drawn_words_loss,
+    matching_losses,
+)
 
 OBJECTIVES = [PaperObjective(), ReleaseObjective()]
 RATE = 0.05
@@ -202,7 +207,7 @@ def test_the_norms_in_the_logs_are_those_of_the_gradients():
         norm = np.sqrt(sum(np.sum(np.square(one)) for one in move)) / RATE
         assert logs[f"{name}_gradient_norm"] == pytest.approx(norm, rel=1e-3) and norm > 0
     losses = {
-        "damsm": lambda: 0.3 * dmgan._damsm_loss(image, text, batch),
+        "damsm": lambda: 0.3 * dmgan._damsm_loss(dmgan.image_encoder(image), text, batch),
         "adversarial": lambda: dmgan._adversarial_loss(
             dmgan.discriminators[-1], image, text["sentence_embedding"]
         ),
@@ -213,6 +218,36 @@ def test_the_norms_in_the_logs_are_those_of_the_gradients():
             value = loss()
         norm = np.linalg.norm(tape.gradient(value, image))
         assert logs[f"{name}_gradient_norm"] == pytest.approx(norm, rel=1e-4)
+
+
+def test_words_that_an_image_lacks_are_a_loss_of_the_generator(monkeypatch):
+    dmgan, batch = shared(make_plain), make_batch(0)
+    without = take_step(dmgan, batch)
+    assert "word_loss" not in without
+    dmgan = with_attributes(monkeypatch, shared(make_plain), word_weight=3.0)
+    _, inputs = texts_and_inputs(dmgan, batch)
+    variables = [variable.value for variable in dmgan.generator.trainable_variables]
+    with tf.GradientTape() as tape:
+        image = dmgan.generator(inputs, training=True)["images"][-1]
+        loss = tf.reduce_mean(
+            drawn_words_loss(
+                *(dmgan.image_encoder(image)["word_logits"], batch["token_ids"]),
+                batch["word_shares"],
+            )
+        )
+    gradients = tape.gradient(loss, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+    moves = []
+    for weight in (0.0, 3.0):
+        dmgan = with_attributes(monkeypatch, shared(make_plain), word_weight=weight)
+        before = values_of(dmgan.generator.trainable_variables)
+        logs = take_step(dmgan, batch)
+        after = values_of(dmgan.generator.trainable_variables)
+        moves.append([new - old for new, old in zip(after, before, strict=True)])
+    assert logs["word_loss"] == pytest.approx(float(loss), rel=1e-5) and loss > 0
+    for without, with_words, gradient in zip(*moves, gradients, strict=True):
+        np.testing.assert_allclose(
+            with_words - without, -RATE * 3.0 * gradient, rtol=1e-3, atol=1e-6
+        )
 
 
 def test_the_singular_values_in_the_logs_are_those_of_the_kernels():

@@ -90,6 +90,19 @@ def test_the_commands_take_the_settings(finished_run, tmp_path):
     assert sum(stage.minutes for stage in trainings) == pytest.approx(30, rel=0.25)
 
 
+@pytest.mark.parametrize(("minutes", "word_epochs"), [(30, 6), (1, 1)])
+def test_words_are_predicted_again_if_the_model_predicts_them(
+    finished_run, monkeypatch, minutes, word_epochs
+):
+    start = load_model_directory(finished_run)
+    assert base_settings(FOLDER, start, finished_run, 32)[0].word_epochs == 0
+    monkeypatch.setattr(start.image_encoder, "num_predicted_words", 7)
+    monkeypatch.setitem(start.extra, "training", {"word_weight": 5.0})
+    settings = base_settings(FOLDER, start, finished_run, 32)
+    pretraining, training = with_time(*settings, FOLDER.num_training, TIMES, minutes)
+    assert (pretraining.word_epochs, training.word_weight) == (word_epochs, 5.0)
+
+
 def test_a_model_that_lacks_a_part_is_refused(damsm_directory):
     with pytest.raises(InputError, match="Received: one without generator"):
         finetuning.load_start(damsm_directory)

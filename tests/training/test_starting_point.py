@@ -124,8 +124,8 @@ def test_a_generator_goes_on_with_words_beside_its_own(finished_run, model):
     assert_equal_weights(networks.generator, model.generator)
 
 
-def make_longer_damsm(vocabulary):
-    encoders = make_encoders(vocabulary)
+def make_longer_damsm(vocabulary, num_predicted_words=0):
+    encoders = make_encoders(vocabulary, num_predicted_words=num_predicted_words)
     return types.SimpleNamespace(
         text_encoder=encoders.text_encoder, image_encoder=encoders.image_encoder
     )
@@ -147,6 +147,23 @@ def test_a_damsm_goes_on_from_encoders_and_keeps_vectors_for_new_words(finished_
     assert len(mine) == known + 3
     np.testing.assert_array_equal(mine[:known], theirs)
     np.testing.assert_array_equal(mine[known:], before[known:])
+
+
+@pytest.mark.parametrize("given", [0, 7])
+def test_what_predicts_known_words_is_taken_over(model, tmp_path, given):
+    save_damsm(tmp_path / "start", model.vocabulary, num_predicted_words=given)
+    theirs = load_model_directory(tmp_path / "start").image_encoder
+    damsm = make_longer_damsm(model.vocabulary, num_predicted_words=9)
+    for weight in damsm.image_encoder.weights:
+        weight.assign(weight + 1.0)
+    before = values_of(damsm.image_encoder.word_prediction.weights)
+    start_damsm_from(damsm, tmp_path / "start", model.vocabulary)
+    assert_equal_weights(damsm.image_encoder.backbone, theirs.backbone)
+    known = values_of(theirs.word_prediction.weights) if given else before
+    after = values_of(damsm.image_encoder.word_prediction.weights)
+    for mine, old, start in zip(after, before, known, strict=True):
+        np.testing.assert_array_equal(mine[..., :given], start[..., :given])
+        np.testing.assert_array_equal(mine[..., given:], old[..., given:])
 
 
 def test_a_damsm_of_other_words_or_sizes_is_refused(finished_run, damsm_directory, model):
