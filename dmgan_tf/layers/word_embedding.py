@@ -108,7 +108,7 @@ class WordVectorEmbedding(WordEmbedding):
             initializer="zeros",
             dtype="float16",
             trainable=False,
-            autocast=False,  # rows are cast once they are taken
+            autocast=False,
             name="vectors",
         )
         self.projection = self.add_weight(
@@ -128,13 +128,14 @@ class WordVectorEmbedding(WordEmbedding):
         self.vectors.assign(vectors)
 
     def call(self, token_ids, training=False):
-        vectors = ops.take(self.vectors, token_ids, axis=0)
+        # Cast as a whole, since LiteRT cannot take rows of float16.
+        table = ops.cast(self.vectors, self.compute_dtype)
+        vectors = ops.take(table, token_ids, axis=0)
         is_trained = ops.logical_and(token_ids > 0, token_ids <= self.num_trained)
         learned = ops.take(self.learned, ops.where(is_trained, token_ids, 0), axis=0)
         share = ops.expand_dims(is_trained, -1)
-        vectors, learned, share, projection = (
-            ops.cast(value, self.compute_dtype)
-            for value in (vectors, learned, share, self.projection)
+        learned, share, projection = (
+            ops.cast(value, self.compute_dtype) for value in (learned, share, self.projection)
         )
         share = self.dropout(share, training=training)
         return ops.matmul(vectors, projection) + share * learned

@@ -13,6 +13,7 @@ from dmgan_tf import DMGANTextToImage
 from dmgan_tf.errors import InputError
 from dmgan_tf.models.generator import generator_inputs
 from dmgan_tf.models.noise import seeded_noise
+from dmgan_tf.models.text_encoder import TextEncoder
 from dmgan_tf.serving.litert import export_litert, litert_model
 from dmgan_tf.serving.litert_reader import LiteRTTextToImage
 from dmgan_tf.serving.networks import named_outputs
@@ -93,6 +94,26 @@ def test_smaller_weights_draw_nearly_the_same(
     assert set(drawn) == {"images_32"}
     difference = np.abs(drawn["images_32"] - drawn_by_keras(model, inputs)["images_32"])
     assert 0 < difference.max() < largest
+
+
+@pytest.mark.parametrize(
+    ("precision", "largest"), [("float32", 2e-5), ("float16", 0.02), ("int8", 0.5)]
+)
+def test_a_table_of_word_vectors_is_converted(model, interpreter, precision, largest):
+    vocabulary = model.vocabulary
+    options = {"vector_dim": 3, "num_trained": 2}
+    text_encoder = TextEncoder(
+        *(len(vocabulary), 8, 6), word_embedding={"class": "word_vectors", **options}
+    )
+    text_encoder.build()
+    vectors = np.random.default_rng(0).normal(size=(len(vocabulary), 3))
+    text_encoder.embedding.set_vectors(vectors)
+    drawer = DMGANTextToImage(vocabulary, text_encoder, model.generator)
+    inputs = inputs_of(drawer, CAPTIONS[0])
+    content = litert_model(drawer, precision=precision, caption_length=LENGTH)
+    drawn = interpreter(model_content=content).get_signature_runner()(**inputs)
+    expected = drawn_by_keras(drawer, inputs)["images_32"]
+    np.testing.assert_allclose(drawn["images_32"], expected, atol=largest)
 
 
 def test_the_reader_draws_what_generate_draws(reader, model):
