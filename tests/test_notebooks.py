@@ -21,7 +21,7 @@ LEFT_BEHIND = {  # by each notebook, where it ran
     "2_your_own_images": ("runs/mine/dmgan/samples/latest.png", "runs/my_model/config.json"),
     "3_inside_the_memory": (),
     "4_evaluate": tuple(f"runs/evaluate/{name}.json" for name in ("model", "train", "test")),
-    "5_serve": ("runs/serving/emoji/1/saved_model.pb",),
+    "5_serve": ("runs/serving/avatars/1/saved_model.pb",),
 }
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 HOME = PROJECT["urls"]["Repository"]

@@ -28,6 +28,15 @@ def test_shapes_follow_the_input_size_not_the_image():
         assert outputs["image_code"].shape == (3, 6)
 
 
+def test_words_are_predicted_from_the_code():
+    encoder = small_encoder(num_predicted_words=9)
+    outputs = encoder(random_images())
+    expected = encoder.word_prediction(outputs["image_code"])
+    np.testing.assert_allclose(outputs["word_logits"], expected, atol=1e-6)
+    assert outputs["word_logits"].shape == (3, 9)
+    assert "word_logits" not in small_encoder()(random_images())
+
+
 def test_default_small_cnn_has_about_a_million_parameters():
     encoder = ImageEncoder(backbone="small_cnn")
     encoder.build()
