@@ -114,7 +114,7 @@ class PretrainingConfig(Settings):
     crop: bool = setting(True, "Crop images at random, to 64/76 of their side.")
     image_noise: float = setting(
         0.0,
-        "Largest deviation of noise added to images in [-1, 1]; 0.6 makes a better loss of "
+        "Largest deviation of noise added to images in [-1, 1]; 0.3 to 0.6 makes a better loss of "
         "small_cnn.",
         low=0,
     )

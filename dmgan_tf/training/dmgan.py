@@ -33,8 +33,9 @@ class DMGAN(ReplicatedModel):
 
     Reference:
         Section 3.4, Eq. 10 to 13. One forward pass of the generator serves both steps. The last
-        image enters the adversarial and the DAMSM loss through one identity each, so that one
-        backward pass also gives each loss's gradient at the image, whose norm is in the logs.
+        image enters the adversarial loss and those of the DAMSM, words included, through one
+        identity each, so that one backward pass also gives the gradients of both at the image,
+        whose norms are in the logs.
 
     Args:
         generator: A built `Generator`.
