@@ -99,8 +99,9 @@ weights and with what you draw.""",
     limits="""\
 - It draws one person on a white background, from the front, in one flat style; nothing else, no
   photographs, no text, no left and right.
-- Glasses usually become sunglasses, and plain clothes often checked ones or the reverse. There are
-  smudges behind some heads and specks around curly hair. Pictures of one caption differ little.
+- Clothes in a combination that training never saw often get another pattern or colour: a yellow
+  checkered shirt becomes a plain one. White hair is faint, there are light smudges behind some
+  heads, and pictures of one caption differ little.
 - It is a small demonstration of a method. Pictures may resemble its training drawings.""",
     licences="""\
 # Attribution
