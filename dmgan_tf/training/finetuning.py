@@ -184,10 +184,9 @@ def with_time(
     seconds = max(60 * minutes * _DURING_TRAINING - _AROUND, 0.0)
     a_pass = times.damsm * (num_training // pretraining.batch_size)
     wanted = min(_DAMSM_PASSES, -(-_DAMSM_PICTURES // num_training))
-    passes = max(min(wanted, int(_DAMSM_SHARE * seconds / a_pass)), 1)
+    fewest = 2 if pretraining.word_epochs else 1
+    passes = max(min(wanted, int(_DAMSM_SHARE * seconds / a_pass)), fewest)
     left = seconds - passes * a_pass
-    if pretraining.word_epochs:
-        passes = max(passes, 2)
     pretraining = _in_epochs(pretraining, passes)
     if pretraining.word_epochs:
         pretraining = dataclasses.replace(pretraining, word_epochs=pretraining.epochs // 2)
