@@ -136,8 +136,24 @@ def test_batch_may_vary_in_a_graph():
             np.testing.assert_allclose(value, expected, atol=1e-5)
 
 
-def test_configuration_weights_and_keras_file(tmp_path):
-    model = discriminator(32)
+def test_the_detail_input_sees_specks_and_nothing_in_flat_images():
+    quiet, loud = (discriminator(detail_gain=gain) for gain in (1.0, 8.0))
+    loud.set_weights(quiet.get_weights())
+    flat = np.full((1, 16, 16, 3), (0.5, -0.25, 1.0), "float32")
+    specks = flat.copy()
+    specks[:, 5, 3] -= 0.1
+    change = {}
+    for name, model in (("quiet", quiet), ("loud", loud)):
+        features = model.extract_features(np.concatenate([flat, specks]))
+        change[name] = float(np.abs(np.diff(features, axis=0)).mean())
+    assert change["loud"] > 3 * change["quiet"] > 0
+    expected = quiet.extract_features(flat)
+    np.testing.assert_allclose(loud.extract_features(flat), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("options", [{}, {"detail_gain": 4.0}])
+def test_configuration_weights_and_keras_file(options, tmp_path):
+    model = discriminator(32, **options)
     model(*example(32), training=True)
     expected = model(*example(32))
     copy = Discriminator.from_config(model.get_config())
