@@ -9,14 +9,14 @@ class ExponentialMovingAverage:
 
     Keras' own averaging (`use_ema`) assigns the averages of one optimizer to all trainable weights
     of the model in order, which in a model of several networks overwrites the wrong ones. Here the
-    average is a separate network. Statistics of batch norm are copied, not averaged, as in the
-    authors' release.
+    average is a separate network. Statistics of batch norm are averaged, too: the authors' release
+    copies those of the last steps, which do not fit averaged weights.
 
     Args:
         model: The network that is trained.
         average: A network of the same configuration, which receives the average.
         decay: Weight of the old average, in [0, 1).
-        warmup: Whether to begin with a smaller weight, `(1 + n) / (30 + n)` at update n, so that
+        warmup: Whether to begin with a smaller weight, `(1 + n) / (10 + n)` at update n, so that
             the first, random steps do not dominate the average of a short run.
     """
 
@@ -44,17 +44,17 @@ class ExponentialMovingAverage:
         decay = tf.constant(self.decay, tf.float32)
         if self.warmup:
             n = tf.cast(num_updates, tf.float32)
-            decay = tf.minimum(decay, (1.0 + n) / (30.0 + n))
+            decay = tf.minimum(decay, (1.0 + n) / (10.0 + n))
         pairs = [
-            (average.value, variable.value, decay if variable.trainable else 0.0)
+            (average.value, variable.value)
             for average, variable in zip(self.average.weights, self.model.weights, strict=True)
         ]
         merge_call = tf.distribute.get_replica_context().merge_call
-        merge_call(_assign_averages, args=(pairs, tf.convert_to_tensor(is_good)))
+        merge_call(_assign_averages, args=(pairs, decay, tf.convert_to_tensor(is_good)))
 
 
-def _assign_averages(strategy, pairs, is_good):
-    for average, variable, decay in pairs:
+def _assign_averages(strategy, pairs, decay, is_good):
+    for average, variable in pairs:
         arguments = variable, decay, is_good
         strategy.extended.update(average, _assign_average, args=arguments, group=True)
 

@@ -31,12 +31,10 @@ def test_average_is_that_of_the_formula(warmup, in_graph):
     for step in [0, 1, 2, 50, 1000]:
         set_random(model, step)
         update(tf.constant(step, tf.int64))
-        decay = min(0.6, (1 + step) / (30 + step)) if warmup else 0.6
+        decay = min(0.6, (1 + step) / (10 + step)) if warmup else 0.6
         for index, value in enumerate(values_of(model.weights)):
-            # Statistics of batch norm are copied.
-            share = decay if model.weights[index].trainable else 0.0
-            expected[index] = share * expected[index] + (1 - share) * value
-    assert any(not variable.trainable for variable in model.weights)
+            expected[index] = decay * expected[index] + (1 - decay) * value
+    assert any(not variable.trainable for variable in model.weights)  # statistics of batch norm
     for value, other in zip(expected, values_of(averaged.weights), strict=True):
         np.testing.assert_allclose(other, value, rtol=1e-5, atol=1e-6)
 
