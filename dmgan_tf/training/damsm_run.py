@@ -86,7 +86,7 @@ def pretrain_damsm(
             check_local_batch(config.batch_size, session.strategy.num_replicas_in_sync)
         vocabulary, table = info.vocabulary(), None
         if config.word_vectors:
-            table = open_vocabulary(vocabulary, config.word_vectors)
+            table = open_vocabulary(vocabulary, config.word_vectors).centred()
             vocabulary = table.vocabulary
         image_size = config.image_size or info.image_size
         steps = config.passes_per_epoch * steps_per_epoch(data, "train", config.batch_size)

@@ -142,3 +142,18 @@ def test_spellings_and_the_rule_of_the_captions_stay(tmp_path):
     assert opened.vocabulary.words[3:] == ("na\u00efve", "赤い")
     assert opened.vocabulary.rule is captions.rule and opened.vocabulary.is_any_spelling_known
     np.testing.assert_array_equal(opened.vectors[1:3], [[1, 2], [0, 0]])
+
+
+def test_centred_vectors_say_only_what_tells_words_apart(tmp_path):
+    lines = ["red 11 -3", "blue 13 -3", "other 12 -9"]
+    opened = open_vocabulary(
+        Vocabulary(["red", "blue", "unheard"]), text_file(tmp_path / "v", lines)
+    )
+    centred = opened.centred()
+    assert centred.vocabulary is opened.vocabulary
+    red, blue, unheard, other = centred.vectors[1:].astype(float)
+    assert not np.any(centred.vectors[0]) and not np.any(unheard)
+    vectors = np.stack([red, blue, other])
+    np.testing.assert_allclose(vectors.mean(axis=0), 0, atol=1e-3)
+    assert vectors.std() == pytest.approx(0.15, rel=1e-2)
+    np.testing.assert_allclose((blue - red)[0] / (blue - other)[1], 1 / 3, rtol=1e-2)

@@ -16,6 +16,7 @@ from dmgan_tf.errors import InputError
 from dmgan_tf.models.model_directory import load_model_directory, save_model_directory
 from dmgan_tf.text.tokenizer import Tokenizer
 from dmgan_tf.text.vocabulary import Vocabulary, check_words_known
+from dmgan_tf.text.word_vectors import open_vocabulary
 from dmgan_tf.training.damsm_run import pretrain_damsm
 from dmgan_tf.training.dmgan_run import train_dmgan
 
@@ -49,10 +50,10 @@ def test_the_model_knows_the_words_of_the_table(damsm_run, prepared_data, config
     assert model.vocabulary.trained_words == known
     embedding = model.text_encoder.embedding
     assert embedding.learned.shape == (len(known) + 1, 6) and np.any(embedding.learned)
-    lines = dict(line.split(" ", 1) for line in open(config.word_vectors))
-    for word in ("red", "crimson"):
-        vector = np.float16(lines[word].split())
-        np.testing.assert_array_equal(embedding.vectors[model.vocabulary.id_of(word)], vector)
+    vocabulary = load_dataset_info(prepared_data).vocabulary()
+    table = open_vocabulary(vocabulary, config.word_vectors).centred()
+    np.testing.assert_array_equal(embedding.vectors, table.vectors)
+    assert np.any(table.vectors[[model.vocabulary.id_of(w) for w in ("red", "crimson")]])
     assert not np.any(embedding.vectors[model.vocabulary.id_of("square")])
     assert "## Word vectors" in model.readme and "`vectors.txt`" in model.readme
     assert "--word_vectors=VECTORS" in model.readme  # no place on somebody's machine
