@@ -100,8 +100,8 @@ weights and with what you draw.""",
 - It draws one person on a white background, from the front, in one flat style; nothing else, no
   photographs, no text, no left and right.
 - Clothes in a combination that training never saw often get another pattern or colour: a yellow
-  checkered shirt becomes a plain one. White hair is faint, there are light smudges behind some
-  heads, and pictures of one caption differ little.
+  checkered shirt becomes a plain one. White hair is faint, there is light smoke behind some heads,
+  and pictures of one caption differ little.
 - It is a small demonstration of a method. Pictures may resemble its training drawings.""",
     licences="""\
 # Attribution
