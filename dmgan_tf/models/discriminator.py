@@ -113,7 +113,8 @@ class Discriminator(DiscriminatorBase):
         Dict of float32 `(batch,)` tensors: `conditional_logits` and `unconditional_logits`.
 
     Raises:
-        InputError: If `image_size` is not as above, or images or sentences are of another size.
+        InputError: If `image_size` or `detail_gain` is not as above, or images or sentences are of
+            another size.
     """
 
     def __init__(
@@ -130,6 +131,10 @@ class Discriminator(DiscriminatorBase):
             raise InputError(
                 "A discriminator's image size must be a power of two from 16 up. "
                 f"Received: image_size={image_size}."
+            )
+        if not detail_gain >= 0:
+            raise InputError(
+                f"A discriminator's detail_gain is 0 or more. Received: detail_gain={detail_gain}."
             )
         dtype = self.dtype_policy
         # === Layers ===

@@ -136,6 +136,12 @@ def test_batch_may_vary_in_a_graph():
             np.testing.assert_allclose(value, expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("gain", [-1.0, float("nan")])
+def test_a_gain_that_cannot_be_is_refused(gain):
+    with pytest.raises(InputError, match=f"0 or more.*detail_gain={gain}"):
+        Discriminator(16, detail_gain=gain)
+
+
 def test_the_detail_input_sees_specks_and_nothing_in_flat_images():
     quiet, loud = (discriminator(detail_gain=gain) for gain in (1.0, 8.0))
     loud.set_weights(quiet.get_weights())
