@@ -4,10 +4,8 @@ Size, CPU time per picture on one thread, difference from TensorFlow in float32,
 of a split's captions, R-precision by the model's own DAMSM and the fraction of right attributes,
 where there are any.
 
-  python -m dmgan_tf.prepare_data --dataset=image_folder --source=dmgan_tf/data/emoji \
-      --output=data/emoji --image_size=64
-  python benchmarks/export_formats.py --model=emoji_128 --data=data/emoji
-  python benchmarks/export_formats.py --model=runs/avatars --data=data/avatars
+  python -m dmgan_tf.prepare_data --flagfile=configs/avatars_data.flags --output=data/avatars_64
+  python benchmarks/export_formats.py --model=avatars_128 --data=data/avatars_64
   python benchmarks/export_formats.py --paper_size
 """
 

@@ -4,13 +4,12 @@ The captions are the first ones of test records in a random order, one of each c
 fixed before any picture was drawn, and is in the sheet's title. The model has no embedding for a
 word in square brackets, since no training caption has it.
 
-  python benchmarks/held_out_sheet.py --model=emoji_128 --data=data/emoji --output=docs/held_out.jpg
-  python benchmarks/held_out_sheet.py --model=emoji_128 --data=data/emoji --real  # beside real ones
+  python benchmarks/held_out_sheet.py --any_class --model=avatars_128 --data=data/avatars_128
+  python benchmarks/held_out_sheet.py --real --model=runs/birds --data=data/birds  # beside real
 """
 
 import numpy as np
 from absl import flags
-from chosen_images import ChosenImages
 
 from dmgan_tf import command
 from dmgan_tf.data.stored import list_captions
@@ -92,9 +91,8 @@ def choose_records(class_ids, count, seed):
 
 def real_pictures(data, split, records, size):
     """The real pictures of some records, uint8 `(records, size, size, 3)`."""
-    source = ChosenImages(StoredImages(data, split, size=size, crop=False), records)
-    in_stored_order = np.concatenate(list(source.batches(0, 64)))
-    return in_stored_order[np.argsort(np.argsort(records))]
+    source = StoredImages(data, split, size=size, crop=False)
+    return np.concatenate(list(source.batches(0, 64)))[records]
 
 
 def mark_unknown(caption, vocabulary):

@@ -10,7 +10,7 @@ separate environment:
       zope.interface greenlet brotli python-rapidjson pyzmq sh typing_inspect mypy_extensions \
       wrapt aiohttp multidict yarl aiosignal frozenlist propcache aiohappyeyeballs
   python -m venv build/numpy1 && build/numpy1/bin/pip install "numpy<2" pyzmq
-  python benchmarks/serve_load.py --model=emoji_128 --stub_environment=build/numpy1
+  python benchmarks/serve_load.py --model=avatars_128 --stub_environment=build/numpy1
 """
 
 import collections

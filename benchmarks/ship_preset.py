@@ -1,8 +1,8 @@
 r"""Writes a trained model into `dmgan_tf/presets`, where it ships with the package.
 
-  python benchmarks/ship_preset.py --model=runs/emoji128 --name=emoji_128 --drawings=emoji \
+  python benchmarks/ship_preset.py --model=runs/avatars_128 --name=avatars_128 \
       --scores="this model=runs/test.json" --scores="real pictures=runs/real.json" \
-      --training="Nine hours on two processor cores."
+      --training="Six hours on two processor cores."
 
 The preset has text encoder, generator and image encoder, in float16, without discriminators; a
 model card from the training's settings, scores of `python -m dmgan_tf.evaluate --output=F.json`,
@@ -10,7 +10,6 @@ and the texts below on data, licences and limits; and the licences of the drawin
 than 12 MB is an error: it is in every clone and every wheel.
 """
 
-import dataclasses
 import json
 import pathlib
 import re
@@ -23,71 +22,9 @@ from dmgan_tf.errors import InputError
 from dmgan_tf.files.atomic import replacing_directory, write_text
 
 MOST_BYTES = 12_000_000
-SOURCES = pathlib.Path(dmgan_tf.__file__).parent / "data"
-
-
-@dataclasses.dataclass(frozen=True)
-class Drawings:
-    """The texts of models of one data set.
-
-    Args:
-        tag: A tag of the model card.
-        example: A caption for the card.
-        data: What it was trained on, and whose it is.
-        limits: What it cannot do.
-        licences: The beginning of its `ATTRIBUTION.md`.
-        attribution: The file with the licences.
-        copied: A pattern of the part of that file which follows.
-    """
-
-    tag: str
-    example: str
-    data: str
-    limits: str
-    licences: str
-    attribution: pathlib.Path
-    copied: str
-
-
-EMOJI = Drawings(
-    tag="emoji",
-    example="a flat drawing of a red apple",
-    data="""\
-5,094 drawings of 1,391 emoji, on white, from four openly licensed sets, each with five captions
-made of the emoji's Unicode name, its keywords and the set's style. 935 drawings of 253 other emoji
-were held out for the scores.
-
-| set | style in the captions | training drawings | copyright | licence |
-|---|---|---|---|---|
-| Noto Emoji | noto | 1,391 | Google Inc | Apache-2.0 |
-| Noto Emoji v1 | classic noto | 1,026 | Google Inc | Apache-2.0 |
-| Fluent Emoji | glossy fluent | 1,339 | Microsoft Corporation | MIT |
-| Fluent Emoji Flat | flat | 1,338 | Microsoft Corporation | MIT |
-
-Names and keywords are those of emojibase-data 17.0.0 (Miles Johnson, MIT), from Unicode CLDR
-(Unicode, Inc., Unicode licence). The licences are in `ATTRIBUTION.md` beside this card; distribute
-it with the weights.""",
-    limits="""\
-- It draws single objects on a white background, in the four styles of its training data; no scenes,
-  no text, no counting, no left and right.
-- Simple shapes and colours follow the caption best. Faces and busts are recognisable, with
-  misplaced features; other objects with parts (animals, vehicles, tools) usually are not.
-- It is a small demonstration of a method. Pictures may resemble its training drawings.""",
-    licences="""\
-# Attribution
-
-The weights beside this file were trained on drawings of Noto Emoji and Noto Emoji v1 (Google Inc,
-Apache-2.0), Fluent Emoji and Fluent Emoji Flat (Microsoft Corporation, MIT), with names and
-keywords of emojibase-data 17.0.0 (Miles Johnson, MIT), from Unicode CLDR (Unicode, Inc., Unicode
-licence). The drawings were rendered on white and scaled; none of them is among the files here.
-""",
-    attribution=SOURCES / "emoji" / "ATTRIBUTION.md",
-    copied=r"(?s)\nThe Apache License 2\.0.*",
-)
-AVATARS = Drawings(
-    tag="avatars",
-    example="a flat portrait of a person with long black hair and glasses, wearing a green shirt",
-    data="""\
+# The card's texts, of models of drawings of people.
+EXAMPLE = "a flat portrait of a person with long black hair and glasses, wearing a green shirt"
+DATA = """\
 14,400 drawings of people in one flat style, made by `prepare_data --dataset=avatars
 --styles=personas`, with ten captions each that name some of the attributes: hair and its colour,
 eyes, mouth, beard, clothes and their colour, skin. One pair of values in six, such as a hair style
@@ -95,36 +32,33 @@ with a colour, occurs in no training drawing; 1,600 drawings with such pairs wer
 
 The drawings are remixes of "Personas by Draftbit" (Draftbit, CC BY 4.0), made with DiceBear. The
 licence asks for this attribution; `ATTRIBUTION.md` beside this card has it. Distribute it with the
-weights and with what you draw.""",
-    limits="""\
+weights and with what you draw."""
+LIMITS = """\
 - It draws one person on a white background, from the front, in one flat style; nothing else, no
   photographs, no text, no left and right.
 - Clothes in a combination that training never saw often get another pattern or colour: a yellow
   checkered shirt becomes a plain one. White hair is faint, there is light smoke behind some heads,
   and pictures of one caption differ little.
-- It is a small demonstration of a method. Pictures may resemble its training drawings.""",
-    licences="""\
+- It is a small demonstration of a method. Pictures may resemble its training drawings."""
+LICENCES = """\
 # Attribution
 
 The weights beside this file were trained on drawings of one style of DiceBear, rendered on white
 and scaled; none of them is among the files here:
 
-""",
-    attribution=SOURCES / "sources" / "avatars" / "ATTRIBUTION.md",
-    copied=r"- `personas`.*\n",
-)
-DRAWINGS = {"emoji": EMOJI, "avatars": AVATARS}
+"""  # then the style's line of the data's own attributions
+ATTRIBUTIONS = pathlib.Path(dmgan_tf.__file__).parent / "data/sources/avatars/ATTRIBUTION.md"
+STYLE = r"- `personas`.*\n"
 
 
 def define_flags():
     """Declares the flags of this script."""
     flags.DEFINE_string("model", None, "Run directory or model directory.")
-    flags.DEFINE_string("name", None, "Name of the preset, such as emoji_128.")
+    flags.DEFINE_string("name", None, "Name of the preset, such as avatars_128.")
     flags.DEFINE_multi_string(
         "scores", [], "LABEL=FILE.json, a report of `evaluate`; may be given several times."
     )
     flags.DEFINE_string("training", None, "A sentence on the training, for the card.")
-    flags.DEFINE_enum("drawings", "emoji", [*DRAWINGS], "What it was trained on.")
     flags.DEFINE_string("presets", None, "Where presets are; default: those of the package.")
 
 
@@ -143,26 +77,25 @@ def main():
     from dmgan_tf.models.model_card import About
     from dmgan_tf.models.presets import SHIPPED
 
-    drawings = DRAWINGS[options.drawings]
     about = About(
         handle=options.name,
-        example=drawings.example,
+        example=EXAMPLE,
         license="apache-2.0",
         language="en",
-        tags=[drawings.tag],
-        data=drawings.data,
+        tags=["avatars"],
+        data=DATA,
         training=options.training,
         scores=scores,
-        limits=drawings.limits,
+        limits=LIMITS,
     )
     directory = pathlib.Path(options.presets or SHIPPED) / options.name
-    ship(options.model, directory, about, drawings)
+    ship(options.model, directory, about)
     for path in sorted(directory.iterdir()):
         print(f"{path.stat().st_size:>11,}  {path.name}")
     print(directory)
 
 
-def ship(source, directory, about, drawings):
+def ship(source, directory, about):
     """Writes a preset, completely or not at all."""
     from dmgan_tf.models.model_directory import check_replaceable
     from dmgan_tf.models.text_to_image import DMGANTextToImage
@@ -177,12 +110,12 @@ def ship(source, directory, about, drawings):
             )
     # Other entries, such as where training started, may contain paths of one machine.
     model.extra = {name: model.extra[name] for name in ("damsm", "training") if name in model.extra}
-    copied = re.search(drawings.copied, drawings.attribution.read_text("utf-8"))[0]
+    attribution = LICENCES + re.search(STYLE, ATTRIBUTIONS.read_text("utf-8"))[0]
     with replacing_directory(directory) as temporary:
         model.save_to_preset(
             temporary, about=about, weights_dtype="float16", keep_discriminators=False
         )
-        write_text(temporary / "ATTRIBUTION.md", drawings.licences + copied)
+        write_text(temporary / "ATTRIBUTION.md", attribution)
         size = sum(path.stat().st_size for path in temporary.iterdir())
         if size > MOST_BYTES:
             raise InputError(

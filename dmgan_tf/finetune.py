@@ -45,7 +45,6 @@ _COMMANDS = {
 _ASKED = ("source", "caption_field", "model", "image_size", "minutes", "precision")
 _FLAGS = (*_ASKED, "run", "dry_run")
 _STATE = "finetune.json"
-_KNOWS_MOST_WORDS = "emoji_128"  # of the shipped models
 
 
 def define_flags() -> None:
@@ -56,7 +55,7 @@ def define_flags() -> None:
     )
     command.define_model(
         "model",
-        _KNOWS_MOST_WORDS,
+        "avatars_128",
         "The model to start from: a shipped name, a model directory, ...",
     )
     command.define_path(

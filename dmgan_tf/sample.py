@@ -1,7 +1,7 @@
 r"""Draws pictures from captions: one PNG per sample, and a contact sheet of them all.
 
 python -m dmgan_tf.sample --model=runs/quickstart/dmgan \
-    --caption="a flat drawing of a red apple" --caption="a glossy green apple"
+    --caption="a person with red pigtails, smiling" --caption="a bald person with glasses"
 
 python -m dmgan_tf.sample --model=runs/birds --captions_file=captions.txt \
     --num_samples=8 --seed=1 --stages --output=samples/birds

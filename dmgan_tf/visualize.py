@@ -1,7 +1,7 @@
 r"""Visualizes a model: the figures of the paper as PNG files, and their numbers as CSV.
 
 python -m dmgan_tf.visualize --model=runs/quickstart/dmgan \
-    --caption="a flat drawing of a red apple" --caption="a glossy green apple"
+    --caption="a person with red pigtails, smiling" --caption="a bald person with glasses"
 
 python -m dmgan_tf.visualize --model=runs/birds --figure=memory --figure=attention \
     --caption="this bird is blue with white and has a very short beak" --compare_with=runs/attngan

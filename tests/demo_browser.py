@@ -129,7 +129,7 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--model", default="emoji_128")
+    parser.add_argument("--model", default="avatars_128")
     parser.add_argument("--output", type=pathlib.Path, default=ROOT / "docs/demo.png")
     parser.add_argument("--site", type=pathlib.Path, help="a page of export --format=web instead")
     parser.add_argument("--caption")

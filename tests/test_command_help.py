@@ -71,7 +71,7 @@ def test_a_flag_is_described_by_its_kind_choices_and_default(help_of):
         ("train", "--epochs=a: b", "Expected --epochs (an integer). Received: 'a'."),
         ("prepare_data", "--shards=0", "Expected --shards (a positive integer). Received: '0'."),
         ("train", "--objective=papr", "Did you mean 'paper'?"),
-        ("sample", "--model=emoji128", "Received: nothing there. Did you mean 'emoji_128'?"),
+        ("sample", "--model=avatars128", "Received: nothing there. Did you mean 'avatars_128'?"),
     ],
 )
 def test_a_mistyped_flag_or_value_names_the_nearest(error_line, name, flag, line):

@@ -13,12 +13,7 @@ from tiny_drawings import enlarged, position_of
 from dmgan_tf import DMGANTextToImage
 from dmgan_tf.data.stored import list_captions, stored_images
 from dmgan_tf.errors import InputError
-from dmgan_tf.evaluate.captions import first_captions
-from dmgan_tf.evaluate.images import StoredImages
-from dmgan_tf.evaluate.judges import damsm_judge
-from dmgan_tf.evaluate.scoring import score_images
 from dmgan_tf.figures.network_parts import architecture_table, read_architecture
-from dmgan_tf.models.model_directory import load_model_directory, save_model_directory
 from dmgan_tf.text.vocabulary import Vocabulary
 
 
@@ -27,31 +22,6 @@ def benchmark(monkeypatch):
     """Imports a script of benchmarks/ by its name."""
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
     return importlib.import_module
-
-
-@pytest.fixture(scope="module")
-def another_damsm(damsm_directory, tmp_path_factory):
-    """A DAMSM with the same vocabulary and other weights."""
-    components = load_model_directory(damsm_directory)
-    random = np.random.default_rng(0)
-    for weight in components.text_encoder.weights:
-        weight.assign(random.normal(0, 0.3, weight.shape))
-    directory = tmp_path_factory.mktemp("another") / "model"
-    save_model_directory(
-        directory,
-        vocabulary=components.vocabulary,
-        text_encoder=components.text_encoder,
-        image_encoder=components.image_encoder,
-    )
-    return directory
-
-
-@pytest.fixture(scope="module")
-def colours(tmp_path_factory):
-    """A network for FID, as a file: the mean of each colour."""
-    path = tmp_path_factory.mktemp("features") / "colours.py"
-    path.write_text("def features(images):\n    return images.mean((1, 2)) / 255.0\n")
-    return path
 
 
 def test_records_are_chosen_by_the_seed_alone_one_of_each_class(benchmark):
@@ -130,52 +100,11 @@ def test_the_gallery_shows_its_captions_and_the_stages_of_one_more(
             assert position_of(page, enlarged(picture, 128))
 
 
-def test_scores_stand_in_a_table_and_with_their_recipe(
-    benchmark, run_command, vivid_model, prepared_data, another_damsm, colours, tmp_path
-):
-    path = tmp_path / "scores.json"
-    status, stdout, stderr = run_command(
-        benchmark("preset_scores"),
-        *(f"--model={vivid_model}", f"--data={prepared_data}", f"--output={path}"),
-        *(f"--damsm={another_damsm}", f"--features={colours}", "--num_images=12"),
-    )
-    assert status == 0, stderr
-    report = json.loads(path.read_text(encoding="utf-8"))
-    lines = [line for line in stdout.splitlines() if line.startswith("|")]
-    assert "R-precision, its own DAMSM | R-precision, another DAMSM" in lines[0]
-    assert len(lines) == 5 and len({line.count("|") for line in lines}) == 1
-    drawn, real, unrelated = report["scores"].values()
-    assert [score["metric"] for score in drawn] == ["fid", "r_precision", "r_precision"]
-    assert [score["num_images"] for score in drawn] == [12, 12, 12]
-    assert [score["num_images"] for score in unrelated] == [6, 6, 6]
-    assert (real[0]["num_images"], real[0]["num_reference"]) == (3, 3)
-    assert f"{drawn[0]['value']:.2f} (12 against 6)" in lines[2]
-    assert report["images"]["kind"] == "generated" and report["captions"]["fingerprint"]
-    own, another = report["judges"].values()
-    assert own["is_the_generators_own"] and not another["is_the_generators_own"]
-
-    plan = first_captions(list_captions(prepared_data, "test"), {})
-    images = StoredImages(prepared_data, "test", size=32, crop=True, plan=plan)
-    (expected,) = score_images(images, [], (), judges=[damsm_judge(another_damsm, plan)])
-    assert real[2]["value"] == expected.value and real[2]["protocol"] == "another DAMSM"
-
-
 def test_a_row_of_load_holds_rate_percentiles_and_refusals(benchmark, capsys):
     row = np.arange(101) / 1000, collections.Counter(busy=20, late=5), 5.0
     benchmark("serve_load").print_row(8, "grpc", 64, row, 512.4)
     expected = "| 8 | grpc | 64 | 20.2 | 50 | 95 | 99 | 25 of 126 | 512 |\n"
     assert capsys.readouterr().out == expected
-
-
-def test_chosen_images_are_those_of_their_places_from_any_start(benchmark, prepared_data):
-    images = StoredImages(prepared_data, "train", size=16, crop=False)
-    every = np.concatenate(list(images.batches(0, 5)))
-    chosen = benchmark("chosen_images").ChosenImages(images, [9, 0, 4, 13])
-    assert chosen.num_images == 4
-    for start in range(4):
-        batches = list(chosen.batches(start, 2))
-        np.testing.assert_array_equal(np.concatenate(batches), every[[0, 4, 9, 13]][start:])
-        assert all(len(batch) == 2 for batch in batches[:-1])
 
 
 @pytest.mark.parametrize(
@@ -185,12 +114,6 @@ def test_chosen_images_are_those_of_their_places_from_any_start(benchmark, prepa
         ("held_out_sheet", ["--model={model}", "--data={data}"], "at most 6"),
         ("gallery", ["--model={model}"], "--caption="),
         ("gallery", ["--model={model}", "--caption=zeppelin"], "zeppelin"),
-        ("preset_scores", ["--model={model}"], "--damsm=DIR"),
-        (
-            "preset_scores",
-            ["--model={model}", "--data={data}", "--damsm={model}", "--features={colours}"],
-            "another DAMSM than the one",
-        ),
     ],
 )
 def test_what_cannot_be_shown_is_one_line(
@@ -198,7 +121,6 @@ def test_what_cannot_be_shown_is_one_line(
     error_line,
     vivid_model,
     prepared_data,
-    colours,
     tmp_path,
     monkeypatch,
     script,
@@ -206,7 +128,7 @@ def test_what_cannot_be_shown_is_one_line(
     message,
 ):
     monkeypatch.chdir(tmp_path)
-    places = {"model": vivid_model, "data": prepared_data, "colours": colours}
+    places = {"model": vivid_model, "data": prepared_data}
     line = error_line(benchmark(script), *(argument.format(**places) for argument in arguments))
     assert message in line
     assert not list(tmp_path.iterdir())

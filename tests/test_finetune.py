@@ -128,7 +128,7 @@ def test_the_default_is_a_shipped_model(run_command, tmp_path, quick, called, pi
     status, stdout, _ = run_command(
         "finetune", f"--source={pictures}", f"--run={tmp_path / 'run'}", "--dry_run"
     )
-    assert status == 0 and "--init=emoji_128" in stdout
+    assert status == 0 and "--init=avatars_128" in stdout
 
 
 @pytest.mark.slow

@@ -58,7 +58,7 @@ def test_what_a_report_of_a_problem_holds(front_door):
     assert status == 0
     for line in ("dmgan_tf .+", r"Python 3\.", r"TensorFlow 2\.", r"Keras 3\.", "devices CPU:0"):
         assert re.search(f"^{line}", text, re.MULTILINE), text
-    assert re.search("^model emoji_128 [0-9a-f]{16}$", text, re.MULTILINE)
+    assert re.search("^model avatars_128 [0-9a-f]{16}$", text, re.MULTILINE)
 
 
 def test_a_report_is_made_without_tensorflow(front_door, monkeypatch):

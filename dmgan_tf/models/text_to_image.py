@@ -40,8 +40,8 @@ class DMGANTextToImage:
         readme: The model card, Markdown, also kept.
 
     Example:
-        >>> model = DMGANTextToImage.from_preset("runs/quickstart/dmgan")  # doctest: +SKIP
-        >>> images = model.generate(["a flat drawing of a red apple"], seed=0)  # doctest: +SKIP
+        >>> model = DMGANTextToImage.from_preset("avatars_128")  # doctest: +SKIP
+        >>> images = model.generate(["a smiling person in a red shirt"], seed=0)  # doctest: +SKIP
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class DMGANTextToImage:
 
         Args:
             preset: A model directory, a run directory, the name of a model that ships with the
-                package, such as `"emoji_128"`, or the handle of one on a hub, `"hf://USER/MODEL"`
+                package, such as `"avatars_128"`, or the handle of one on a hub, `"hf://USER/MODEL"`
                 or `"kaggle://USER/MODEL/keras/VARIATION"`.
             dtype: Keras dtype policy, such as `"mixed_bfloat16"`; float32 if `None`.
             allow_modules: Modules outside the package whose code a model may run, if it names

@@ -31,8 +31,8 @@ class LiteRTTextToImage:
             ai-edge-litert is not installed.
 
     Example:
-        >>> model = LiteRTTextToImage("phone/emoji")  # doctest: +SKIP
-        >>> images = model.generate(["a flat drawing of a red apple"], seed=0)  # doctest: +SKIP
+        >>> model = LiteRTTextToImage("phone/avatars")  # doctest: +SKIP
+        >>> images = model.generate(["a smiling person in a red shirt"], seed=0)  # doctest: +SKIP
     """
 
     def __init__(self, folder: str | os.PathLike, num_threads: int | None = None):

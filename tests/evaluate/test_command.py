@@ -350,7 +350,7 @@ def test_a_damsm_with_another_vocabulary(error_line, prepared_data, tmp_path):
 
 def test_a_model_with_another_vocabulary(error_line, prepared_data):
     line = error_line(
-        *("evaluate", "--model=emoji_128", f"--data={prepared_data}", "--metrics=r_precision")
+        *("evaluate", "--model=avatars_128", f"--data={prepared_data}", "--metrics=r_precision")
     )
     assert "vocabular" in line
 

@@ -86,9 +86,9 @@ def test_the_generators_own_damsm_is_known_by_its_weights(damsm_directory, plan,
 
 
 def test_a_shipped_model_judges_by_its_name(plan, asked):
-    components, asked = damsm_judge("emoji_128", plan, seed=4)
+    components, asked = damsm_judge("avatars_128", plan, seed=4)
     assert components.image_encoder is not None
-    assert asked == {"seed": 4, "is_own": False, "path": "emoji_128"}
+    assert asked == {"seed": 4, "is_own": False, "path": "avatars_128"}
 
 
 def test_half_a_damsm_is_no_judge(prepared_data, plan, tmp_path):

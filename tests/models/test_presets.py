@@ -25,13 +25,13 @@ import os, pathlib, sys
 import dmgan_tf
 assert pathlib.Path(dmgan_tf.__file__).is_relative_to(os.environ["PYTHONPATH"]), dmgan_tf.__file__
 model = dmgan_tf.DMGANTextToImage.from_preset(sys.argv[1])
-images = model.generate(["a flat drawing of a red apple"], seed=0)
+images = model.generate(["a smiling person in red"], seed=0)
 print(images.shape, images.dtype, images.std() > 10)
 """
 
 
 def test_there_is_one():
-    assert "emoji_128" in shipped_presets()
+    assert "avatars_128" in shipped_presets()
 
 
 @pytest.mark.parametrize("name", shipped_presets())
@@ -44,17 +44,17 @@ def test_a_shipped_model(name):
     model = DMGANTextToImage.from_preset(name)
     assert model.image_encoder is not None and model.discriminators == []
     # Pictures of other captions are other pictures.
-    red, green = model.generate(["a flat drawing of a red apple", "a noto drawing of a green leaf"])
+    red, green = model.generate(["a person with a red mohawk", "a bald person in a green shirt"])
     assert np.abs(red.astype(int) - green).mean() > 3
 
 
 def test_an_unknown_name_is_told_those_there_are(error_line):
-    with pytest.raises(InputError, match=r"shipped model \(.*emoji_128.*nothing there"):
-        find_model_directory("emoji_129")
-    line = error_line("sample", "--model=emoji_129", "--caption=a red apple")
-    assert "emoji_128" in line
+    with pytest.raises(InputError, match=r"shipped model \(.*avatars_128.*nothing there"):
+        find_model_directory("avatars_129")
+    line = error_line("sample", "--model=avatars_129", "--caption=a red apple")
+    assert "avatars_128" in line
     with pytest.raises(InputError) as caught:
-        find_model_directory("runs/emoji_129")  # a path, so no name was meant
+        find_model_directory("runs/avatars_129")  # a path, so no name was meant
     assert "shipped" not in str(caught.value)
 
 
@@ -67,14 +67,14 @@ def test_a_file_is_said_to_be_one(tmp_path):
 
 def test_a_path_is_none_of_the_names(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for model in (".", "..", "./emoji_128", pathlib.Path("emoji_128"), "", "emoji_128/"):
+    for model in (".", "..", "./avatars_128", pathlib.Path("avatars_128"), "", "avatars_128/"):
         with pytest.raises(InputError):
             find_model_directory(model)
-    own = tmp_path / "emoji_128"
+    own = tmp_path / "avatars_128"
     own.mkdir()
     (own / "config.json").write_text("{}")
-    assert find_model_directory("./emoji_128").resolve() == own
-    assert find_model_directory("emoji_128") == SHIPPED / "emoji_128"
+    assert find_model_directory("./avatars_128").resolve() == own
+    assert find_model_directory("avatars_128") == SHIPPED / "avatars_128"
     monkeypatch.chdir(own)
     assert find_model_directory(".").resolve() == own
     with pytest.raises(InputError, match="an empty name"):
@@ -84,7 +84,7 @@ def test_a_path_is_none_of_the_names(tmp_path, monkeypatch):
 def test_a_checkout_without_models(tmp_path, monkeypatch):
     monkeypatch.setattr(presets, "SHIPPED", tmp_path)
     with pytest.raises(InputError, match=r"shipped model \(none\)"):
-        find_model_directory("emoji_128")
+        find_model_directory("avatars_128")
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +116,7 @@ def test_a_fresh_installation_draws_without_a_network(built, tmp_path):
         archive.extractall(tmp_path / "site")
     nowhere = "http://127.0.0.1:9"
     done = subprocess.run(
-        [sys.executable, "-c", DRAW, "emoji_128"],
+        [sys.executable, "-c", DRAW, "avatars_128"],
         cwd=tmp_path,
         env={
             **os.environ,
@@ -131,7 +131,7 @@ def test_a_fresh_installation_draws_without_a_network(built, tmp_path):
         timeout=300,
     )
     assert done.returncode == 0, done.stderr
-    size = DMGANTextToImage.from_preset("emoji_128").generator.image_sizes[-1]
+    size = DMGANTextToImage.from_preset("avatars_128").generator.image_sizes[-1]
     assert done.stdout.strip() == f"(1, {size}, {size}, 3) uint8 True"
 
 
@@ -186,12 +186,12 @@ def test_a_preset_is_written_with_its_card_and_licences(vivid_model, tmp_path):
         "[1] its own judge.",
         "python -m dmgan_tf.train",
         "Fast.",
-        "Fluent Emoji",
+        "Personas by Draftbit",
         "without a known word is an error",
     ):
         assert part in card, part
     attribution = (directory / "ATTRIBUTION.md").read_text(encoding="utf-8")
-    assert "Permission is hereby granted" in attribution and "Unicode License" in attribution
+    assert "Draftbit" in attribution and "CC BY 4.0" in attribution
     ours, original = map(DMGANTextToImage.from_preset, (directory, vivid_model))
     captions = ["a red disc", "the square is blue"]
     difference = ours.generate(captions).astype(int) - original.generate(captions)
@@ -199,10 +199,10 @@ def test_a_preset_is_written_with_its_card_and_licences(vivid_model, tmp_path):
 
 
 def test_what_cannot_be_shipped(script, tmp_path):
-    done = run_script("--model=emoji_128", "--name=Emoji 128")
+    done = run_script("--model=avatars_128", "--name=Avatars 128")
     assert done.returncode == 2 and "Expected --name=NAME" in done.stderr
     with pytest.raises(InputError, match="Received: nothing there"):
-        script.ship(tmp_path / "nowhere", tmp_path / "tiny_32", None, script.EMOJI)
+        script.ship(tmp_path / "nowhere", tmp_path / "tiny_32", None)
     report = tmp_path / "report.json"
     report.write_text('{"scores": [{"metric": "fid"}]}')
     for given in ("a=nowhere.json", str(report), f"a={report}"):
@@ -221,7 +221,7 @@ def test_nothing_but_a_preset_is_replaced(script, vivid_model, tmp_path):
     checkpoint.parent.mkdir(parents=True)
     checkpoint.write_text("hours of work")
     with pytest.raises(InputError, match="which saving would erase"):
-        script.ship(vivid_model, tmp_path / "birds", None, script.EMOJI)
+        script.ship(vivid_model, tmp_path / "birds", None)
     assert checkpoint.read_text() == "hours of work"
 
 
@@ -229,5 +229,5 @@ def test_a_preset_that_is_too_large_is_not_written(script, vivid_model, tmp_path
     assert script.MOST_BYTES == MOST_BYTES
     monkeypatch.setattr(script, "MOST_BYTES", 10_000)
     with pytest.raises(InputError, match="a preset of at most 0.01 MB. Received: 0.* MB"):
-        script.ship(vivid_model, tmp_path / "tiny_32", None, script.EMOJI)
+        script.ship(vivid_model, tmp_path / "tiny_32", None)
     assert list(tmp_path.iterdir()) == []

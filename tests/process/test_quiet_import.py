@@ -100,8 +100,8 @@ def test_keras_takes_over_nothing_but_its_backend(tmp_path):
 def test_a_command_starts_without_a_word(tmp_path):
     kept = {name: value for name, value in os.environ.items() if not name.startswith("TF_CPP")}
     finished = subprocess.run(
-        [sys.executable, "-m", "dmgan_tf.sample", "--model=emoji_128", "--caption=red apple"]
-        + ["--num_samples=1", f"--output={tmp_path}"],
+        [sys.executable, "-m", "dmgan_tf.sample", "--model=avatars_128", "--num_samples=1"]
+        + ["--caption=a smiling person", f"--output={tmp_path}"],
         env={**kept, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,

@@ -73,7 +73,7 @@ def test_the_commands_take_the_settings(finished_run, tmp_path):
     settings = with_time(*settings, folder.num_training, TIMES, 30)
     preparing, *trainings = stages_of(
         *(folder, *settings, TIMES),
-        model="emoji_128",
+        model="avatars_128",
         vocabulary_file="vocabulary.txt",
         run=tmp_path / "run",
     )
@@ -81,7 +81,7 @@ def test_the_commands_take_the_settings(finished_run, tmp_path):
         with defined_flags(command_module(stage.command)) as options:
             options([stage.command, *stage.flags])
             assert command.read_settings(type(wanted)) == wanted
-            assert options.init == "emoji_128" and options.resume
+            assert options.init == "avatars_128" and options.resume
     with defined_flags(command_module("prepare_data")) as options:
         options(["prepare_data", *preparing.flags])
         assert options.image_size == 64 and options.test_fraction == 0.1

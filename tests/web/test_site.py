@@ -17,7 +17,7 @@ from dmgan_tf.errors import InputError
 from dmgan_tf.serving.text_files import TOKENIZER, VOCABULARY
 from dmgan_tf.web import runtime, site
 
-SHIPPED = pathlib.Path(site.__file__).parents[1] / "presets" / "emoji_128"
+SHIPPED = pathlib.Path(site.__file__).parents[1] / "presets" / "avatars_128"
 SCRIPTS = sorted(path.name for path in site.PAGE.glob("*.js"))
 
 
@@ -93,7 +93,7 @@ def test_the_page_names_the_model_as_text_and_not_where_it_was(
     folder = site.export_web(copied_model, tmp_path / "site", runtime=packages)
     page = (folder / "index.html").read_text()
     assert "Model a&lt;b&gt; &amp; $c: stages of 16, 32 pixels" in page
-    assert "3,145 words" in page and 'href="model/card.txt"' in page
+    assert "133 words" in page and 'href="model/card.txt"' in page
     assert not re.search(r'(?:src|href)="(?:https?:)?//', page)
     for path in folder.rglob("*"):
         assert path.is_dir() or str(copied_model.parent).encode() not in path.read_bytes()
