@@ -42,7 +42,8 @@ def build_discriminators(settings, word_dim: int) -> list[DiscriminatorBase]:
         word_dim: Size of the sentence embedding.
 
     Raises:
-        InputError: If `settings.discriminator` names no class, or one that takes other arguments.
+        InputError: If `settings.discriminator` names no class, or one that takes other arguments,
+            or whose published weights are not installed.
     """
     choice = Choice.parse(settings.discriminator)
     decided = [
@@ -66,6 +67,7 @@ def build_discriminators(settings, word_dim: int) -> list[DiscriminatorBase]:
     ]
     for discriminator in discriminators:
         discriminator.build()
+        discriminator.load_pretrained()
     return discriminators
 
 

@@ -70,6 +70,9 @@ class DiscriminatorBase(keras.Model):
         """Returns float32 `(batch,)`: how well the images match the sentences."""
         raise NotImplementedError
 
+    def load_pretrained(self) -> None:
+        """Reads published weights of a part, if it has one; called for each training."""
+
     def singular_values(self) -> dict[str, Any]:
         """Returns the largest one of each spectrally normalised layer, by a name for the logs."""
         return {}
@@ -157,13 +160,18 @@ class Discriminator(DiscriminatorBase):
         self.unconditional_head = _logit_head("unconditional_head")
 
     def build(self, images_shape=None, sentence_embedding_shape=None):
+        channels = self.build_features()
+        self.joint_block.build((None, 4, 4, channels + self.sentence_dim))
+        self.conditional_head.build((None, 4, 4, self.feature_channels))
+        self.unconditional_head.build((None, 4, 4, channels))
+
+    def build_features(self) -> int:
+        """Builds the layers of `extract_features`, and returns the channels of its 4x4 map."""
         shape = (None, self.image_size, self.image_size, 6 if self.detail_gain else 3)
         for block in self.image_blocks:
             block.build(shape)
             shape = block.compute_output_shape(shape)
-        self.joint_block.build((*shape[:-1], shape[-1] + self.sentence_dim))
-        self.conditional_head.build(shape)
-        self.unconditional_head.build(shape)
+        return shape[-1]
 
     def extract_features(self, images: Any, training: bool = False) -> Any:
         """Returns the input of both heads: `(batch, 4, 4, feature_channels)`."""
@@ -190,8 +198,11 @@ class Discriminator(DiscriminatorBase):
         return ops.reshape(self.conditional_head(joint), (-1,))
 
     def singular_values(self) -> dict[str, Any]:
-        blocks = (*self.image_blocks, self.joint_block)
-        return {block.name: block.convolution.largest_singular_value() for block in blocks}
+        return {
+            block.name: block.convolution.largest_singular_value()
+            for block in self._flatten_layers()
+            if isinstance(block, DownsampleBlock)
+        }
 
     def get_config(self):
         return {**super().get_config(), "detail_gain": self.detail_gain}

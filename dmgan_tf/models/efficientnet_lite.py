@@ -112,6 +112,7 @@ class EfficientNetLite0(keras.Model):
 
     Args:
         num_classes: Size of the classifier `fc`.
+        include_top: Whether it has the last convolution, `head`, and the classifier.
 
     Call arguments:
         images: Float tensor `(batch, height, width, 3)`, `(pixels - 127) / 128` of levels from 0 to
@@ -119,12 +120,14 @@ class EfficientNetLite0(keras.Model):
         training: Whether batch normalisation uses the batch's own statistics.
 
     Returns:
-        A dict: `"pooled"` `(batch, 1280)`, from 0 to 6, and `"logits"` `(batch, num_classes)`.
+        A dict: `"pooled"` `(batch, 1280)`, from 0 to 6, and `"logits"` `(batch, num_classes)`;
+        without the top, a list of the outputs of its 16 blocks.
     """
 
-    def __init__(self, num_classes: int = 1000, **kwargs):
+    def __init__(self, num_classes: int = 1000, include_top: bool = True, **kwargs):
         super().__init__(**kwargs)
         self.num_classes = num_classes
+        self.include_top = include_top
         policy = self.dtype_policy
         self.stem = _unit(_STEM_FILTERS, 3, 2, dtype=policy, name="stem")
         self.blocks = []
@@ -136,8 +139,9 @@ class EfficientNetLite0(keras.Model):
                 block = _InvertedBottleneck(stage, filters, strides, dtype=policy, name=name)
                 self.blocks.append(block)
                 filters = stage.filters
-        self.head = _unit(_HEAD_FILTERS, dtype=policy, name="head")
-        self.fc = layers.Dense(num_classes, dtype=policy, name="fc")
+        if include_top:
+            self.head = _unit(_HEAD_FILTERS, dtype=policy, name="head")
+            self.fc = layers.Dense(num_classes, dtype=policy, name="fc")
 
     def build(self, input_shape=None):
         shape = (None, INPUT_SIZE, INPUT_SIZE, 3)
@@ -146,16 +150,24 @@ class EfficientNetLite0(keras.Model):
         for block in self.blocks:
             block.build((None, None, None, filters))
             filters = block.project.conv.filters
-        self.head.build((None, None, None, filters))
-        self.fc.build((None, _HEAD_FILTERS))
+        if self.include_top:
+            self.head.build((None, None, None, filters))
+            self.fc.build((None, _HEAD_FILTERS))
         self.built = True
 
     def call(self, images, training=False):
-        x = self.stem(images, training=training)
+        x, outputs = self.stem(images, training=training), []
         for block in self.blocks:
             x = block(x, training=training)
+            outputs.append(x)
+        if not self.include_top:
+            return outputs
         pooled = ops.mean(self.head(x, training=training), axis=(1, 2))
         return {"pooled": pooled, "logits": self.fc(pooled)}
 
     def get_config(self):
-        return {**super().get_config(), "num_classes": self.num_classes}
+        return {
+            **super().get_config(),
+            "num_classes": self.num_classes,
+            "include_top": self.include_top,
+        }

@@ -16,7 +16,10 @@ OBJECTIVES = Registry(
 DISCRIMINATORS = Registry(
     "discriminator",
     base="dmgan_tf.models.discriminator:DiscriminatorBase",
-    classes={"dm_gan": "dmgan_tf.models.discriminator:Discriminator"},
+    classes={
+        "dm_gan": "dmgan_tf.models.discriminator:Discriminator",
+        "projected": "dmgan_tf.models.projected_discriminator:ProjectedDiscriminator",
+    },
 )
 IMAGE_BACKBONES = Registry(
     "image backbone",
