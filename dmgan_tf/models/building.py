@@ -42,8 +42,7 @@ def build_discriminators(settings, word_dim: int) -> list[DiscriminatorBase]:
         word_dim: Size of the sentence embedding.
 
     Raises:
-        InputError: If `settings.discriminator` names no class, or one that takes other arguments,
-            or whose published weights are not installed.
+        InputError: If `settings.discriminator` names no class, or one that takes other arguments.
     """
     choice = Choice.parse(settings.discriminator)
     decided = [
@@ -67,7 +66,6 @@ def build_discriminators(settings, word_dim: int) -> list[DiscriminatorBase]:
     ]
     for discriminator in discriminators:
         discriminator.build()
-        discriminator.load_pretrained()
     return discriminators
 
 

@@ -70,9 +70,6 @@ class DiscriminatorBase(keras.Model):
         """Returns float32 `(batch,)`: how well the images match the sentences."""
         raise NotImplementedError
 
-    def load_pretrained(self) -> None:
-        """Reads published weights of a part, if it has one; called for each training."""
-
     def singular_values(self) -> dict[str, Any]:
         """Returns the largest one of each spectrally normalised layer, by a name for the logs."""
         return {}

