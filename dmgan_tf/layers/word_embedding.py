@@ -6,8 +6,6 @@ import keras
 import numpy as np
 from keras import initializers, layers, ops
 
-from dmgan_tf.layers.dropout import Dropout
-
 
 class WordEmbedding(layers.Layer):
     """A base of the layers that embed the words of a caption.
@@ -80,7 +78,6 @@ class WordVectorEmbedding(WordEmbedding):
         vector_dim: Values of a fixed vector.
         num_trained: How many words, with the ids from 1 on, also have a learned vector.
         source: Origin of the vectors: `"glove"`, or the name of a file; for the model card.
-        learned_dropout: Fraction of words whose learned vector is dropped in training, in [0, 1).
     """
 
     def __init__(
@@ -90,7 +87,6 @@ class WordVectorEmbedding(WordEmbedding):
         vector_dim: int,
         num_trained: int,
         source: str = "",
-        learned_dropout: float = 0.0,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -99,8 +95,6 @@ class WordVectorEmbedding(WordEmbedding):
         self.vector_dim = vector_dim
         self.num_trained = num_trained
         self.source = source
-        self.learned_dropout = learned_dropout
-        self.dropout = Dropout(learned_dropout, dtype=self.dtype_policy, name="dropout")
 
     def build(self, input_shape=None):
         self.vectors = self.add_weight(
@@ -137,12 +131,8 @@ class WordVectorEmbedding(WordEmbedding):
         learned, share, projection = (
             ops.cast(value, self.compute_dtype) for value in (learned, share, self.projection)
         )
-        share = self.dropout(share, training=training)
         return ops.matmul(vectors, projection) + share * learned
 
     def get_config(self):
         own = ("vocabulary_size", "embedding_dim", "vector_dim", "num_trained", "source")
-        return {
-            **super().get_config(),
-            **{name: getattr(self, name) for name in (*own, "learned_dropout")},
-        }
+        return {**super().get_config(), **{name: getattr(self, name) for name in own}}

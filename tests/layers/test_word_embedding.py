@@ -33,16 +33,6 @@ def test_what_is_learned_starts_at_zero_and_the_table_is_not_trained():
     assert layer.vectors.dtype == "float16"
 
 
-def test_a_share_of_learned_vectors_is_left_out_in_training():
-    keras.utils.set_random_seed(0)
-    layer = embedding_with(learned=10.0, learned_dropout=0.5)
-    ids = np.full((50, 8), 3)
-    np.testing.assert_array_equal(layer(ids), np.full((50, 8, 3), 10.0))
-    out = np.asarray(layer(ids, training=True))
-    assert set(np.unique(out)) == {0.0, 20.0} and 0.4 < np.mean(out > 0) < 0.6
-    np.testing.assert_array_equal(out.min(axis=-1), out.max(axis=-1))  # of a whole word
-
-
 def test_it_comes_back_in_mixed_precision(tmp_path):
     layer = embedding_with(learned=10.0, source="glove")
     again = WordVectorEmbedding.from_config({**layer.get_config(), "dtype": "mixed_bfloat16"})
