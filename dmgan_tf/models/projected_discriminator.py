@@ -11,7 +11,7 @@ from dmgan_tf.layers.resize import resize
 from dmgan_tf.models.discriminator import Discriminator
 from dmgan_tf.models.efficientnet_lite import EfficientNetLite0
 
-SMALLEST_SEEN = 128  # pixels; smaller images are enlarged for Lite0
+_SMALLEST_SEEN = 128  # pixels; smaller images are enlarged for Lite0
 # Blocks of Lite0, each of half the size of the one before: their channels and, on drawings, the
 # standard deviation.
 _TAPS = {2: (24, 8.3), 4: (40, 8.3), 10: (112, 7.1), 15: (320, 3.2)}
@@ -61,7 +61,7 @@ class ProjectedDiscriminator(Discriminator):
         channels: int = 32,
         sentence_dim: int = 256,
         detail_gain: float = 0.0,
-        from_size: int = SMALLEST_SEEN,
+        from_size: int = _SMALLEST_SEEN,
         **kwargs,
     ):
         super().__init__(image_size, channels, sentence_dim, detail_gain, **kwargs)
@@ -69,7 +69,7 @@ class ProjectedDiscriminator(Discriminator):
         self.lite0 = None
         if image_size < from_size:
             return
-        self.seen_size = max(image_size, SMALLEST_SEEN)
+        self.seen_size = max(image_size, _SMALLEST_SEEN)
         # === Layers ===
         # Float32 under every precision, as it was trained.
         self.lite0 = EfficientNetLite0(include_top=False, dtype="float32", name="lite0")

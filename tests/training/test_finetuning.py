@@ -103,6 +103,22 @@ def test_words_are_predicted_again_if_the_model_predicts_them(
     assert (pretraining.word_epochs, training.word_weight) == (word_epochs, 5.0)
 
 
+@pytest.mark.parametrize(
+    ("models", "own"),
+    [
+        ("dm_gan", "dm_gan"),
+        ("dm_gan(detail_gain=4)", "dm_gan(detail_gain=4)"),
+        ("projected(detail_gain=4, from_size=64)", "dm_gan(detail_gain=4)"),
+        ("projected", "dm_gan"),
+        ("birds:Discriminator(depth=3)", "birds:Discriminator(depth=3)"),
+    ],
+)
+def test_no_package_is_needed_for_the_discriminators(finished_run, monkeypatch, models, own):
+    start = load_model_directory(finished_run)
+    monkeypatch.setitem(start.extra, "training", {"discriminator": models})
+    assert base_settings(FOLDER, start, finished_run, 32)[1].discriminator == own
+
+
 def test_a_model_that_lacks_a_part_is_refused(damsm_directory):
     with pytest.raises(InputError, match="Received: one without generator"):
         finetuning.load_start(damsm_directory)
