@@ -1,8 +1,8 @@
 """Dependencies run one way; an arrow that runs back up fails here.
 
 Commands -> training, serving, evaluate, convert, data -> models -> layers; evaluate -> metrics,
-convert, data and figures; training also -> evaluate, losses, data and figures; data and models also
--> text.
+convert, data and figures; training also -> evaluate, convert, losses, data and figures; data and models
+also -> text.
 """
 
 import pathlib
@@ -39,7 +39,10 @@ MAY_IMPORT = {
     "convert": {"models", "layers", "text"},
     "evaluate": {"metrics", "convert", "models", "layers", "data", "text", "figures"},
     "serving": {"models", "layers", "text"},
-    "training": {"models", "layers", "losses", "data", "text", "figures", "metrics", "evaluate"},
+    "training": {
+        *("models", "layers", "losses", "data", "text", "figures", "metrics", "evaluate"),
+        "convert",
+    },
     "web": {"demo", "serving", "models", "text"},
     "__init__": {"models"},
     "__main__": {"models"},

@@ -35,7 +35,10 @@ from dmgan_tf.training.config import (
         ({"objective": "hinge"}, "--objective to be one of paper, release, or .*Received: 'hinge'"),
         ({"objective": "papre"}, "Did you mean 'paper'"),
         ({"objective": "paper(1)"}, "NAME\\(argument=value"),
-        ({"discriminator": "patch"}, "--discriminator to be one of dm_gan, or module:Class"),
+        (
+            {"discriminator": "patch"},
+            "--discriminator to be one of dm_gan, projected, or module:Class",
+        ),
         ({"precision": "float8"}, "--precision to be one of .*'bfloat16'"),
         ({"strategy": "horovod"}, "--strategy to be one of .*Received: horovod"),
         ({"refinement": "none"}, "--refinement to be one of .*Received: none"),
