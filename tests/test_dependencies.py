@@ -1,8 +1,8 @@
 """Dependencies run one way; an arrow that runs back up fails here.
 
 Commands -> training, serving, evaluate, convert, data -> models -> layers; evaluate -> metrics,
-convert, data and figures; training also -> evaluate, convert, losses, data and figures; data and models
-also -> text.
+convert, data and figures; training also -> evaluate, convert, losses, data and figures; data and
+models also -> text.
 """
 
 import pathlib
