@@ -38,7 +38,7 @@ def model():
         network.build()
         for variable in network.weights:
             if variable.name == "kernel":
-                variable.assign(variable + random.normal(0, 0.3, variable.shape))
+                variable.assign(variable + random.normal(0, 0.2, variable.shape))
     return DMGANTextToImage(vocabulary, text_encoder, generator)
 
 
@@ -141,7 +141,7 @@ def test_saving_keeps_the_images(model, tmp_path):
     np.testing.assert_array_equal(loaded.generate(CAPTIONS), model.generate(CAPTIONS))
     half = DMGANTextToImage.from_preset(tmp_path / "model", dtype="mixed_bfloat16")
     difference = half.generate(CAPTIONS).astype(float) - model.generate(CAPTIONS)
-    assert 0 < np.abs(difference).mean() < 12  # of random weights; 8.2 with AVX2
+    assert 0 < np.abs(difference).mean() < 2
 
 
 def test_saving_again_keeps_the_card(model, tmp_path):
