@@ -3,6 +3,7 @@
 from typing import Any
 
 import keras
+import numpy as np
 from keras import initializers, layers, ops
 
 
@@ -102,6 +103,31 @@ class BatchNorm(layers.BatchNormalization):
         config = super().get_config()
         taken = ("name", "dtype", "trainable", "momentum", "epsilon", "gamma_initializer")
         return {name: config[name] for name in taken}
+
+
+def fold_normalization(
+    kernel: Any, normalization: layers.BatchNormalization, gated: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns a kernel and a bias equivalent to a kernel and batch normalisation in inference.
+
+    Exact algebra, in float64.
+
+    Args:
+        kernel: `(..., filters)`.
+        normalization: The built layer that follows.
+        gated: Whether a GLU follows. Both results are then halved: `a * sigmoid(b)` is
+            `a / 2 * (1 + tanh(b / 2))`, and tanh is several times as fast.
+
+    Returns:
+        A tuple of the kernel and the bias `(filters,)`, float64.
+    """
+    gamma, beta, mean, variance = (
+        np.asarray(getattr(normalization, name), "float64")
+        for name in ("gamma", "beta", "moving_mean", "moving_variance")
+    )
+    scale = gamma / np.sqrt(variance + normalization.epsilon)
+    factor = 0.5 if gated else 1.0
+    return factor * scale * np.asarray(kernel, "float64"), factor * (beta - mean * scale)
 
 
 def _tensorflow_kernels():

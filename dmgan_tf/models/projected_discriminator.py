@@ -72,7 +72,9 @@ class ProjectedDiscriminator(Discriminator):
         self.seen_size = max(image_size, _SMALLEST_SEEN)
         # === Layers ===
         # Float32 under every precision, as it was trained.
-        self.lite0 = EfficientNetLite0(include_top=False, dtype="float32", name="lite0")
+        self.lite0 = EfficientNetLite0(
+            include_top=False, is_normalized=False, dtype="float32", name="lite0"
+        )
         self.lite0.trainable = False
         self.scales = [
             keras.Sequential(self._blocks_to_4x4(size), name=f"scale_{size}")
@@ -115,11 +117,7 @@ class ProjectedDiscriminator(Discriminator):
         Args:
             network: A built `EfficientNetLite0`, such as `convert` reads from a package.
         """
-        pairs = zip(
-            (self.lite0.stem, *self.lite0.blocks), (network.stem, *network.blocks), strict=True
-        )
-        for mine, given in pairs:
-            mine.set_weights(given.get_weights())
+        self.lite0.copy_folded(network)
 
     def extract_features(self, images: Any, training: bool = False) -> Any:
         """Returns the input of both heads: `(batch, 4, 4, channels)`, those of pixels first."""

@@ -12,12 +12,12 @@ from keras import layers
 from dmgan_tf.errors import InputError
 from dmgan_tf.layers.blocks import GLU
 from dmgan_tf.layers.initialization import without_initial_values
+from dmgan_tf.layers.normalization import fold_normalization
 from dmgan_tf.layers.stages import InitialStage, RefinementStage
 from dmgan_tf.models.generator import Generator
 from dmgan_tf.models.text_to_image import DMGANTextToImage
 from dmgan_tf.process.keras_backend import check_tensorflow
 from dmgan_tf.serving.fast_layers import FoldedResidual, FoldedToImage, FoldedUpsampling
-from dmgan_tf.serving.folding import fold_normalization
 
 
 def fast_model(

@@ -6,7 +6,8 @@ import tensorflow as tf
 from keras import layers
 
 from dmgan_tf.layers.blocks import ResidualBlock, UpsampleBlock
-from dmgan_tf.serving.folding import PHASES, block_kernel, fold_normalization, phase_kernels
+from dmgan_tf.layers.normalization import fold_normalization
+from dmgan_tf.serving.folding import PHASES, block_kernel, phase_kernels
 
 
 class FoldedLayer(layers.Layer):

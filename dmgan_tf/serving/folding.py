@@ -6,36 +6,11 @@ All of it is exact algebra on the weights, done once, in float64.
 import keras
 import numpy as np
 
-from dmgan_tf.layers.normalization import BatchNorm
-
 # Which taps of a 3x3 kernel apply to which of the two input pixels of an output pixel, in each
 # direction, on the doubled image: an even pixel uses the previous one and its own, an odd one its
 # own and the next.
 _TAPS = (((0,), (1, 2)), ((0, 1), (2,)))
 PHASES = ((0, 0), (0, 1), (1, 0), (1, 1))  # the parities of an output pixel's row and column
-
-
-def fold_normalization(
-    kernel: keras.Variable, normalization: BatchNorm, gated: bool = False
-) -> tuple[np.ndarray, np.ndarray]:
-    """Returns a kernel and a bias equivalent to a kernel and batch normalisation in inference.
-
-    Args:
-        kernel: `(..., filters)`.
-        normalization: The built layer that follows.
-        gated: Whether a GLU follows. Both results are then halved: `a * sigmoid(b)` is
-            `a / 2 * (1 + tanh(b / 2))`, and tanh is several times as fast.
-
-    Returns:
-        A tuple of the kernel and the bias `(filters,)`, float64.
-    """
-    gamma, beta, mean, variance = (
-        np.asarray(getattr(normalization, name), "float64")
-        for name in ("gamma", "beta", "moving_mean", "moving_variance")
-    )
-    scale = gamma / np.sqrt(variance + normalization.epsilon)
-    factor = 0.5 if gated else 1.0
-    return factor * scale * np.asarray(kernel, "float64"), factor * (beta - mean * scale)
 
 
 def phase_kernels(kernel: np.ndarray) -> list[np.ndarray]:

@@ -39,3 +39,21 @@ def test_mixed_precision_keeps_the_features():
     full.set_weights(network.get_weights())
     expected = np.asarray(full(images)["pooled"])
     np.testing.assert_allclose(half, expected, atol=0.05 * np.abs(expected).max())
+
+
+def test_folded_normalization_keeps_the_features():
+    network = EfficientNetLite0(include_top=False)
+    network.build()
+    random = np.random.RandomState(0)
+    for unit in [network.stem, *(unit for block in network.blocks for unit in block.units)]:
+        for statistic in (unit.bn.gamma, unit.bn.moving_variance):
+            statistic.assign(random.uniform(0.5, 2, statistic.shape))
+        for statistic in (unit.bn.beta, unit.bn.moving_mean):
+            statistic.assign(random.normal(0, 0.5, statistic.shape))
+    folded = EfficientNetLite0(include_top=False, is_normalized=False)
+    folded.build()
+    folded.copy_folded(network)
+    assert not any("bn" in variable.path for variable in folded.variables)
+    images = random.uniform(-1, 1, (2, 64, 64, 3)).astype("float32")
+    for mine, given in zip(folded(images), network(images), strict=True):
+        np.testing.assert_allclose(mine, given, atol=1e-4 * np.abs(given).max())
