@@ -3,6 +3,8 @@
 import keras
 from keras import layers, ops
 
+from dmgan_tf.layers.backend_kernels import backend_kernels
+
 
 @keras.saving.register_keras_serializable(package="dmgan_tf")
 class Dropout(layers.Dropout):
@@ -29,16 +31,13 @@ class Dropout(layers.Dropout):
         super().__init__(rate, seed=seed, name=name, dtype=dtype)
 
     def call(self, inputs, training=False):
-        if not training or self.rate == 0 or keras.backend.backend() != "tensorflow":
-            return super().call(inputs, training=training)
-        from dmgan_tf.layers.tensorflow_kernels import num_replicas, replica_rows
-
-        if num_replicas() == 1:
+        kernels = backend_kernels()
+        if not training or self.rate == 0 or not kernels or kernels.num_replicas() == 1:
             return super().call(inputs, training=training)
         local_batch, *rest = ops.shape(inputs)
-        ones = ops.ones((local_batch * num_replicas(), *rest), inputs.dtype)
+        ones = ops.ones((local_batch * kernels.num_replicas(), *rest), inputs.dtype)
         factors = keras.random.dropout(ones, self.rate, seed=self.seed_generator)
-        return inputs * replica_rows(factors)
+        return inputs * kernels.replica_rows(factors)
 
     def get_config(self):
         config = super().get_config()

@@ -6,6 +6,8 @@ import keras
 import numpy as np
 from keras import initializers, layers, ops
 
+from dmgan_tf.layers.backend_kernels import backend_kernels
+
 
 @keras.saving.register_keras_serializable(package="dmgan_tf")
 class BatchNorm(layers.BatchNormalization):
@@ -62,7 +64,7 @@ class BatchNorm(layers.BatchNormalization):
         return [self.moving_mean, self.moving_variance] if self.trainable else []
 
     def call(self, inputs, training=False, mask=None):
-        kernels = _tensorflow_kernels()
+        kernels = backend_kernels()
         training = training and self.trainable
         if training and kernels and kernels.num_replicas() == 1:
             outputs, mean, variance = kernels.normalize_by_batch(
@@ -88,8 +90,8 @@ class BatchNorm(layers.BatchNormalization):
         axes = tuple(range(len(inputs.shape) - 1))
         count = ops.cast(ops.size(x) // ops.shape(x)[-1], "float32")
         sums = [ops.sum(x, axes), ops.sum(ops.square(x), axes), count]
-        if _tensorflow_kernels():
-            sums = _tensorflow_kernels().sum_over_replicas(sums)
+        if backend_kernels():
+            sums = backend_kernels().sum_over_replicas(sums)
         total, total_of_squares, count = sums
         mean = total / count
         return mean, ops.maximum(total_of_squares / count - ops.square(mean), 0.0), count
@@ -128,12 +130,3 @@ def fold_normalization(
     scale = gamma / np.sqrt(variance + normalization.epsilon)
     factor = 0.5 if gated else 1.0
     return factor * scale * np.asarray(kernel, "float64"), factor * (beta - mean * scale)
-
-
-def _tensorflow_kernels():
-    """The fused operations of TensorFlow, where Keras runs on it."""
-    if keras.backend.backend() != "tensorflow":
-        return None
-    from dmgan_tf.layers import tensorflow_kernels
-
-    return tensorflow_kernels

@@ -1,12 +1,13 @@
 """TensorFlow operations of the layers, used when Keras runs on TensorFlow.
 
-The layers are written in `keras.ops`, which has neither fused batch normalisation nor replicas.
-This is their only module that names a backend; each function has an equivalent in `keras.ops`
-beside the caller, and tests compare the two.
+The layers are written in `keras.ops`, which has no fused batch normalisation, no constants and no
+replicas. This is their only module of a backend's own operations; each function has an equivalent
+in `keras.ops` beside the caller, and tests compare the two.
 """
 
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 
@@ -87,6 +88,20 @@ def normalize_by_moments(
         is_training=False,
     )
     return _as_before(outputs, inputs)
+
+
+def frozen_value(variable: Any) -> tf.Tensor:
+    """Returns the value of a variable that does not change any more.
+
+    In a graph it is a constant, so that a convolution on a CPU prepares its kernel once and is
+    fused with the bias and the activation that follow.
+
+    Args:
+        variable: A Keras variable; a graph keeps the value that it has while it is traced.
+    """
+    with tf.init_scope():
+        value = np.asarray(variable.value)
+    return tf.constant(value)
 
 
 def _as_images(inputs):

@@ -4,8 +4,6 @@ from typing import Any
 
 from keras import ops
 
-from dmgan_tf.losses.matching import MASKED
-
 
 def word_prediction_loss(logits: Any, word_shares: Any) -> Any:
     """Returns the cross-entropy between the predicted and the actual words of an image's captions.
@@ -30,18 +28,19 @@ def word_prediction_loss(logits: Any, word_shares: Any) -> Any:
     return -ops.sum(target * ops.log_softmax(ops.cast(logits, "float32"), axis=-1), axis=-1)
 
 
-def drawn_words_loss(logits: Any, token_ids: Any, word_shares: Any) -> Any:
-    """Returns how poorly the words of its caption are predicted from a generated image.
+def drawn_words_loss(logits: Any, real_logits: Any, token_ids: Any) -> Any:
+    """Returns how much less clearly a generated image shows the words of its caption.
 
-    The cross-entropy between the predicted words and those of the caption, less its minimum. Words
-    of other captions of the same image are left out of the prediction: they are true of it as well.
-    Unlike the matching losses, which need few words to tell a caption from those of a batch, it has
-    a gradient for every word that the image lacks.
+    The mean, over these words, of the log-probability that each loses compared with the real image,
+    0 where it loses nothing. Unlike the matching losses, which need few words to tell a caption
+    from those of a batch, it has a gradient for every word that the image lacks. What the caption
+    leaves open costs nothing, however it is drawn: it lowers the probability of the caption's words
+    as much in the real image.
 
     Args:
         logits: `word_logits` of an `ImageEncoder` for the generated images, `(batch, words)`.
-        token_ids: Their captions, integers `(batch, length)`; 0 is padding.
-        word_shares: See `word_prediction_loss`, of all captions of the real image.
+        real_logits: The same for the real images of the captions.
+        token_ids: The captions, integers `(batch, length)`; 0 is padding.
 
     Returns:
         One value of 0 or more an example, float32 of shape `(batch,)`; 0 where a caption has no
@@ -50,8 +49,6 @@ def drawn_words_loss(logits: Any, token_ids: Any, word_shares: Any) -> Any:
     num_words = ops.shape(logits)[-1]
     said = ops.max(ops.one_hot(token_ids, num_words), axis=1)
     said = said * ops.cast(ops.arange(num_words) > 0, "float32")  # not the padding
-    also_true = ops.logical_and(ops.cast(word_shares, "float32") > 0, said == 0)
-    logits = ops.where(also_true, MASKED, ops.cast(logits, "float32"))
-    target = said / ops.maximum(ops.sum(said, axis=-1, keepdims=True), 1.0)
-    surprise = ops.log(ops.where(said > 0, target, 1.0)) - ops.log_softmax(logits, axis=-1)
-    return ops.sum(ops.where(said > 0, target * surprise, 0.0), axis=-1)
+    drawn, real = (ops.log_softmax(ops.cast(x, "float32"), axis=-1) for x in (logits, real_logits))
+    lost = ops.sum(said * ops.relu(real - drawn), axis=-1)
+    return lost / ops.maximum(ops.sum(said, axis=-1), 1.0)

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from dmgan_tf.layers.backend_kernels import backend_kernels
 from dmgan_tf.layers.normalization import fold_normalization
 
 INPUT_SIZE = 224
@@ -27,7 +28,7 @@ _HEAD_FILTERS = 1280
 class _ConvolutionUnit(layers.Layer):
     """Convolution (`conv`), batch normalisation (`bn`), ReLU6 unless it is linear.
 
-    Without normalisation, the convolution has a bias.
+    Without normalisation, the convolution has a bias, and both are taken as constants.
     """
 
     def __init__(self, convolution, is_linear=False, **kwargs):
@@ -47,10 +48,21 @@ class _ConvolutionUnit(layers.Layer):
         self.built = True
 
     def call(self, x, training=False):
-        x = self.conv(x)
-        if self.bn is not None:
-            x = self.bn(x, training=training)
+        if self.bn is None:
+            x = self._convolved_as_frozen(x)
+        else:
+            x = self.bn(self.conv(x), training=training)
         return x if self._is_linear else ops.relu6(x)
+
+    def _convolved_as_frozen(self, x):
+        kernels = backend_kernels()
+        if kernels is None:
+            return self.conv(x)
+        kernel, bias = (kernels.frozen_value(v) for v in (self.conv.kernel, self.conv.bias))
+        is_depthwise = isinstance(self.conv, layers.DepthwiseConv2D)
+        convolve = ops.depthwise_conv if is_depthwise else ops.conv
+        x = convolve(x, kernel, self.conv.strides, "same", data_format="channels_last")
+        return x + bias
 
     def copy_folded(self, unit):
         """Copies a unit with normalisation to this one without."""

@@ -83,7 +83,8 @@ class ProjectedDiscriminator(Discriminator):
         # === Fixed mixing ===
         random, width = np.random.default_rng(0), 2 * channels
         self._across_channels = [
-            _random_kernel(random, 1, tapped, width) for tapped, _ in _TAPS.values()
+            _random_kernel(random, 1, tapped, width) / deviation
+            for tapped, deviation in _TAPS.values()
         ]
         self._across_scales = [
             _random_kernel(random, 3, width, width) for _ in range(len(_TAPS) - 1)
@@ -132,8 +133,8 @@ class ProjectedDiscriminator(Discriminator):
         seen = resize(images, self.seen_size)
         outputs = self.lite0((seen * 127.5 + 0.5) / 128, training=False)
         above, mixed = None, []
-        for number, (block, (_, deviation)) in reversed([*enumerate(_TAPS.items())]):
-            x = _convolved(outputs[block] / deviation, self._across_channels[number])
+        for number, block in reversed([*enumerate(_TAPS)]):
+            x = _convolved(outputs[block], self._across_channels[number])
             if above is not None:
                 smaller = _convolved(above, self._across_scales[number])
                 x = (x + ops.repeat(ops.repeat(smaller, 2, axis=1), 2, axis=2)) * 0.5**0.5

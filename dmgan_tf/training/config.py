@@ -204,8 +204,8 @@ class DMGANConfig(Settings):
     )
     word_weight: float = setting(
         0.0,
-        "Weight of the words that the DAMSM does not predict from a generated image; not in the "
-        "paper. Needs a DAMSM of --word_epochs.",
+        "Weight of the caption's words that the DAMSM sees less clearly in a generated image than "
+        "in the real one; not in the paper. Needs a DAMSM of --word_epochs.",
         low=0,
     )
     kl_weight: float = setting(1.0, "Lambda 1, of the conditioning augmentation loss.", low=0)

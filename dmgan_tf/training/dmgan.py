@@ -135,8 +135,7 @@ class DMGAN(ReplicatedModel):
 
         Args:
             batch: Dict of `images`, a tuple of float32 `(batch, size, size, 3)` in [-1, 1], one per
-                stage; `token_ids`, int32 `(batch, words)`; `class_ids`, int32 `(batch,)`; with a
-                `word_weight` also `word_shares`, see `data.pipeline.training_dataset`.
+                stage; `token_ids`, int32 `(batch, words)`; `class_ids`, int32 `(batch,)`.
 
         Returns:
             Dict of scalars: each network's loss and the norm of its gradient, the mean
@@ -191,8 +190,11 @@ class DMGAN(ReplicatedModel):
         loss = sum(L_G.values()) + self.kl_weight * L_CA + self.damsm_weight * L_DAMSM
         terms = {**L_G, "damsm_loss": L_DAMSM, "conditioning_divergence": L_CA}
         if self.word_weight:
+            of_real = self.image_encoder(batch["images"][-1], training=False)
             terms["word_loss"] = tf.reduce_mean(
-                drawn_words_loss(features["word_logits"], batch["token_ids"], batch["word_shares"])
+                drawn_words_loss(
+                    features["word_logits"], of_real["word_logits"], batch["token_ids"]
+                )
             )
             loss += self.word_weight * terms["word_loss"]
         return loss, terms, {"adversarial": images[-1], "damsm": last_image}

@@ -299,7 +299,6 @@ def _dataset(config, data, encoders, readable, start_step, num_steps, **part):
         max_words=config.max_words,
         flip=config.flip,
         crop=config.crop,
-        num_words=encoders.image_encoder.num_predicted_words if config.word_weight else 0,
         seed=config.seed,
         start_step=start_step,
         readable=readable,

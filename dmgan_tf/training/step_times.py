@@ -54,8 +54,6 @@ def measure_steps(
         fastest = "float32"
     dmgan = build_dmgan(dataclasses.replace(training, precision=fastest), start)
     batch = _random_batch(training.batch_size, training.image_sizes, training.max_words, num_words)
-    shares = tf.zeros((training.batch_size, start.image_encoder.num_predicted_words))
-    batch["word_shares"] = shares  # which a model that does not predict words ignores
     return StepTimes(damsm_seconds[fastest], _seconds_per_step(dmgan, batch), fastest)
 
 

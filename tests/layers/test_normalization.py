@@ -49,7 +49,7 @@ def test_the_fused_operation_equals_the_separate_ones(
     rank, dtype, tolerance, training, monkeypatch
 ):
     fused = run(rank, dtype, training)
-    monkeypatch.setattr("dmgan_tf.layers.normalization._tensorflow_kernels", lambda: None)
+    monkeypatch.setattr("dmgan_tf.layers.normalization.backend_kernels", lambda: None)
     separate = run(rank, dtype, training)
     for a, b in zip(fused, separate, strict=True):
         np.testing.assert_allclose(a, b, atol=tolerance * np.abs(b).max())
@@ -58,7 +58,7 @@ def test_the_fused_operation_equals_the_separate_ones(
 @pytest.mark.parametrize("fused", [True, False])
 def test_moving_averages_are_those_of_pytorch(fused, monkeypatch):
     if not fused:
-        monkeypatch.setattr("dmgan_tf.layers.normalization._tensorflow_kernels", lambda: None)
+        monkeypatch.setattr("dmgan_tf.layers.normalization.backend_kernels", lambda: None)
     layer = built(4, "float32")
     pixels = batch(4).numpy().reshape(-1, 3)
     layer(batch(4), training=True)
@@ -99,7 +99,7 @@ def test_the_scale_starts_as_in_the_release():
 def test_one_that_is_frozen_neither_uses_nor_learns_from_the_batch(fused, monkeypatch):
     """As every batch normalisation of Keras does, so that a frozen network stays as it is."""
     if not fused:
-        monkeypatch.setattr("dmgan_tf.layers.normalization._tensorflow_kernels", lambda: None)
+        monkeypatch.setattr("dmgan_tf.layers.normalization.backend_kernels", lambda: None)
     layer = built(4, "float32")
     expected = layer(batch(4))
     layer.trainable = False

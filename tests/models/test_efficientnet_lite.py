@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from dmgan_tf.models.efficientnet_lite import EfficientNetLite0
 
@@ -56,4 +57,14 @@ def test_folded_normalization_keeps_the_features():
     assert not any("bn" in variable.path for variable in folded.variables)
     images = random.uniform(-1, 1, (2, 64, 64, 3)).astype("float32")
     for mine, given in zip(folded(images), network(images), strict=True):
+        np.testing.assert_allclose(mine, given, atol=1e-4 * np.abs(given).max())
+
+
+def test_a_folded_network_is_the_same_in_a_graph_and_on_other_backends(monkeypatch):
+    network = EfficientNetLite0(include_top=False, is_normalized=False)
+    network.build()
+    images = np.random.RandomState(0).uniform(-1, 1, (2, 64, 64, 3)).astype("float32")
+    in_a_graph = tf.function(network)(images)
+    monkeypatch.setattr("dmgan_tf.models.efficientnet_lite.backend_kernels", lambda: None)
+    for mine, given in zip(in_a_graph, network(images), strict=True):
         np.testing.assert_allclose(mine, given, atol=1e-4 * np.abs(given).max())

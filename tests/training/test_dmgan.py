@@ -231,8 +231,9 @@ def test_words_that_an_image_lacks_are_a_loss_of_the_generator(monkeypatch):
         image = dmgan.generator(inputs, training=True)["images"][-1]
         loss = tf.reduce_mean(
             drawn_words_loss(
-                *(dmgan.image_encoder(image)["word_logits"], batch["token_ids"]),
-                batch["word_shares"],
+                dmgan.image_encoder(image)["word_logits"],
+                dmgan.image_encoder(batch["images"][-1])["word_logits"],
+                batch["token_ids"],
             )
         )
     gradients = tape.gradient(loss, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
