@@ -11,7 +11,9 @@ operations that the convolutions of all networks need.
   python benchmarks/train_step.py --channels=48 --base_size=16 --batch_size=32 --backbone=small_cnn
 
 Variants: float32; bfloat16; either with `_unfused`, batch normalisation in separate operations, as
-in Keras; either with `_large`, convolutions on the doubled images, as in the paper.
+in Keras; with `_large`, convolutions on the doubled images, as in the paper; with `_projected`, the
+last discriminator also sees through EfficientNet-Lite0, which is not in the count of operations;
+with `_projected_unfolded`, through Lite0 with its batch normalisation.
 """
 
 import contextlib
@@ -37,6 +39,8 @@ from dmgan_tf import command
 from dmgan_tf.errors import InputError
 from dmgan_tf.layers import normalization
 from dmgan_tf.layers.blocks import ResidualBlock, UpsampleConv2D
+from dmgan_tf.models import projected_discriminator
+from dmgan_tf.models.efficientnet_lite import EfficientNetLite0
 from dmgan_tf.models.image_encoder import ImageEncoder
 from dmgan_tf.models.model_directory import ModelComponents
 from dmgan_tf.models.text_encoder import TextEncoder
@@ -44,7 +48,10 @@ from dmgan_tf.registry.catalogue import IMAGE_BACKBONES
 from dmgan_tf.training.config import DMGANConfig
 from dmgan_tf.training.dmgan_run import build_dmgan
 
-PRECISIONS, SUFFIXES = ("float32", "bfloat16"), ("", "_unfused", "_large")
+PRECISIONS, SUFFIXES = (
+    ("float32", "bfloat16"),
+    ("", "_unfused", "_large", "_projected", "_projected_unfolded"),
+)
 VARIANTS = tuple(f"{precision}{suffix}" for precision in PRECISIONS for suffix in SUFFIXES)
 RELEASE = "release"
 WORD_DIM, VOCABULARY_SIZE, WORDS = 256, 3000, 12
@@ -128,7 +135,7 @@ def print_table(measured, options, needed):
         print(f"the release: {statistics.median(release):.3f} s {spread(release)}")
     slowest = max(statistics.median(measured[variant]) for variant in options.variants)
     print(
-        f"{'variant':18}{'s a step':>9}{'min-max':>17}{'images/s':>10}{'GFLOP/s':>9}{'of peak':>9}"
+        f"{'variant':28}{'s a step':>9}{'min-max':>17}{'images/s':>10}{'GFLOP/s':>9}{'of peak':>9}"
         f"{'against slowest':>17}{'against release':>17}"
     )
     for variant in options.variants:
@@ -141,7 +148,7 @@ def print_table(measured, options, needed):
             ratios = [theirs / ours for theirs, ours in zip(release, seconds, strict=True)]
             against = f"{statistics.median(ratios):.2f}x"
         print(
-            f"{variant:18}{median:9.3f}{spread(seconds):>17}{options.batch_size / median:10.2f}"
+            f"{variant:28}{median:9.3f}{spread(seconds):>17}{options.batch_size / median:10.2f}"
             f"{rate / 1e9:9.0f}{share:9.0%}{slowest / median:16.2f}x{against:>17}"
         )
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
@@ -161,7 +168,10 @@ def spread(seconds):
 def build_step(variant, options, batch):
     """A compiled training step of a variant, already run once."""
     precision, _, change = variant.partition("_")
+    last_size = options.base_size * 2 ** (options.num_stages - 1)
+    is_projected = change.startswith("projected")
     config = DMGANConfig(
+        discriminator=f"projected(from_size={last_size})" if is_projected else "dm_gan",
         precision=precision,
         objective="release",
         **{
@@ -178,10 +188,10 @@ def build_step(variant, options, batch):
     image_encoder = ImageEncoder(WORD_DIM, options.backbone, dtype=config.dtype_policy)
     image_encoder.build()
     encoders = ModelComponents(None, text_encoder, image_encoder=image_encoder)
-    step = tf.function(build_dmgan(config, encoders).train_step, autograph=False)  # as in `fit`
     with contextlib.ExitStack() as stack:
         for owner, name, value in CHANGES.get(change, ()):
             stack.enter_context(mock.patch.object(owner, name, value))
+        step = tf.function(build_dmgan(config, encoders).train_step, autograph=False)  # as in `fit`
         step(batch)  # traced here, with the change
     return step
 
@@ -197,13 +207,19 @@ def convolve_twice_over(block, inputs, half=None, training=False):
     return RESIDUAL_CALL(block, inputs, training=training)
 
 
+def lite0_as_trained(is_normalized, **options):
+    """`EfficientNetLite0` with batch normalisation."""
+    return EfficientNetLite0(**options)
+
+
 RESIDUAL_CALL = ResidualBlock.call
 CHANGES = {
-    "unfused": [(normalization, "_tensorflow_kernels", lambda: None)],
+    "unfused": [(normalization, "backend_kernels", lambda: None)],
     "large": [
         (UpsampleConv2D, "call", convolve_large_image),
         (ResidualBlock, "call", convolve_twice_over),
     ],
+    "projected_unfolded": [(projected_discriminator, "EfficientNetLite0", lite0_as_trained)],
 }
 
 
