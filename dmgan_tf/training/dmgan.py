@@ -7,7 +7,13 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from dmgan_tf.losses import Objective, conditioning_divergence, drawn_words_loss
+from dmgan_tf.losses import (
+    Objective,
+    code_distance,
+    conditioning_divergence,
+    drawn_words_loss,
+    mode_seeking_loss,
+)
 from dmgan_tf.models.generator import generator_inputs
 from dmgan_tf.registry.catalogue import DISCRIMINATORS, OBJECTIVES
 from dmgan_tf.training.damsm import gathered_matching_losses
@@ -48,6 +54,8 @@ class DMGAN(ReplicatedModel):
         gammas: `gamma1` to `gamma3` of the DAMSM's training, where they are not 4, 5, 10.
         word_weight: Weight of `drawn_words_loss` at the last stage; above 0, the image encoder must
             predict words.
+        mode_seeking_weight: Weight of `mode_seeking_loss`, for every second caption of a batch;
+            above 0, the generator draws these twice.
         kl_weight: Weight of the conditioning divergence (lambda 1).
         ema_decay: Decay of the generator's moving average, in [0, 1).
         ema_warmup: Whether the decay is smaller in the first steps.
@@ -66,6 +74,7 @@ class DMGAN(ReplicatedModel):
         damsm_weight: float = 5.0,
         gammas: Mapping[str, float] | None = None,
         word_weight: float = 0.0,
+        mode_seeking_weight: float = 0.0,
         kl_weight: float = 1.0,
         ema_decay: float = 0.999,
         ema_warmup: bool = False,
@@ -97,6 +106,7 @@ class DMGAN(ReplicatedModel):
         self.damsm_weight = damsm_weight
         self.gammas = dict(gammas or {})
         self.word_weight = word_weight
+        self.mode_seeking_weight = mode_seeking_weight
         self.kl_weight = kl_weight
         self.augmentation = augmentation
         self.seed = seed
@@ -166,13 +176,14 @@ class DMGAN(ReplicatedModel):
 
     def _draw(self, text, token_ids):
         """The generator's outputs for this replica's captions."""
-        noise = self._draw_noise(tf.shape(token_ids)[0])
+        noise = self._draw_noise(tf.shape(token_ids)[0], self._step_seed())
         return self.generator(generator_inputs(text, token_ids, *noise), training=True)
 
     def _generator_loss(self, drawn, text, batch):
         """The generator's loss, its terms, and the last image as input of two of them.
 
-        Reference: Eq. 10, of means over this replica's examples; the loss of words is not in it.
+        Reference: Eq. 10, of means over this replica's examples; the losses of words and of
+            likeness are not in it.
         """
         images = [tf.identity(image) for image in drawn["images"]]
         last_image = tf.identity(drawn["images"][-1])
@@ -189,14 +200,20 @@ class DMGAN(ReplicatedModel):
         L_DAMSM = self._damsm_loss(features, text, batch)
         loss = sum(L_G.values()) + self.kl_weight * L_CA + self.damsm_weight * L_DAMSM
         terms = {**L_G, "damsm_loss": L_DAMSM, "conditioning_divergence": L_CA}
-        if self.word_weight:
+        if self.word_weight or self.mode_seeking_weight:
             of_real = self.image_encoder(batch["images"][-1], training=False)
+        if self.word_weight:
             terms["word_loss"] = tf.reduce_mean(
                 drawn_words_loss(
                     features["word_logits"], of_real["word_logits"], batch["token_ids"]
                 )
             )
             loss += self.word_weight * terms["word_loss"]
+        if self.mode_seeking_weight:
+            terms["mode_seeking_loss"] = self._mode_seeking_loss(
+                features["image_code"], of_real["image_code"], text, batch["token_ids"]
+            )
+            loss += self.mode_seeking_weight * terms["mode_seeking_loss"]
         return loss, terms, {"adversarial": images[-1], "damsm": last_image}
 
     def _adversarial_loss(self, discriminator, images, sentences):
@@ -216,6 +233,16 @@ class DMGAN(ReplicatedModel):
             **self.gammas,
         )
         return tf.reduce_mean(tf.add_n(list(losses.values())))
+
+    def _mode_seeking_loss(self, codes, real_codes, text, token_ids):
+        """Of a second image for every second caption."""
+        text = {name: values[::2] for name, values in text.items()}
+        seed = tf.random.fold_in(self._step_seed(), tf.constant(0, tf.int64))
+        noise = [part[::2] for part in self._draw_noise(tf.shape(token_ids)[0], seed)]
+        again = self.generator(generator_inputs(text, token_ids[::2], *noise), training=True)
+        other_codes = self.image_encoder(again["images"][-1], training=False)["image_code"]
+        real_distance = code_distance(real_codes, tf.roll(real_codes, -1, axis=0))
+        return tf.reduce_mean(mode_seeking_loss(codes[::2], other_codes, real_distance[::2]))
 
     def _train_discriminators(self, real_images, generated_images, text):
         """Computes each discriminator's gradient, and takes one step of their optimizer."""
@@ -276,10 +303,10 @@ class DMGAN(ReplicatedModel):
             "generated_match_probability": _probability(generated["conditional_logits"]),
         }
 
-    def _draw_noise(self, local_batch_size):
+    def _draw_noise(self, local_batch_size, seed):
         sizes = [self.generator.noise_dim, self.generator.condition_dim]
         noise = tf.random.stateless_normal(
-            [local_batch_size * replicas.num_replicas(), sum(sizes)], seed=self._step_seed()
+            [local_batch_size * replicas.num_replicas(), sum(sizes)], seed
         )
         return tf.split(replicas.replica_rows(noise), sizes, axis=1)
 
@@ -287,7 +314,7 @@ class DMGAN(ReplicatedModel):
         """A discriminator's input images; `kind` identifies the random draws of one step."""
         if not self.augmentation:
             return images
-        # The noise uses the seed itself; these numbers are different within a step.
+        # Noise uses the seed itself and 0; these numbers are different within a step.
         number = 1 + 3 * self.discriminators.index(discriminator) + kind
         seed = tf.random.fold_in(self._step_seed(), tf.constant(number, tf.int64))
         rows = tf.shape(images)[0] * replicas.num_replicas()

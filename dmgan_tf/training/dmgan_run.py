@@ -202,6 +202,7 @@ def build_dmgan(config, encoders):
         damsm_weight=config.damsm_weight,
         gammas=gammas,
         word_weight=config.word_weight,
+        mode_seeking_weight=config.mode_seeking_weight,
         kl_weight=config.kl_weight,
         ema_decay=config.ema_decay,
         ema_warmup=config.ema_warmup,
@@ -309,7 +310,8 @@ def _dataset(config, data, encoders, readable, start_step, num_steps, **part):
 def _progress_metrics(config):
     size = config.image_sizes[-1]
     losses = [f"discriminator_{size}_loss", f"generator_{size}_loss", "damsm_loss"]
-    return [*losses, "word_loss"] if config.word_weight else losses
+    optional = {"word_loss": config.word_weight, "mode_seeking_loss": config.mode_seeking_weight}
+    return [*losses, *(name for name, weight in optional.items() if weight)]
 
 
 def _epoch_metrics(config):

@@ -45,7 +45,7 @@ def discriminator_values(dmgan):
 
 def texts_and_inputs(dmgan, batch):
     text = dmgan.text_encoder(batch["token_ids"], training=False)
-    noise, condition_noise = dmgan._draw_noise(CONFIG.batch_size)
+    noise, condition_noise = dmgan._draw_noise(CONFIG.batch_size, dmgan._step_seed())
     inputs = {"noise": noise, "condition_noise": condition_noise, **text}
     return text, {**inputs, "padding_mask": batch["token_ids"] != 0}
 
@@ -251,6 +251,33 @@ def test_words_that_an_image_lacks_are_a_loss_of_the_generator(monkeypatch):
         )
 
 
+def test_images_of_one_caption_that_are_alike_are_a_loss_of_the_generator(monkeypatch):
+    batch = make_batch(0)
+    batch["images"] = tuple(30 * image for image in batch["images"])  # far from one another
+    dmgan = with_attributes(monkeypatch, shared(make_plain), mode_seeking_weight=3.0)
+    _, inputs = texts_and_inputs(dmgan, batch)
+    seed = tf.random.fold_in(dmgan._step_seed(), tf.constant(0, tf.int64))
+    other = dict(zip(("noise", "condition_noise"), dmgan._draw_noise(4, seed), strict=True))
+    assert np.abs(other["noise"] - inputs["noise"]).min() > 0
+    again = {name: values[::2] for name, values in {**inputs, **other}.items()}
+    images = dmgan.generator(inputs, training=True)["images"][-1][::2]
+    other_images = dmgan.generator(again, training=True)["images"][-1]
+    codes, other_codes, real_codes = (
+        dmgan.image_encoder(image)["image_code"]
+        for image in (images, other_images, batch["images"][-1])
+    )
+    apart = np.linalg.norm(codes - other_codes, axis=1)
+    apart_real = np.linalg.norm(real_codes[::2] - real_codes[1::2], axis=1)
+    expected = -np.log((np.minimum(apart / apart_real / 0.5, 1) + 1e-3) / 1.001).mean()
+    logs = take_step(dmgan, batch)
+    assert logs["mode_seeking_loss"] == pytest.approx(expected, rel=1e-4) and expected > 0
+    with_likeness = values_of(dmgan.generator.trainable_variables)
+    dmgan = with_attributes(monkeypatch, shared(make_plain), mode_seeking_weight=0.0)
+    assert "mode_seeking_loss" not in take_step(dmgan, batch)
+    without = values_of(dmgan.generator.trainable_variables)
+    assert max(np.abs(a - b).max() for a, b in zip(with_likeness, without, strict=True)) > 1e-5
+
+
 def test_the_singular_values_in_the_logs_are_those_of_the_kernels():
     dmgan = shared(make_dmgan)
     logs = take_step(dmgan, make_batch(0))
@@ -292,7 +319,7 @@ def test_noise_is_a_function_of_seed_and_step(monkeypatch):
     dmgan = shared(make_dmgan)
 
     def noise():
-        return np.concatenate(dmgan._draw_noise(4), axis=1)
+        return np.concatenate(dmgan._draw_noise(4, dmgan._step_seed()), axis=1)
 
     first = noise()
     np.testing.assert_array_equal(first, noise())

@@ -74,8 +74,10 @@ def test_dmgan(two_replicas):
     assert_replicas_train_as_one_device(two_replicas, make_dmgan, 1, objective="release")
 
 
-def test_dmgan_with_the_loss_of_words(two_replicas):
-    assert_replicas_train_as_one_device(two_replicas, make_dmgan, 1, word_weight=3.0)
+def test_dmgan_with_the_losses_of_words_and_likeness(two_replicas):
+    assert_replicas_train_as_one_device(
+        two_replicas, make_dmgan, 1, word_weight=3.0, mode_seeking_weight=1.0
+    )
 
 
 def test_damsm(two_replicas):
