@@ -37,8 +37,8 @@ LIMITS = """\
 - It draws one person on a white background, from the front, in one flat style; nothing else, no
   photographs, no text, no left and right.
 - Clothes in a combination that training never saw often get another pattern or colour: a yellow
-  checkered shirt becomes a plain one. What a caption leaves open is often a mixture, such as a
-  purple blur for a mouth, and pictures of one caption hardly differ.
+  checkered shirt becomes a plain one. Pictures of one caption differ in mouth, clothes and skin at
+  most, and the mouth inside a goatee is often a smudge.
 - It is a small demonstration of a method. Pictures may resemble its training drawings."""
 LICENCES = """\
 # Attribution
