@@ -41,7 +41,11 @@ _DECIDED = {  # here; other settings of the model's DAMSM and training are kept
     *("image_size", "num_stages", "flip", "crop", "max_words", "image_weights"),
     *("learning_rate", "learning_rate_decay", "ema_decay", "ema_warmup"),
     *("generator_learning_rate", "discriminator_learning_rate", "discriminator_augmentation"),
+    "mode_seeking_weight",
 }
+# Of a model trained with the loss of words. Its last epochs may have had others, which paint
+# texture on images of another kind: benchmarks/training_log.md, "What a caption leaves open".
+_TEXT_WEIGHTS = {"damsm_weight": 2.5, "word_weight": 5.0}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,6 +150,8 @@ def base_settings(
     while first * 2 ** (count - 1) < image_size:
         count += 1
     kept = {"objective": "release", "damsm_weight": 0.5, **_kept(training, DMGANConfig)}
+    if kept.get("word_weight"):
+        kept |= _TEXT_WEIGHTS
     kept["discriminator"] = _without_a_package(kept.get("discriminator", "dm_gan"))
     kept |= {name: generator[name] for name in _OF_THE_GENERATOR}
     return pretraining, DMGANConfig(
