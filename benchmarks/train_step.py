@@ -219,7 +219,10 @@ CHANGES = {
         (UpsampleConv2D, "call", convolve_large_image),
         (ResidualBlock, "call", convolve_twice_over),
     ],
-    "projected_unfolded": [(projected_discriminator, "EfficientNetLite0", lite0_as_trained)],
+    "projected_unfolded": [
+        (projected_discriminator, "EfficientNetLite0", lite0_as_trained),
+        (EfficientNetLite0, "copy_folded", lambda network, other: None),  # times need no weights
+    ],
 }
 
 

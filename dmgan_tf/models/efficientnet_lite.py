@@ -199,7 +199,7 @@ class EfficientNetLite0(keras.Model):
     def copy_folded(self, network: "EfficientNetLite0") -> None:
         """Copies the blocks of a network with normalisation to this one without, and not its top.
 
-        Its features in inference are the same to 1e-4, four times as fast.
+        Its features in inference are the same to 1e-4, and on a CPU it takes a third of the time.
 
         Args:
             network: A built one with `is_normalized`.

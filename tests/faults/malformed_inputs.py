@@ -13,7 +13,6 @@ import json
 import os
 import pathlib
 import random
-import resource
 import selectors
 import subprocess
 import sys
@@ -189,6 +188,7 @@ def run_case(name: str, number: int, scratch: pathlib.Path, seed: int = 0):
     from faults.kinds import KINDS
     from faults.planted import PLANTED
     from faults.readers import clear_output
+    from peak_memory import peak_megabytes
 
     from dmgan_tf.errors import InputError
 
@@ -200,7 +200,7 @@ def run_case(name: str, number: int, scratch: pathlib.Path, seed: int = 0):
         kind.make(scratch / "originals", place, random_state)
     except Exception:
         return "failed", f"the case could not be made: {traceback.format_exc()[-2000:]}", 0.0
-    before, peak = _listing(place), _peak_megabytes()
+    before, peak = _listing(place), peak_megabytes()
     outcome, message = "accepted", ""
     try:
         kind.read(place, random_state)
@@ -210,7 +210,7 @@ def run_case(name: str, number: int, scratch: pathlib.Path, seed: int = 0):
             outcome, message = "failed", f"not one readable line: {message[:500]!r}"
     except BaseException:
         outcome, message = "failed", traceback.format_exc()[-3000:]
-    grown = _peak_megabytes() - peak
+    grown = peak_megabytes() - peak
     left = [path for path in _listing(place) - before if not _may_stay(path, outcome)]
     if outcome != "failed" and left:
         outcome, message = "failed", f"left behind after it was {outcome}: {sorted(left)[:5]}"
@@ -233,10 +233,6 @@ def _may_stay(path: str, outcome: str) -> bool:
     # What `prepare_data` had finished it may keep, to go on from; without dataset.json it is
     # nothing to read.
     return path.startswith("out/") and (outcome == "accepted" or name != "dataset.json")
-
-
-def _peak_megabytes():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def main() -> int:

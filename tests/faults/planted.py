@@ -18,7 +18,7 @@ def _hang(place, random_state):
 
 
 def _much_memory(place, random_state):
-    # Three times the limit: under load the system may have taken pages of the process before.
+    # Three times the limit.
     assert bytearray(b"x") * 2**31
 
 
