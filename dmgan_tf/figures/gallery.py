@@ -38,7 +38,8 @@ def gallery_figure(
         pictures: uint8 `(size, size, 3)`, one or more.
         captions: One per picture.
         columns: Pictures side by side.
-        stages: If given, the stages of a picture, smallest first, all drawn at one size.
+        stages: If given, the stages of a picture, smallest first, all drawn at one size: that of
+            the pictures, or half of it and so on, until they fit.
         stages_caption: Its caption.
     """
     cell = cell_size([*pictures, *stages], _SMALLEST_CELL)
@@ -57,16 +58,20 @@ def gallery_figure(
             canvas.write_lines(text, centre, top + cell + 8, BODY, align="center")
         top += cell + 8 + max(map(len, texts)) * line_height(BODY) + _LINE_GAP
     if len(stages):
-        _draw_stages(canvas, stages, stages_caption, cell, top)
-        top += cell + 3 * line_height(BODY) + _LINE_GAP
+        top = _draw_stages(canvas, stages, stages_caption, cell, top)
     return canvas.image(top - _LINE_GAP + MARGIN)
 
 
 def _draw_stages(canvas, stages, caption, cell, top):
-    """The stages of a picture in a line, an arrow from each to the next, the caption above."""
+    """The stages of a picture in a line, an arrow from each to the next, the caption above.
+
+    Returns the top of what may follow.
+    """
     canvas.write(caption, canvas.width // 2, top, BODY, INK, align="center")
     top += line_height(BODY) + 6
-    gap = max(_NARROWEST_GAP + 20, cell // 3)
+    while len(stages) * (cell + _stage_gap(cell)) > canvas.width:
+        cell //= 2
+    gap = _stage_gap(cell)
     centres = _centres(canvas.width, stages, cell, gap)
     for i, (stage, centre) in enumerate(zip(stages, centres, strict=True)):
         canvas.picture(resized(stage, cell), centre - cell // 2, top)
@@ -75,6 +80,11 @@ def _draw_stages(canvas, stages, caption, cell, top):
         if i:
             middle = (centre + centres[i - 1]) // 2
             canvas.write("→", middle, top + cell // 2 - 12, 22, PALE_INK, align="center")
+    return top + cell + 2 * line_height(BODY) + _LINE_GAP
+
+
+def _stage_gap(cell):
+    return max(_NARROWEST_GAP + 20, cell // 3)
 
 
 def _centres(width, line, cell, gap):

@@ -39,6 +39,17 @@ def test_stages_stand_below_at_one_size():
     assert lefts == tuple(sorted(lefts)) and lefts[0] + lefts[2] + 128 == 1000
 
 
+def test_stages_that_do_not_fit_are_halved():
+    images = pictures(3, 256)
+    stages = [pictures(1, size, seed=size)[0] for size in (16, 32, 64, 128, 256)]
+    figure = gallery_figure(images, [""] * 3, stages=stages, stages_caption="many")
+    assert figure.width == 1000
+    lefts, tops = zip(*places(figure, stages[:4]), strict=True)
+    assert len(set(tops)) == 1 and lefts[0] > 0
+    last_right = lefts[3] + (lefts[3] - lefts[2]) + 128
+    assert lefts[0] + last_right == 1000  # the fifth, too
+
+
 def test_many_large_pictures_widen_the_page():
     assert gallery_figure(pictures(6, 256), [""] * 6).width == 6 * 276 - 20 + 40
 
