@@ -112,7 +112,13 @@ def _read_state(run, asked):
 
     path = run / _STATE
     if not path.exists():
-        RunDirectory(run).check(resume=False)
+        for directory in (run, run / "damsm"):
+            RunDirectory(directory).check(resume=False)
+        if (run / "data").exists():
+            raise InputError(
+                f"Expected a new --run. Received: {run}, whose data/ another command made. Choose "
+                "another --run."
+            )
         return None
     try:
         state = json.loads(path.read_text(encoding="utf-8"))
@@ -124,12 +130,16 @@ def _read_state(run, asked):
             "another --run."
         ) from error
     if others:
-        given = " ".join(f"--{name}={before.get(name)}" for name in others)
+        given = " and ".join(_as_flag(name, before.get(name)) for name in others)
         raise InputError(
             f"Expected the flags that {run} was started with, {given}. Received: others. Give "
             "these to continue, or choose another --run."
         )
     return state
+
+
+def _as_flag(name, value):
+    return f"no --{name}" if value is None else f"--{name}={shlex.quote(str(value))}"
 
 
 def _plan(run, *, source, caption_field, model, image_size, minutes, precision):
@@ -147,7 +157,7 @@ def _plan(run, *, source, caption_field, model, image_size, minutes, precision):
         f"{folder.num_training} pictures to train on; timing a few steps of {size} pixels",
         flush=True,
     )
-    times = step_times.measure_steps(*settings, start, precision)
+    times = step_times.measure_steps(*settings, directory, precision)
     print(
         f"a step of the DAMSM takes {times.damsm:.2f} s, one of the training {times.training:.2f} s"
         f" in {times.precision}"

@@ -7,7 +7,7 @@ Each runs from top to bottom in an empty directory of its own, with a fresh kern
 that fails, or the first command of one, ends it. Notebooks in the repository stay as they are,
 unless --keep puts the new outputs into those that have theirs kept.
 
-Needs `pip install -e ".[figures,lite0,notebooks]"`; `make notebooks` does that.
+Needs `pip install -e ".[avatars,figures,lite0,notebooks]"`; `make notebooks` does that.
 """
 
 import base64

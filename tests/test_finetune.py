@@ -86,8 +86,8 @@ def test_the_commands_run_in_a_row_and_those_done_not_again(
     answers.clear()
     first = calls[2]
     calls.clear()
-    line = error_line("finetune", *flags, "--minutes=90")
-    assert "--minutes=60.0" in line and calls == []
+    line = error_line("finetune", *flags, "--minutes=90", "--precision=bfloat16")
+    assert "started with, --minutes=60.0 and no --precision. Rec" in line and calls == []
     status, stdout, stderr = run_command("finetune", *flags)
     assert status == 0, stderr
     assert calls == [first, ("evaluate", ["--num_images=9"])]
@@ -120,6 +120,12 @@ def test_bad_input_leaves_nothing(flags, finished_run, image_folder, tmp_path, q
     assert "minutes" in line("--minutes=0")
     taken = f"--run={shutil.copytree(finished_run, tmp_path / 'taken')}"
     assert "already contains a run" in line(taken)
+    others = tmp_path / "others"  # with what other commands made
+    (others / "data").mkdir(parents=True)
+    assert "data/ another command made" in line(f"--run={others}")
+    (others / "data").rename(others / "damsm")
+    (others / "damsm" / "flags.txt").touch()
+    assert "already contains a run" in line(f"--run={others}")
     (tmp_path / "taken" / "finetune.json").write_text("{}")
     assert "something else" in line(taken)
 

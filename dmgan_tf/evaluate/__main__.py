@@ -288,7 +288,7 @@ def _check_flags(options) -> None:
         )
     if pathlib.Path(options.output).suffix != ".json":
         raise InputError(f"Expected --output=FILE.json. Received: {options.output or 'nothing'}.")
-    if options.images and options.save_images == options.images:
+    if options.images and options.save_images and _is_same(options.images, options.save_images):
         raise InputError(
             f"Expected --save_images in another folder than --images. Received: {options.images}."
         )
@@ -297,6 +297,10 @@ def _check_flags(options) -> None:
         raise InputError(
             f"Expected --save_statistics=FILE.npz. Received: {statistics or 'nothing'}."
         )
+
+
+def _is_same(path, other):
+    return pathlib.Path(path).resolve() == pathlib.Path(other).resolve()
 
 
 if __name__ == "__main__":

@@ -82,7 +82,9 @@ def nearer_share(drawn: np.ndarray, real: np.ndarray) -> tuple[float, float]:
     return _with_error(_share_below, drawn, real)
 
 
-def near_copies(drawn: np.ndarray, real: np.ndarray, quantile: float = 0.05) -> tuple[float, float]:
+def near_copies(
+    drawn: np.ndarray, real: np.ndarray, quantile: float = QUANTILE
+) -> tuple[float, float]:
     """Returns the fraction of drawn pictures nearer to training than all but a few real ones.
 
     A few copies among many pictures hardly change `nearer_share`, but they change this.
@@ -108,10 +110,6 @@ def _share_below(drawn, real):
     real = np.sort(real)
     not_above = np.searchsorted(real, drawn, "left") + np.searchsorted(real, drawn, "right")
     return 1 - np.mean(not_above) / (2 * len(real))
-
-
-def _share_below_quantile(drawn, real):
-    return np.mean(drawn < np.quantile(real, QUANTILE))
 
 
 def _with_error(share: Callable, drawn: np.ndarray, real: np.ndarray) -> tuple[float, float]:

@@ -54,8 +54,8 @@ class DMGAN(ReplicatedModel):
         gammas: `gamma1` to `gamma3` of the DAMSM's training, where they are not 4, 5, 10.
         word_weight: Weight of `drawn_words_loss` at the last stage; above 0, the image encoder must
             predict words.
-        mode_seeking_weight: Weight of `mode_seeking_loss`, for every second caption of a replica;
-            above 0, the generator draws these twice.
+        mode_seeking_weight: Weight of `mode_seeking_loss`, for every second caption; above 0, the
+            generator draws these twice, and every replica has an even number of captions.
         kl_weight: Weight of the conditioning divergence (lambda 1).
         ema_decay: Decay of the generator's moving average, in [0, 1).
         ema_warmup: Whether the decay is smaller in the first steps.

@@ -104,6 +104,8 @@ def train_dmgan(
         encoders = _load_encoders(damsm, info, data)
         if config.word_weight:
             _check_predicts_words(encoders, damsm)
+        if config.mode_seeking_weight:
+            _check_every_second(config.batch_size, session.strategy.num_replicas_in_sync)
         session.config = config = _with_max_words(config, encoders)
         steps = _checked_steps(config, info, data)
         captions = list(sample_captions) or _held_out_captions(data, info)
@@ -271,6 +273,16 @@ def _check_predicts_words(encoders, damsm):
         raise InputError(
             f"Expected a DAMSM that predicts words, for --word_weight, at {damsm}. Received: one "
             "that does not. Train it with --word_epochs, or leave --word_weight out."
+        )
+
+
+def _check_every_second(batch_size, num_replicas):
+    """With an odd number on each replica, others would be every second caption than on one."""
+    if batch_size % (2 * num_replicas):
+        raise InputError(
+            f"Expected --batch_size to be a multiple of {2 * num_replicas} with "
+            f"--mode_seeking_weight, an even number of images for each of {num_replicas} "
+            f"device(s). Received: {batch_size}."
         )
 
 

@@ -24,9 +24,10 @@ _LARGE_ENOUGH = 0.8  # fraction of the pictures; the others are enlarged
 _MOST_WORDS = 40
 
 # For short runs, unlike the paper's; see benchmarks/training_log.md.
-_DAMSM_BATCH, _BATCH = 48, 16
+_DAMSM_BATCH, _BATCH = 48, 16  # at most half of the pictures: some may turn out to be unusable
 _DAMSM_PICTURES, _DAMSM_PASSES = 80_000, 40  # images shown in total, and passes, whichever is less
 _DAMSM_SHARE = 0.2  # of the time, at most
+_MOST_SKIPPED = 0.1  # of the pictures, beside those held out, whose words may all be unknown
 _FEW_PICTURES = 500  # below, discriminators' images are augmented against overfitting
 _EPOCHS = 12  # of each training: checkpoints, sample sheets and lines of progress
 _DURING_TRAINING, _AROUND = 0.85, 60.0  # the fraction of the time that is steps; seconds to start
@@ -76,6 +77,12 @@ def load_start(model: str | os.PathLike) -> ModelComponents:
                 f"Expected a model with generator, vocabulary, text encoder and image encoder as "
                 f"--model={model}. Received: one without {part.replace('_', ' ')}."
             )
+    if start.vocabulary.is_open:
+        raise InputError(
+            f"Expected a model whose words are those of its captions as --model={model}. Received: "
+            "one with --word_vectors, which finetune cannot continue. Run prepare_data, "
+            "pretrain_damsm and train one by one."
+        )
     return start
 
 
@@ -141,7 +148,7 @@ def base_settings(
     pretraining = PretrainingConfig(
         **encoders,
         **common,
-        batch_size=min(_DAMSM_BATCH, folder.num_training),
+        batch_size=min(_DAMSM_BATCH, folder.num_training // 2),
         image_weights=os.fspath(model_path) if backbone == "inception_v3" else None,
         learning_rate=0.001,  # half of the rate from scratch
         word_epochs=1 if start.image_encoder.num_predicted_words else 0,  # see `with_time`
@@ -158,7 +165,7 @@ def base_settings(
         **kept,
         **common,
         num_stages=count,
-        batch_size=min(_BATCH, folder.num_training),
+        batch_size=min(_BATCH, folder.num_training // 2),
         generator_learning_rate=2e-4,
         discriminator_learning_rate=4e-4,
         ema_decay=0.997,
@@ -261,6 +268,7 @@ def stages_of(
         preparing.append(f"--caption_field={folder.caption_field}")
     if folder.test_fraction is not None:
         preparing.append(f"--test_fraction={folder.test_fraction:g}")
+        preparing.append(f"--max_skipped_fraction={_MOST_SKIPPED + folder.test_fraction:.3g}")
 
     def minutes(settings, seconds):
         steps = folder.num_training // settings.batch_size * settings.passes_per_epoch

@@ -22,10 +22,10 @@ _MAY_DIFFER = (
 def start_from(dmgan: DMGAN, directory: str | os.PathLike, vocabulary: Vocabulary) -> None:
     """Initialises a `DMGAN` with the weights of a trained model; optimizers and steps start anew.
 
-    Discriminators that the model lacks, as published ones do, stay unchanged. The number of stages
-    may differ: of a longer generator the first ones are used, and a shorter one is grown, each
-    further stage initialised as a copy of the last refinement, which keeps outlines from the first
-    step on, though not colours.
+    Discriminators that the model lacks, as published ones do, or has of another class, stay
+    unchanged. The number of stages may differ: of a longer generator the first ones are used, and a
+    shorter one is grown, each further stage initialised as a copy of the last refinement, which
+    keeps outlines from the first step on, though not colours.
 
     Args:
         dmgan: The model in training.
@@ -46,7 +46,7 @@ def start_from(dmgan: DMGAN, directory: str | os.PathLike, vocabulary: Vocabular
     pairs = [
         (by_size[network.image_size], network)
         for network in start.discriminators
-        if network.image_size in by_size
+        if type(by_size.get(network.image_size)) is type(network)
     ]
     _logger.info(
         "Started from %s: a generator of %d stages for one of %d, and %d of %d discriminators.",
@@ -132,11 +132,6 @@ def _generator_pairs(mine, theirs):
 
 
 def _check_same_sizes(mine, theirs, directory):
-    if type(mine) is not type(theirs):
-        raise InputError(
-            f"Expected a {type(mine).__name__} at --init={directory}, as in this training. "
-            f"Received: a {type(theirs).__name__}. Choose the model's own class (--discriminator)."
-        )
     ours, given = mine.get_config(), theirs.get_config()
     differing = [
         f"{name}={given[name]} (here {ours[name]})"

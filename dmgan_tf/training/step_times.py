@@ -1,13 +1,14 @@
 """Measures training steps on this machine."""
 
 import dataclasses
+import os
 import statistics
 import time
 
 import numpy as np
 import tensorflow as tf
 
-from dmgan_tf.models.model_directory import ModelComponents
+from dmgan_tf.models.model_directory import load_model_directory
 from dmgan_tf.training.config import DMGANConfig, PretrainingConfig
 from dmgan_tf.training.damsm_run import build_damsm
 from dmgan_tf.training.dmgan_run import build_dmgan
@@ -29,7 +30,7 @@ class StepTimes:
 def measure_steps(
     pretraining: PretrainingConfig,
     training: DMGANConfig,
-    start: ModelComponents,
+    model: str | os.PathLike,
     precision: str | None = None,
 ) -> StepTimes:
     """Times steps with random pictures on this machine.
@@ -37,22 +38,22 @@ def measure_steps(
     Args:
         pretraining: The DAMSM's settings.
         training: The training's.
-        start: The model to start from, whose encoders the training's steps use.
+        model: The model to start from, whose encoders the training's steps use.
         precision: The one to use; None for the faster of float32 and bfloat16.
     """
-    size, num_words = training.image_sizes[-1], start.text_encoder.vocabulary_size
+    size = training.image_sizes[-1]
+    num_words = load_model_directory(model).text_encoder.vocabulary_size
     damsm_seconds = {}
     for name in [precision] if precision else ["float32", "bfloat16"]:
-        damsm = build_damsm(
-            dataclasses.replace(pretraining, precision=name, image_weights=None), num_words, size
-        )
+        damsm = build_damsm(dataclasses.replace(pretraining, precision=name), num_words, size)
         damsm.compile(adam(pretraining.learning_rate, name))
         batch = _random_batch(pretraining.batch_size, (size,), pretraining.max_words, num_words)
         damsm_seconds[name] = _seconds_per_step(damsm, batch)
     fastest = min(damsm_seconds, key=damsm_seconds.get)
     if damsm_seconds[fastest] > _FASTER * damsm_seconds.get("float32", np.inf):
         fastest = "float32"
-    dmgan = build_dmgan(dataclasses.replace(training, precision=fastest), start)
+    training = dataclasses.replace(training, precision=fastest)
+    dmgan = build_dmgan(training, load_model_directory(model, dtype=training.dtype_policy))
     batch = _random_batch(training.batch_size, training.image_sizes, training.max_words, num_words)
     return StepTimes(damsm_seconds[fastest], _seconds_per_step(dmgan, batch), fastest)
 

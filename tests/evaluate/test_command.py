@@ -364,6 +364,7 @@ def test_a_model_with_another_vocabulary(error_line, prepared_data):
         (["--images=x", "--metrics=fid,fud"], "Received: fud"),
         (["--images=x", "--output=x.txt"], "FILE.json"),
         (["--images=x", "--save_images=x"], "another folder"),
+        (["--images=x/", "--save_images=./x"], "another folder"),
         (["--images=x", "--fast"], "Expected --model=MODEL with --fast"),
         (["--images=x", "--output="], "Received: nothing"),
         (["--images=x", "--num_images=1000000000"], "[1, 10000000]"),

@@ -11,6 +11,7 @@ from dmgan_tf import command
 from dmgan_tf.data.folder_survey import Folder
 from dmgan_tf.errors import InputError
 from dmgan_tf.models.model_directory import load_model_directory
+from dmgan_tf.text.vocabulary import Vocabulary
 from dmgan_tf.training import finetuning
 from dmgan_tf.training.config import DMGANConfig, PretrainingConfig
 from dmgan_tf.training.finetuning import (
@@ -85,6 +86,7 @@ def test_the_commands_take_the_settings(finished_run, tmp_path):
     with defined_flags(command_module("prepare_data")) as options:
         options(["prepare_data", *preparing.flags])
         assert options.image_size == 64 and options.test_fraction == 0.1
+        assert options.max_skipped_fraction == 0.2  # held-out pictures may have no known word
         assert options.output == str(tmp_path / "run" / "data")
         assert options.extend_vocabulary and options.vocabulary == "vocabulary.txt"
     assert sum(stage.minutes for stage in trainings) == pytest.approx(30, rel=0.25)
@@ -121,9 +123,23 @@ def test_no_package_is_needed_for_the_discriminators(finished_run, monkeypatch, 
     assert base_settings(FOLDER, start, finished_run, 32)[1].discriminator == own
 
 
-def test_a_model_that_lacks_a_part_is_refused(damsm_directory):
+def test_a_model_that_cannot_be_continued_is_refused(damsm_directory, finished_run, monkeypatch):
     with pytest.raises(InputError, match="Received: one without generator"):
         finetuning.load_start(damsm_directory)
+    monkeypatch.setattr(Vocabulary, "is_open", True)
+    with pytest.raises(InputError, match="Received: one with --word_vectors"):
+        finetuning.load_start(finished_run)
+
+
+@pytest.mark.parametrize(
+    ("num_training", "batches"), [(11, (5, 5)), (32, (16, 16)), (700, (48, 16))]
+)
+def test_a_batch_is_there_if_some_pictures_turn_out_to_be_unusable(
+    finished_run, num_training, batches
+):
+    folder = dataclasses.replace(FOLDER, num_training=num_training)
+    settings = base_settings(folder, load_model_directory(finished_run), finished_run, 32)
+    assert tuple(each.batch_size for each in settings) == batches
 
 
 def test_what_is_evaluated(prepared_data, tmp_path, monkeypatch):

@@ -10,7 +10,7 @@ from tiny_training import CONFIG, make_encoders, save_damsm, values_of
 
 from dmgan_tf.errors import InputError
 from dmgan_tf.models.building import build_discriminators, build_generator
-from dmgan_tf.models.discriminator import DiscriminatorBase
+from dmgan_tf.models.discriminator import Discriminator
 from dmgan_tf.models.model_directory import load_model_directory
 from dmgan_tf.models.text_encoder import TextEncoder
 from dmgan_tf.text.vocabulary import Vocabulary
@@ -18,7 +18,7 @@ from dmgan_tf.training.dmgan_run import train_dmgan
 from dmgan_tf.training.starting_point import start_damsm_from, start_from
 
 
-class OtherDiscriminator(DiscriminatorBase):
+class OtherDiscriminator(Discriminator):
     """A class of somebody else."""
 
 
@@ -111,11 +111,17 @@ def test_a_generator_that_knows_other_words_is_refused(finished_run):
         start_from(None, finished_run, Vocabulary(["zebra", "yak"]))
 
 
-def test_discriminators_of_another_class_are_refused(finished_run, model):
+def test_a_discriminator_of_another_class_begins_anew(finished_run, model, caplog):
     networks = make_networks()
-    networks.discriminators = [OtherDiscriminator(16, 4, 8), OtherDiscriminator(32, 4, 8)]
-    with pytest.raises(InputError, match="OtherDiscriminator at --init=.*a Discriminator"):
+    networks.discriminators[0] = OtherDiscriminator(16, 4, 8)
+    networks.discriminators[0].build()
+    before = values_of(networks.discriminators[0].weights)
+    with caplog.at_level("INFO"):
         start_from(networks, finished_run, model.vocabulary)
+    assert "and 1 of 2 discriminators" in caplog.text
+    for value, mine in zip(before, values_of(networks.discriminators[0].weights), strict=True):
+        np.testing.assert_array_equal(value, mine)
+    assert_equal_weights(networks.discriminators[1], model.discriminators[1])
 
 
 def test_a_generator_goes_on_with_words_beside_its_own(finished_run, model):
