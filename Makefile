@@ -166,7 +166,7 @@ $(VENV)/.installed-browser: $(VENV)/.installed-test
 
 $(VENV)/.installed-notebooks: pyproject.toml | $(IN_VENV)
 	@echo "installing dmgan_tf and what runs its notebooks into $(VENV)"
-	$(IN_VENV) -m pip install --quiet --disable-pip-version-check --editable ".[figures,lite0,notebooks]"
+	$(IN_VENV) -m pip install --quiet --disable-pip-version-check --editable ".[avatars,figures,lite0,notebooks]"
 	@touch $@
 
 $(VENV)/.installed-docs: pyproject.toml | $(IN_VENV)
