@@ -18,7 +18,7 @@ BUILDIFIER := $(VENV)/node/node_modules/.bin/buildifier
 BAZEL_FILES := BUILD MODULE.bazel
 # Where the processor computes in bfloat16, training takes three quarters of the time.
 PRECISION ?= $(shell grep -qsE "avx512_bf16|amx_bf16" /proc/cpuinfo && echo bfloat16 || echo float32)
-SHIPPED_MODEL := avatars_128
+SHIPPED_MODEL := avatars_256
 SHIPPED_CAPTIONS := \
 	--caption="a flat portrait of a person with long black hair and glasses, wearing a green shirt" \
 	--caption="a flat drawing of a person who has a pink afro and dark skin and wears a yellow checkered shirt" \
@@ -59,7 +59,7 @@ quickstart: $(VENV)/.installed-avatars  ## draw with the shipped model, then tra
 	@echo "The sample sheet: $(QUICKSTART)/samples/sheet.png (the shipped model's: $(QUICKSTART)/shipped/sheet.png)"
 
 web: $(VENV)/.installed  ## a page that draws in the browser, of the shipped model: static files in runs/web
-	$(IN_VENV) -m dmgan_tf.export --format=web --model=$(SHIPPED_MODEL) --output=runs/web
+	$(IN_VENV) -m dmgan_tf.export --format=web --model=avatars_128 --output=runs/web
 	@echo "Look at it: $(PYTHON) -m http.server --directory=runs/web"
 
 docs: $(VENV)/.installed-docs  ## the pages of README and docs with the API reference, as a site in runs/docs

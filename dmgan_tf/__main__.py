@@ -27,7 +27,7 @@ _ORDER = (
     *("sample", "demo", "finetune", "prepare_data", "pretrain_damsm", "train"),
     *("evaluate", "visualize", "export", "convert"),
 )
-_FIRST = 'python -m dmgan_tf.sample --model=avatars_128 --caption="a person with pink hair"'
+_FIRST = 'python -m dmgan_tf.sample --model=avatars_256 --caption="a person with pink hair"'
 
 
 def commands() -> dict[str, str]:

@@ -1,6 +1,6 @@
 """The demo, a host of static files, and a real headless Chromium to look at both with.
 
-.venv/bin/python tests/demo_browser.py --model=avatars_128 --output=docs/demo.png
+.venv/bin/python tests/demo_browser.py --model=avatars_256 --output=docs/demo.png
 .venv/bin/python tests/demo_browser.py --site=runs/web --output=docs/web_page.jpg
 
 take the pictures of pages that the README shows; `--width=390` is a phone's. Needs the extras
@@ -129,7 +129,7 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--model", default="avatars_128")
+    parser.add_argument("--model", default="avatars_256")
     parser.add_argument("--output", type=pathlib.Path, default=ROOT / "docs/demo.png")
     parser.add_argument("--site", type=pathlib.Path, help="a page of export --format=web instead")
     parser.add_argument("--caption")

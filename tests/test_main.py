@@ -42,7 +42,7 @@ def test_the_list_of_commands(front_door, words):
     assert len(lines) <= 40 and max(map(len, lines)) <= 100
     listed = [match[1] for line in lines if (match := re.match(r"  (\w+)  +[A-Z]", line))]
     assert listed == [name for name in front._ORDER if name in COMMANDS]
-    assert 'python -m dmgan_tf.sample --model=avatars_128 --caption="' in text
+    assert 'python -m dmgan_tf.sample --model=avatars_256 --caption="' in text
 
 
 def test_the_list_imports_no_framework():

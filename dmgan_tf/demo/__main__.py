@@ -25,7 +25,7 @@ COMMON_FLAGS = ("model", "port", "host")
 
 def define_flags() -> None:
     """Declares the flags of this command."""
-    command.define_model(default="avatars_128")
+    command.define_model(default="avatars_256")
     flags.DEFINE_integer("port", 7860, "Port of the page, from 1 to 65535; 0 for any free one.")
     flags.DEFINE_string("host", "127.0.0.1", "Address of this machine to listen on.")
 

@@ -51,7 +51,7 @@ def gallery_figure(
     top = MARGIN
     for i in range(0, len(pictures), columns):
         line = pictures[i : i + columns]
-        texts = [text_lines(text, cell + gap - 12, BODY) for text in captions[i : i + columns]]
+        texts = [text_lines(text, cell + gap - 24, BODY) for text in captions[i : i + columns]]
         centres = _centres(canvas.width, line, cell, gap)
         for picture, text, centre in zip(line, texts, centres, strict=True):
             canvas.picture(resized(picture, cell), centre - cell // 2, top)
