@@ -38,7 +38,8 @@ LIMITS = """\
   photographs, no text, no left and right.
 - Clothes in a combination that training never saw often get another pattern or colour: a yellow
   checkered shirt becomes a plain one. Pictures of one caption differ in mouth, clothes and skin at
-  most, and the mouth inside a goatee is often a smudge.
+  most. What a caption leaves open is sometimes drawn half one way and half another: a shirt of two
+  colours, half a pair of glasses. The mouth inside a goatee is often missing, or a smudge.
 - It is a small demonstration of a method. Pictures may resemble its training drawings."""
 LICENCES = """\
 # Attribution
