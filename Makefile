@@ -58,7 +58,7 @@ quickstart: $(VENV)/.installed-avatars  ## draw with the shipped model, then tra
 		--metrics=attributes --num_images=400 --output=$(QUICKSTART)/scores.json
 	@echo "The sample sheet: $(QUICKSTART)/samples/sheet.png (the shipped model's: $(QUICKSTART)/shipped/sheet.png)"
 
-web: $(VENV)/.installed  ## a page that draws in the browser, of the shipped model: static files in runs/web
+web: $(VENV)/.installed  ## a page that draws in the browser, of the smaller shipped model: static files in runs/web
 	$(IN_VENV) -m dmgan_tf.export --format=web --model=avatars_128 --output=runs/web
 	@echo "Look at it: $(PYTHON) -m http.server --directory=runs/web"
 
