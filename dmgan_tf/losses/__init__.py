@@ -8,7 +8,12 @@ from dmgan_tf.losses.divergence import conditioning_divergence
 from dmgan_tf.losses.matching import matching_losses, sentence_matching_scores, word_matching_scores
 from dmgan_tf.losses.mode_seeking import code_distance, mode_seeking_loss
 from dmgan_tf.losses.objective import Objective, PaperObjective, ReleaseObjective
-from dmgan_tf.losses.word_prediction import drawn_words_loss, word_prediction_loss
+from dmgan_tf.losses.word_prediction import (
+    drawn_words_loss,
+    misread_words_loss,
+    word_prediction_loss,
+    word_reading_loss,
+)
 
 __all__ = [
     "Objective",
@@ -18,8 +23,10 @@ __all__ = [
     "conditioning_divergence",
     "drawn_words_loss",
     "matching_losses",
+    "misread_words_loss",
     "mode_seeking_loss",
     "sentence_matching_scores",
     "word_matching_scores",
     "word_prediction_loss",
+    "word_reading_loss",
 ]

@@ -23,9 +23,30 @@ def word_prediction_loss(logits: Any, word_shares: Any) -> Any:
     Returns:
         One value an example, float32 of shape `(batch,)`; 0 where no caption has a word.
     """
+    return _cross_entropy(ops.log_softmax(ops.cast(logits, "float32"), axis=-1), word_shares)
+
+
+def word_reading_loss(log_probabilities: Any, word_shares: Any, groups: Any) -> Any:
+    """Returns the sum of `word_prediction_loss` over groups of words.
+
+    Args:
+        log_probabilities: Of a `WordReader`, `(batch, words)`.
+        word_shares: As in `word_prediction_loss`.
+        groups: The reader's, `(groups, words)`.
+
+    Returns:
+        One value an example, float32 of shape `(batch,)`.
+    """
+    return sum(
+        _cross_entropy(log_probabilities, word_shares * ops.cast(group, "float32"))
+        for group in groups
+    )
+
+
+def _cross_entropy(log_probabilities, word_shares):
     shares = ops.cast(word_shares, "float32")
     target = shares / ops.maximum(ops.sum(shares, axis=-1, keepdims=True), 1e-6)
-    return -ops.sum(target * ops.log_softmax(ops.cast(logits, "float32"), axis=-1), axis=-1)
+    return -ops.sum(target * log_probabilities, axis=-1)
 
 
 def drawn_words_loss(logits: Any, real_logits: Any, token_ids: Any) -> Any:
@@ -52,3 +73,36 @@ def drawn_words_loss(logits: Any, real_logits: Any, token_ids: Any) -> Any:
     drawn, real = (ops.log_softmax(ops.cast(x, "float32"), axis=-1) for x in (logits, real_logits))
     lost = ops.sum(said * ops.relu(real - drawn), axis=-1)
     return lost / ops.maximum(ops.sum(said, axis=-1), 1.0)
+
+
+def misread_words_loss(
+    log_probabilities: Any, real_log_probabilities: Any, token_ids: Any, real_token_ids: Any
+) -> Any:
+    """Returns how much less clearly an image of a changed caption shows its words.
+
+    As `drawn_words_loss`, but each word is compared with the one at the same place in the caption
+    of the real image.
+
+    Args:
+        log_probabilities: Of a `WordReader` for the generated images, `(batch, words)`.
+        real_log_probabilities: The same for the real images.
+        token_ids: The changed captions, integers `(batch, length)`; 0 is padding.
+        real_token_ids: The captions of the real images, of the same lengths.
+
+    Returns:
+        One value of 0 or more an example, float32 of shape `(batch,)`; 0 where a caption has no
+        word that is read.
+    """
+    num_words = ops.shape(log_probabilities)[-1]
+    said = (real_token_ids > 0) & (real_token_ids < num_words)
+    drawn, real = (
+        ops.take_along_axis(values, ops.where(said, ids, 1), axis=-1)
+        for values, ids in (
+            (log_probabilities, token_ids),
+            (real_log_probabilities, real_token_ids),
+        )
+    )
+    said = ops.cast(said, "float32")
+    return ops.sum(said * ops.relu(real - drawn), axis=-1) / ops.maximum(
+        ops.sum(said, axis=-1), 1.0
+    )

@@ -1,6 +1,7 @@
 """Builds networks from settings."""
 
 import logging
+from collections.abc import Sequence
 
 from dmgan_tf.errors import InputError
 from dmgan_tf.models.discriminator import DiscriminatorBase
@@ -92,7 +93,10 @@ def build_text_encoder(settings, vocabulary_size: int) -> TextEncoder:
 
 
 def build_image_encoder(
-    settings, inception: InceptionV3 | None = None, num_predicted_words: int = 0
+    settings,
+    inception: InceptionV3 | None = None,
+    num_predicted_words: int = 0,
+    color_ids: Sequence[int] = (),
 ) -> ImageEncoder:
     """Makes and builds the image encoder of some settings.
 
@@ -100,6 +104,7 @@ def build_image_encoder(
         settings: See `build_text_encoder`.
         inception: The network whose weights the backbone `inception_v3` gets.
         num_predicted_words: See `ImageEncoder`.
+        color_ids: See `ImageEncoder`.
 
     Raises:
         InputError: If `settings.image_backbone` names no class, or one that takes other arguments.
@@ -119,6 +124,7 @@ def build_image_encoder(
         freeze_backbone=False if starts_blank else None,
         inception_variant=inception.variant if inception else "torchvision",
         num_predicted_words=num_predicted_words,
+        color_ids=color_ids,
         dtype=settings.dtype_policy,
     )
     encoder.build()

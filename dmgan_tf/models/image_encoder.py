@@ -1,12 +1,13 @@
 """The image encoder of the DAMSM: region features and one code of an image."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import keras
 from keras import ops
 
 from dmgan_tf.layers.resize import resize
 from dmgan_tf.models.backbones import ImageBackbone
+from dmgan_tf.models.word_reader import WordReader
 from dmgan_tf.registry.catalogue import IMAGE_BACKBONES
 
 
@@ -34,6 +35,7 @@ class ImageEncoder(keras.Model):
         inception_variant: The variant of `inception_v3`'s published weights, see `InceptionV3`.
         num_predicted_words: The number of word ids, from 0, whose presence in the captions is
             predicted from the code; 0 for none. Not in the paper, see `word_prediction_loss`.
+        color_ids: Those of them that name colours: with any, it has a `WordReader`.
 
     Call arguments:
         images: Float tensor `(batch, height, width, 3)` in [-1, 1]; height and width static.
@@ -65,6 +67,7 @@ class ImageEncoder(keras.Model):
         freeze_backbone: bool | None = None,
         inception_variant: str = "torchvision",
         num_predicted_words: int = 0,
+        color_ids: Sequence[int] = (),
         **kwargs,
     ):
         # Images stay float32 until they are resized; the layers cast for themselves.
@@ -94,12 +97,18 @@ class ImageEncoder(keras.Model):
             self.word_prediction = keras.layers.Dense(
                 num_predicted_words, dtype=self.dtype_policy, name="word_prediction"
             )
+        self.word_reader = None
+        if color_ids:
+            self.word_reader = WordReader(
+                num_predicted_words, color_ids, dtype=self.dtype_policy, name="word_reader"
+            )
         # === Config ===
         self.embedding_dim = embedding_dim
         self.input_size = input_size or self.backbone.default_input_size
         self.backbone.check_input_size(self.input_size)
         self.freeze_backbone = freeze_backbone
         self.num_predicted_words = num_predicted_words
+        self.color_ids = tuple(color_ids)
 
     @property
     def _offered(self):
@@ -118,6 +127,8 @@ class ImageEncoder(keras.Model):
         self.code_projection.build((None, pooled_channels))
         if self.word_prediction is not None:
             self.word_prediction.build((None, self.embedding_dim))
+        if self.word_reader is not None:
+            self.word_reader.build()
 
     def call(self, images, training=False):
         images = resize(images, self.input_size, **self.backbone.resizing)
@@ -139,4 +150,5 @@ class ImageEncoder(keras.Model):
             "input_size": self.input_size,
             "freeze_backbone": self.freeze_backbone,
             "num_predicted_words": self.num_predicted_words,
+            **({"color_ids": list(self.color_ids)} if self.color_ids else {}),
         }

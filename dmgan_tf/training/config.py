@@ -89,6 +89,11 @@ class PretrainingConfig(Settings):
         "an image; afterwards beside the matching losses. Teaches small_cnn details.",
         low=0,
     )
+    word_reader: bool = setting(
+        False,
+        "Also learn to read colours and other words apart, for train --recombination_weight. Needs "
+        "--word_epochs.",
+    )
     batch_size: int = setting(48, "Images per step, over all devices.", low=2)
     image_backbone: str = setting(
         "small_cnn",
@@ -161,6 +166,8 @@ class PretrainingConfig(Settings):
                 f"Expected --word_epochs below --epochs, {self.epochs}: the text encoder learns in "
                 f"the epochs that follow. Received: {self.word_epochs}."
             )
+        if self.word_reader and not self.word_epochs:
+            raise InputError("Expected --word_epochs of 1 or more with --word_reader. Received: 0.")
         embedding = Choice.parse(self.word_embedding).name
         if self.word_vectors and embedding not in ("learned", "word_vectors"):
             raise InputError(
@@ -212,6 +219,13 @@ class DMGANConfig(Settings):
         0.0,
         "Weight of how alike two images of one caption are, so that what it leaves open varies; "
         "not in the paper. A step takes about a fifth longer.",
+        low=0,
+    )
+    recombination_weight: float = setting(
+        0.0,
+        "Weight of the words that the DAMSM's reader misses in images of captions with one colour "
+        "exchanged, so that combinations that no training image has are drawn right; not in the "
+        "paper. Needs a DAMSM of --word_reader.",
         low=0,
     )
     kl_weight: float = setting(1.0, "Lambda 1, of the conditioning augmentation loss.", low=0)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import keras
 import tensorflow as tf
 
-from dmgan_tf.losses import matching_losses, word_prediction_loss
+from dmgan_tf.losses import matching_losses, word_prediction_loss, word_reading_loss
 from dmgan_tf.registry.catalogue import IMAGE_BACKBONES, WORD_EMBEDDINGS
 from dmgan_tf.training.distribution import replicas
 from dmgan_tf.training.distribution.replicated_model import ReplicatedModel
@@ -31,7 +31,8 @@ class DAMSM(ReplicatedModel):
     With an image encoder that predicts words, it also learns the words of all captions of an image:
     alone while `phase` is `WORDS`, when the text encoder stays as it is, and beside the matching
     losses afterwards. A contrastive loss over small batches needs few details, such as colours;
-    this one teaches the image encoder all that captions name.
+    this one teaches the image encoder all that captions name. A `WordReader` within it learns them
+    too, in both phases.
 
     A step whose loss or gradient is not finite is skipped: weights, optimizer, its iteration count
     and the statistics of batch norm stay unchanged, bit for bit; dropout and the data advance.
@@ -118,6 +119,11 @@ class DAMSM(ReplicatedModel):
         if "word_logits" in image_features:
             losses["word_prediction"] = word_prediction_loss(
                 image_features["word_logits"], batch["word_shares"]
+            )
+        reader = self.image_encoder.word_reader
+        if reader is not None:
+            losses["word_reading"] = word_reading_loss(
+                reader(batch["images"][-1], training=training), batch["word_shares"], reader.groups
             )
         if self.phase == WORDS:
             return losses

@@ -4,6 +4,7 @@ import dataclasses
 import logging
 import os
 import pathlib
+from collections.abc import Sequence
 
 import keras
 import numpy as np
@@ -17,6 +18,7 @@ from dmgan_tf.models.building import build_image_encoder, build_text_encoder
 from dmgan_tf.models.model_card import About
 from dmgan_tf.models.model_directory import load_inception_directory, save_model_directory
 from dmgan_tf.registry.lookup import Choice
+from dmgan_tf.text.colors import color_ids
 from dmgan_tf.text.tokenizer import Tokenizer
 from dmgan_tf.text.word_vectors import open_vocabulary
 from dmgan_tf.training.config import PretrainingConfig, RunSettings
@@ -91,6 +93,12 @@ def pretrain_damsm(
         image_size = config.image_size or info.image_size
         steps = config.passes_per_epoch * steps_per_epoch(data, "train", config.batch_size)
         num_predicted_words = info.vocabulary_size if config.word_epochs else 0
+        read_colors = color_ids(info.vocabulary()) if config.word_reader else ()
+        if config.word_reader and not read_colors:
+            raise InputError(
+                f"Expected captions that name colours in English, for --word_reader, in {data}. "
+                "Received: none. Leave it out."
+            )
         split = _split_to_measure(info)
         readable = session.scan(info)
         if split is not None:
@@ -101,6 +109,7 @@ def pretrain_damsm(
                 len(vocabulary),
                 image_size,
                 num_predicted_words,
+                read_colors,
             )
             if session.is_new:
                 damsm.text_encoder.embedding.start_from(vocabulary.words)
@@ -195,7 +204,11 @@ def _check_same_vectors(embedding, table, config):
 
 
 def build_damsm(
-    config: PretrainingConfig, vocabulary_size: int, image_size: int, num_predicted_words: int = 0
+    config: PretrainingConfig,
+    vocabulary_size: int,
+    image_size: int,
+    num_predicted_words: int = 0,
+    color_ids: Sequence[int] = (),
 ) -> DAMSM:
     """Makes the two encoders and the built `DAMSM`; call it in the strategy's scope.
 
@@ -204,13 +217,14 @@ def build_damsm(
         vocabulary_size: Number of ids, including the padding's.
         image_size: Size of the images in pixels.
         num_predicted_words: See `ImageEncoder`.
+        color_ids: See `ImageEncoder`.
 
     Raises:
         InputError: If `image_weights` contains no Inception.
     """
     inception = _load_image_weights(config.image_weights) if config.image_weights else None
     text_encoder = build_text_encoder(config, vocabulary_size)
-    image_encoder = build_image_encoder(config, inception, num_predicted_words)
+    image_encoder = build_image_encoder(config, inception, num_predicted_words, color_ids)
     gammas = {name: getattr(config, name) for name in GAMMAS}
     return DAMSM(
         text_encoder,

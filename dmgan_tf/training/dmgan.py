@@ -12,6 +12,7 @@ from dmgan_tf.losses import (
     code_distance,
     conditioning_divergence,
     drawn_words_loss,
+    misread_words_loss,
     mode_seeking_loss,
 )
 from dmgan_tf.models.generator import generator_inputs
@@ -23,6 +24,7 @@ from dmgan_tf.training.distribution.replicated_model import ReplicatedModel
 from dmgan_tf.training.ema import ExponentialMovingAverage
 from dmgan_tf.training.guarded_step import GuardedStep, trained
 from dmgan_tf.training.one_class import ONE_CLASS_BATCHES, is_global_batch_of_one_class
+from dmgan_tf.training.recombination import exchange_colors
 
 
 class DMGAN(ReplicatedModel):
@@ -56,6 +58,8 @@ class DMGAN(ReplicatedModel):
             predict words.
         mode_seeking_weight: Weight of `mode_seeking_loss`, for every second caption; above 0, the
             generator draws these twice, and every replica has an even number of captions.
+        recombination_weight: Weight of `misread_words_loss`, for every second caption with one
+            colour exchanged; above 0, the image encoder must have a `WordReader`.
         kl_weight: Weight of the conditioning divergence (lambda 1).
         ema_decay: Decay of the generator's moving average, in [0, 1).
         ema_warmup: Whether the decay is smaller in the first steps.
@@ -75,6 +79,7 @@ class DMGAN(ReplicatedModel):
         gammas: Mapping[str, float] | None = None,
         word_weight: float = 0.0,
         mode_seeking_weight: float = 0.0,
+        recombination_weight: float = 0.0,
         kl_weight: float = 1.0,
         ema_decay: float = 0.999,
         ema_warmup: bool = False,
@@ -107,6 +112,7 @@ class DMGAN(ReplicatedModel):
         self.gammas = dict(gammas or {})
         self.word_weight = word_weight
         self.mode_seeking_weight = mode_seeking_weight
+        self.recombination_weight = recombination_weight
         self.kl_weight = kl_weight
         self.augmentation = augmentation
         self.seed = seed
@@ -214,6 +220,9 @@ class DMGAN(ReplicatedModel):
                 features["image_code"], of_real["image_code"], text, batch["token_ids"]
             )
             loss += self.mode_seeking_weight * terms["mode_seeking_loss"]
+        if self.recombination_weight:
+            terms["recombination_loss"] = self._recombination_loss(batch)
+            loss += self.recombination_weight * terms["recombination_loss"]
         return loss, terms, {"adversarial": images[-1], "damsm": last_image}
 
     def _adversarial_loss(self, discriminator, images, sentences):
@@ -237,12 +246,27 @@ class DMGAN(ReplicatedModel):
     def _mode_seeking_loss(self, codes, real_codes, text, token_ids):
         """Of a second image for every second caption."""
         text = {name: values[::2] for name, values in text.items()}
-        seed = tf.random.fold_in(self._step_seed(), tf.constant(0, tf.int64))
-        noise = [part[::2] for part in self._draw_noise(tf.shape(token_ids)[0], seed)]
-        again = self.generator(generator_inputs(text, token_ids[::2], *noise), training=True)
-        other_codes = self.image_encoder(again["images"][-1], training=False)["image_code"]
+        again = self._draw_every_second(text, token_ids[::2], number=0)
+        other_codes = self.image_encoder(again, training=False)["image_code"]
         real_distance = code_distance(real_codes, tf.roll(real_codes, -1, axis=0))
         return tf.reduce_mean(mode_seeking_loss(codes[::2], other_codes, real_distance[::2]))
+
+    def _recombination_loss(self, batch):
+        """Of an image for every second caption with one colour exchanged."""
+        reader, of_real = self.image_encoder.word_reader, batch["token_ids"][::2]
+        token_ids = exchange_colors(of_real, reader.color_ids, self._seed_of(-1))
+        text = self.text_encoder(token_ids, training=False)
+        drawn = self._draw_every_second(text, token_ids, number=-2)
+        read, read_of_real = (
+            reader(images, training=False) for images in (drawn, batch["images"][-1][::2])
+        )
+        return tf.reduce_mean(misread_words_loss(read, read_of_real, token_ids, of_real))
+
+    def _draw_every_second(self, text, token_ids, number):
+        """The last images of every second caption, with noise of its own; see `_seed_of`."""
+        noise = self._draw_noise(2 * tf.shape(token_ids)[0], self._seed_of(number))
+        inputs = generator_inputs(text, token_ids, *(part[::2] for part in noise))
+        return self.generator(inputs, training=True)["images"][-1]
 
     def _train_discriminators(self, real_images, generated_images, text):
         """Computes each discriminator's gradient, and takes one step of their optimizer."""
@@ -314,12 +338,14 @@ class DMGAN(ReplicatedModel):
         """A discriminator's input images; `kind` identifies the random draws of one step."""
         if not self.augmentation:
             return images
-        # Noise uses the seed itself and 0; these numbers are different within a step.
-        number = 1 + 3 * self.discriminators.index(discriminator) + kind
-        seed = tf.random.fold_in(self._step_seed(), tf.constant(number, tf.int64))
+        seed = self._seed_of(1 + 3 * self.discriminators.index(discriminator) + kind)
         rows = tf.shape(images)[0] * replicas.num_replicas()
         draws = tf.random.stateless_uniform([rows, 4], seed)
         return augment(images, replicas.replica_rows(draws))
+
+    def _seed_of(self, number):
+        """One of the step's further seeds: of images' augmentation from 1, of captions up to 0."""
+        return tf.random.fold_in(self._step_seed(), tf.constant(number, tf.int64))
 
     def _step_seed(self):
         return tf.stack([tf.constant(self.seed, tf.int64), self.steps_done.value])

@@ -104,7 +104,9 @@ def train_dmgan(
         encoders = _load_encoders(damsm, info, data)
         if config.word_weight:
             _check_predicts_words(encoders, damsm)
-        if config.mode_seeking_weight:
+        if config.recombination_weight:
+            _check_reads_words(encoders, damsm)
+        if config.mode_seeking_weight or config.recombination_weight:
             _check_every_second(config.batch_size, session.strategy.num_replicas_in_sync)
         session.config = config = _with_max_words(config, encoders)
         steps = _checked_steps(config, info, data)
@@ -205,6 +207,7 @@ def build_dmgan(config, encoders):
         gammas=gammas,
         word_weight=config.word_weight,
         mode_seeking_weight=config.mode_seeking_weight,
+        recombination_weight=config.recombination_weight,
         kl_weight=config.kl_weight,
         ema_decay=config.ema_decay,
         ema_warmup=config.ema_warmup,
@@ -276,13 +279,22 @@ def _check_predicts_words(encoders, damsm):
         )
 
 
+def _check_reads_words(encoders, damsm):
+    if encoders.image_encoder.word_reader is None:
+        raise InputError(
+            f"Expected a DAMSM with a reader of words, for --recombination_weight, at {damsm}. "
+            "Received: one without. Train it with --word_reader, or leave --recombination_weight "
+            "out."
+        )
+
+
 def _check_every_second(batch_size, num_replicas):
     """With an odd number on each replica, others would be every second caption than on one."""
     if batch_size % (2 * num_replicas):
         raise InputError(
             f"Expected --batch_size to be a multiple of {2 * num_replicas} with "
-            f"--mode_seeking_weight, an even number of images for each of {num_replicas} "
-            f"device(s). Received: {batch_size}."
+            "--mode_seeking_weight or --recombination_weight, an even number of images for each of "
+            f"{num_replicas} device(s). Received: {batch_size}."
         )
 
 
@@ -322,7 +334,11 @@ def _dataset(config, data, encoders, readable, start_step, num_steps, **part):
 def _progress_metrics(config):
     size = config.image_sizes[-1]
     losses = [f"discriminator_{size}_loss", f"generator_{size}_loss", "damsm_loss"]
-    optional = {"word_loss": config.word_weight, "mode_seeking_loss": config.mode_seeking_weight}
+    optional = {
+        "word_loss": config.word_weight,
+        "mode_seeking_loss": config.mode_seeking_weight,
+        "recombination_loss": config.recombination_weight,
+    }
     return [*losses, *(name for name, weight in optional.items() if weight)]
 
 

@@ -42,7 +42,7 @@ _DECIDED = {  # here; other settings of the model's DAMSM and training are kept
     *("image_size", "num_stages", "flip", "crop", "max_words", "image_weights"),
     *("learning_rate", "learning_rate_decay", "ema_decay", "ema_warmup"),
     *("generator_learning_rate", "discriminator_learning_rate", "discriminator_augmentation"),
-    "mode_seeking_weight",
+    *("mode_seeking_weight", "recombination_weight", "word_reader"),
 }
 # Of a model trained with the loss of words. Its last epochs may have had others, which paint
 # texture on images of another kind: benchmarks/training_log.md, "What a caption leaves open".

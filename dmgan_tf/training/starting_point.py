@@ -15,7 +15,7 @@ from dmgan_tf.training.dmgan import DMGAN
 _logger = logging.getLogger(__name__)
 _MAY_DIFFER = (
     *("name", "dtype", "trainable", "num_stages"),
-    *("vocabulary_size", "num_predicted_words", "dropout", "freeze_backbone"),
+    *("vocabulary_size", "num_predicted_words", "color_ids", "dropout", "freeze_backbone"),
 )
 
 
@@ -110,7 +110,8 @@ def _check_words(start, directory, vocabulary, of_what):
 def _encoder_pairs(mine, theirs):
     """Parts of two encoders, each with the part whose weights it copies."""
     pairs = [(mine.text_encoder, theirs.text_encoder)]
-    for name in ("backbone", "region_projection", "code_projection", "word_prediction"):
+    projections = ("region_projection", "code_projection", "word_prediction")
+    for name in ("backbone", *projections, "word_reader"):
         pair = getattr(mine.image_encoder, name), getattr(theirs.image_encoder, name)
         if None not in pair:
             pairs.append(pair)
