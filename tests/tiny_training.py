@@ -43,6 +43,7 @@ PRETRAINING = PretrainingConfig(
 
 
 VOCABULARY = Vocabulary(["a", "red", "green", "apple", "pear", "leaf"])
+COLOR_IDS = (2, 3)
 
 
 def flags_of(settings):
@@ -92,7 +93,7 @@ class SGD(keras.optimizers.SGD):
         variable.assign_sub(tf.math.multiply_no_nan(gradient, learning_rate))
 
 
-def make_encoders(vocabulary, dtype=None, num_predicted_words=0):
+def make_encoders(vocabulary, dtype=None, num_predicted_words=0, color_ids=()):
     """An untrained DAMSM for `vocabulary`."""
     keras.utils.set_random_seed(11)
     text_encoder = TextEncoder(len(vocabulary), word_dim=8, embedding_dim=6, dtype=dtype)
@@ -101,6 +102,7 @@ def make_encoders(vocabulary, dtype=None, num_predicted_words=0):
         channels=4,
         input_size=16,
         num_predicted_words=num_predicted_words,
+        color_ids=color_ids,
         dtype=dtype,
     )
     text_encoder.build()
@@ -108,9 +110,9 @@ def make_encoders(vocabulary, dtype=None, num_predicted_words=0):
     return ModelComponents(vocabulary, text_encoder, image_encoder=image_encoder)
 
 
-def save_damsm(directory, vocabulary, with_image_encoder=True, num_predicted_words=0):
+def save_damsm(directory, vocabulary, with_image_encoder=True, **options):
     """Writes the model directory of an untrained DAMSM."""
-    encoders = make_encoders(vocabulary, num_predicted_words=num_predicted_words)
+    encoders = make_encoders(vocabulary, **options)
     save_model_directory(
         directory,
         vocabulary=vocabulary,
@@ -121,15 +123,18 @@ def save_damsm(directory, vocabulary, with_image_encoder=True, num_predicted_wor
 
 def make_dmgan(**settings):
     """A compiled `DMGAN`; the same settings give the same weights."""
-    encoders = make_encoders(VOCABULARY, num_predicted_words=NUM_WORD_IDS)
+    color_ids = COLOR_IDS if settings.get("recombination_weight") else ()
+    encoders = make_encoders(VOCABULARY, num_predicted_words=NUM_WORD_IDS, color_ids=color_ids)
     keras.utils.set_random_seed(3)
     return build_dmgan(dataclasses.replace(CONFIG, **settings), encoders)
 
 
-def make_damsm(precision="float32", learning_rate=0.002, num_predicted_words=0, **settings):
+def make_damsm(
+    precision="float32", learning_rate=0.002, num_predicted_words=0, color_ids=(), **settings
+):
     """A compiled `DAMSM`; the same settings give the same weights."""
     dtype = DMGANConfig(precision=precision).dtype_policy
-    encoders = make_encoders(VOCABULARY, dtype, num_predicted_words)
+    encoders = make_encoders(VOCABULARY, dtype, num_predicted_words, color_ids)
     damsm = DAMSM(encoders.text_encoder, encoders.image_encoder, image_size=32, **settings)
     damsm.compile(adam(learning_rate, precision))
     return damsm

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from dmgan_tf.losses import (
@@ -60,6 +61,8 @@ class DMGAN(ReplicatedModel):
             generator draws these twice, and every replica has an even number of captions.
         recombination_weight: Weight of `misread_words_loss`, for every second caption with one
             colour exchanged; above 0, the image encoder must have a `WordReader`.
+        exchanges: How often each of its colours is exchanged for each other one, the result of
+            `exchange_probabilities`; all equally if None.
         kl_weight: Weight of the conditioning divergence (lambda 1).
         ema_decay: Decay of the generator's moving average, in [0, 1).
         ema_warmup: Whether the decay is smaller in the first steps.
@@ -80,6 +83,7 @@ class DMGAN(ReplicatedModel):
         word_weight: float = 0.0,
         mode_seeking_weight: float = 0.0,
         recombination_weight: float = 0.0,
+        exchanges: np.ndarray | None = None,
         kl_weight: float = 1.0,
         ema_decay: float = 0.999,
         ema_warmup: bool = False,
@@ -113,6 +117,8 @@ class DMGAN(ReplicatedModel):
         self.word_weight = word_weight
         self.mode_seeking_weight = mode_seeking_weight
         self.recombination_weight = recombination_weight
+        num_colors = len(image_encoder.color_ids)
+        self.exchanges = np.ones((num_colors, num_colors)) if exchanges is None else exchanges
         self.kl_weight = kl_weight
         self.augmentation = augmentation
         self.seed = seed
@@ -254,7 +260,7 @@ class DMGAN(ReplicatedModel):
     def _recombination_loss(self, batch):
         """Of an image for every second caption with one colour exchanged."""
         reader, of_real = self.image_encoder.word_reader, batch["token_ids"][::2]
-        token_ids = exchange_colors(of_real, reader.color_ids, self._seed_of(-1))
+        token_ids = exchange_colors(of_real, reader.color_ids, self.exchanges, self._seed_of(-1))
         text = self.text_encoder(token_ids, training=False)
         drawn = self._draw_every_second(text, token_ids, number=-2)
         read, read_of_real = (

@@ -31,12 +31,14 @@ from dmgan_tf.training.one_class import describe_one_class
 from dmgan_tf.training.optimizer import adam
 from dmgan_tf.training.periodic_evaluation import LOGS as EVALUATION_LOGS
 from dmgan_tf.training.periodic_evaluation import PeriodicEvaluation, ValidationScorer
+from dmgan_tf.training.recombination import exchange_probabilities
 from dmgan_tf.training.samples import CurrentModel, SampleSheets
 from dmgan_tf.training.session.checkpoints import named_variables
 from dmgan_tf.training.session.session import Session
 from dmgan_tf.training.starting_point import start_from
 
 NUM_SAMPLE_CAPTIONS = 8
+_CAPTIONS_FOR_EXCHANGES = 1000
 DEFAULT_MAX_WORDS = 18  # the release's for CUB, for a DAMSM without this entry
 
 
@@ -120,8 +122,12 @@ def train_dmgan(
             scorer = ValidationScorer(evaluation, info, config.image_sizes[-1], config.crop)
         readable = session.scan(info)
 
+        exchanges = _exchanges(data, encoders) if config.recombination_weight else None
+
         with session.building():
-            dmgan = build_dmgan(config, load_model_directory(damsm, dtype=config.dtype_policy))
+            dmgan = build_dmgan(
+                config, load_model_directory(damsm, dtype=config.dtype_policy), exchanges
+            )
             if init is not None and session.is_new:
                 start_from(dmgan, init, encoders.vocabulary)
         step = session.restore(dmgan, training_state(dmgan), steps)
@@ -178,12 +184,20 @@ def _with_max_words(config, encoders):
     return dataclasses.replace(config, max_words=max_words)
 
 
-def build_dmgan(config, encoders):
+def _exchanges(data, encoders):
+    """How often each colour is exchanged for each other one, by some captions of training."""
+    captions = some_captions(data, "train", _CAPTIONS_FOR_EXCHANGES)
+    token_ids = Tokenizer(encoders.vocabulary).in_graph(captions).to_list()
+    return exchange_probabilities(token_ids, encoders.image_encoder.color_ids)
+
+
+def build_dmgan(config, encoders, exchanges=None):
     """The networks, their optimizers and the `DMGAN`; call it in a strategy's scope.
 
     Args:
         config: A `DMGANConfig`.
         encoders: The DAMSM's `ModelComponents`.
+        exchanges: See `DMGAN`.
 
     Returns:
         A built and compiled `DMGAN`.
@@ -208,6 +222,7 @@ def build_dmgan(config, encoders):
         word_weight=config.word_weight,
         mode_seeking_weight=config.mode_seeking_weight,
         recombination_weight=config.recombination_weight,
+        exchanges=exchanges,
         kl_weight=config.kl_weight,
         ema_decay=config.ema_decay,
         ema_warmup=config.ema_warmup,

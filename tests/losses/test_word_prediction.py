@@ -1,7 +1,12 @@
 import numpy as np
 from keras import ops
 
-from dmgan_tf.losses import drawn_words_loss, word_prediction_loss
+from dmgan_tf.losses import (
+    drawn_words_loss,
+    misread_words_loss,
+    word_prediction_loss,
+    word_reading_loss,
+)
 
 
 def test_by_hand():
@@ -38,3 +43,24 @@ def test_what_a_caption_leaves_open_costs_nothing():
 def test_captions_without_a_predicted_word_cost_a_drawing_nothing():
     loss = drawn_words_loss(np.ones((2, 3), "float32"), np.zeros((2, 3)), [[0, 0], [7, 0]])
     np.testing.assert_array_equal(ops.convert_to_numpy(loss), [0.0, 0.0])
+
+
+def test_each_group_of_words_is_read_for_itself():
+    read = np.log([[0.5, 0.1, 0.5, 0.9]])
+    shares, groups = (
+        [[0.25, 1.0, 0.75, 0.0]],
+        [[True, False, True, False], [False, True, False, True]],
+    )
+    loss = ops.convert_to_numpy(word_reading_loss(read, np.array(shares), groups))
+    np.testing.assert_allclose(loss, [np.log(2) - np.log(0.1)], rtol=1e-6)
+
+
+def test_an_exchanged_word_must_be_as_clear_as_the_one_in_its_place_by_hand():
+    drawn, real = np.log([[0.1, 0.3, 0.2, 0.4]] * 2), np.log([[0.1, 0.2, 0.6, 0.1]] * 2)
+    captions, of_real = [[3, 1, 0], [1, 9, 2]], [[2, 1, 0], [1, 8, 2]]  # 8 and 9 are not read
+    expected = [0.5 * np.log(0.6 / 0.4), 0.5 * np.log(0.6 / 0.2)]
+    drawn, real = drawn.astype("float32"), real.astype("float32")
+    loss = misread_words_loss(drawn, real, np.array(captions), np.array(of_real))
+    np.testing.assert_allclose(ops.convert_to_numpy(loss), expected, rtol=1e-5)
+    nothing = misread_words_loss(drawn, real, np.zeros((2, 3), int), np.zeros((2, 3), int))
+    np.testing.assert_array_equal(ops.convert_to_numpy(nothing), [0.0, 0.0])

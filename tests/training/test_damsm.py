@@ -33,7 +33,12 @@ def batch_of(seed, size=8):
 
 
 def make_damsm(
-    precision="float32", dropout=0.0, learning_rate=0.002, num_predicted_words=0, **arguments
+    precision="float32",
+    dropout=0.0,
+    learning_rate=0.002,
+    num_predicted_words=0,
+    color_ids=(),
+    **arguments,
 ):
     keras.utils.set_random_seed(0)
     dtype = PRECISIONS[precision]
@@ -44,6 +49,7 @@ def make_damsm(
             channels=4,
             input_size=16,
             num_predicted_words=num_predicted_words,
+            color_ids=color_ids,
             dtype=dtype,
         ),
         image_size=16,
@@ -97,6 +103,24 @@ def test_it_predicts_words_from_images_before_it_matches_them():
     logs = fit(damsm, batches[:2]).history
     assert len(logs.keys() & {"word_prediction", "word_image_to_text"}) == 2
     assert np.any(text[1] != values_of(damsm.text_encoder.variables)[1])
+
+
+@pytest.mark.parametrize("phase", [WORDS, MATCHING])
+def test_its_reader_learns_colours_in_both_phases(monkeypatch, phase):
+    num_colors = len(COLOURS)
+    damsm = make_damsm(
+        learning_rate=0.004, num_predicted_words=10, color_ids=range(1, num_colors + 1)
+    )
+    monkeypatch.setattr(DAMSM, "phase", phase)
+    batches = [batch_of(step, 24) for step in range(25)]
+    for batch in batches:
+        batch["word_shares"] = np.eye(10, dtype="float32")[batch["token_ids"][:, 1]]
+    history = fit(damsm, batches).history
+    terms = ["word_prediction", "word_reading"]
+    assert (sum(history[name][0] for name in terms) == history["loss"][0]) == (phase == WORDS)
+    held_out = batch_of(1000, 24)
+    read = damsm.image_encoder.word_reader(held_out["images"][-1])
+    assert np.mean(np.argmax(read[:, : num_colors + 1], axis=-1) == held_out["class_ids"] + 1) > 0.8
 
 
 @pytest.mark.parametrize("limit", [0.25, 1000.0])

@@ -3,14 +3,26 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from tiny_training import CONFIG, SGD, fit, make_batch, make_dmgan, shared, take_step, values_of
+from tiny_training import (
+    COLOR_IDS,
+    CONFIG,
+    SGD,
+    fit,
+    make_batch,
+    make_dmgan,
+    shared,
+    take_step,
+    values_of,
+)
 
 from dmgan_tf.losses import (
     PaperObjective,
     ReleaseObjective,
     drawn_words_loss,
     matching_losses,
+    misread_words_loss,
 )
+from dmgan_tf.training.recombination import exchange_colors
 
 OBJECTIVES = [PaperObjective(), ReleaseObjective()]
 RATE = 0.05
@@ -276,6 +288,35 @@ def test_images_of_one_caption_that_are_alike_are_a_loss_of_the_generator(monkey
     assert "mode_seeking_loss" not in take_step(dmgan, batch)
     without = values_of(dmgan.generator.trainable_variables)
     assert max(np.abs(a - b).max() for a, b in zip(with_likeness, without, strict=True)) > 1e-5
+
+
+def make_recombining():
+    dmgan = make_dmgan(recombination_weight=3.0, damsm_weight=0.3)
+    dmgan.compile(SGD(RATE), SGD(RATE))
+    return dmgan
+
+
+def test_words_that_an_image_of_an_exchanged_colour_lacks_are_a_loss(monkeypatch):
+    batch, other_color = make_batch(0), 1 - np.eye(len(COLOR_IDS))
+    dmgan = with_attributes(monkeypatch, shared(make_recombining), exchanges=other_color)
+    of_real = batch["token_ids"][::2]
+    token_ids = exchange_colors(of_real, COLOR_IDS, other_color, dmgan._seed_of(-1))
+    assert np.any(token_ids != of_real)
+    text = dmgan.text_encoder(token_ids, training=False)
+    other = zip(("noise", "condition_noise"), dmgan._draw_noise(4, dmgan._seed_of(-2)), strict=True)
+    inputs = {**text, **{name: values[::2] for name, values in other}}
+    inputs["padding_mask"] = token_ids != 0
+    reader = dmgan.image_encoder.word_reader
+    drawn = reader(dmgan.generator(inputs, training=True)["images"][-1])
+    expected = misread_words_loss(drawn, reader(batch["images"][-1][::2]), token_ids, of_real)
+    logs = take_step(dmgan, batch)
+    assert logs["recombination_loss"] == pytest.approx(float(np.mean(expected)), rel=1e-4)
+    assert logs["recombination_loss"] > 0
+    with_it = values_of(dmgan.generator.trainable_variables)
+    dmgan = with_attributes(monkeypatch, shared(make_recombining), recombination_weight=0.0)
+    assert "recombination_loss" not in take_step(dmgan, batch)
+    without = values_of(dmgan.generator.trainable_variables)
+    assert max(np.abs(a - b).max() for a, b in zip(with_it, without, strict=True)) > 1e-6
 
 
 def test_the_singular_values_in_the_logs_are_those_of_the_kernels():

@@ -98,6 +98,7 @@ def test_captions_of_the_sheets_are_of_images_held_out(prepared_data, image_fold
         ({"batch_size": 15}, {}, "14 images .*Received: 15"),
         ({"num_stages": 3}, {}, "draws 64 pixels; .* prepared for 32.*--image_size=64"),
         ({"word_weight": 1.0}, {}, "predicts words, for --word_weight.*--word_epochs"),
+        ({"recombination_weight": 1.0}, {}, "a reader of words, for --recomb.*--word_reader"),
         ({"mode_seeking_weight": 1.0, "batch_size": 3}, {}, "multiple of 2 with --mode_seeking"),
         ({}, {"sample_captions": ["a red disc", "zeppelin"]}, "zeppelin"),
     ],

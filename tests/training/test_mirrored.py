@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from tiny_training import (
+    COLOR_IDS,
     CONFIG,
     NUM_WORD_IDS,
     PRETRAINING,
@@ -84,6 +85,13 @@ def test_dmgan_with_the_losses_of_words_and_likeness(two_replicas, monkeypatch):
     assert logs["mode_seeking_loss"] > 0.1
 
 
+def test_dmgan_with_recombined_captions(two_replicas):
+    logs = assert_replicas_train_as_one_device(
+        two_replicas, make_dmgan, 1, recombination_weight=3.0
+    )
+    assert logs["recombination_loss"] > 0
+
+
 def test_damsm(two_replicas):
     assert_replicas_train_as_one_device(two_replicas, make_damsm, 1)
 
@@ -91,7 +99,7 @@ def test_damsm(two_replicas):
 @pytest.mark.parametrize("phase", [WORDS, MATCHING])
 def test_damsm_that_predicts_words(two_replicas, monkeypatch, phase):
     monkeypatch.setattr(DAMSM, "phase", phase)
-    settings = {"num_predicted_words": NUM_WORD_IDS}
+    settings = {"num_predicted_words": NUM_WORD_IDS, "color_ids": COLOR_IDS}
     assert_replicas_train_as_one_device(two_replicas, make_damsm, 1, **settings)
 
 

@@ -6,7 +6,7 @@ import types
 
 import numpy as np
 import pytest
-from tiny_training import CONFIG, make_encoders, save_damsm, values_of
+from tiny_training import COLOR_IDS, CONFIG, make_encoders, save_damsm, values_of
 
 from dmgan_tf.errors import InputError
 from dmgan_tf.models.building import build_discriminators, build_generator
@@ -130,8 +130,8 @@ def test_a_generator_goes_on_with_words_beside_its_own(finished_run, model):
     assert_equal_weights(networks.generator, model.generator)
 
 
-def make_longer_damsm(vocabulary, num_predicted_words=0):
-    encoders = make_encoders(vocabulary, num_predicted_words=num_predicted_words)
+def make_longer_damsm(vocabulary, **options):
+    encoders = make_encoders(vocabulary, **options)
     return types.SimpleNamespace(
         text_encoder=encoders.text_encoder, image_encoder=encoders.image_encoder
     )
@@ -170,6 +170,24 @@ def test_what_predicts_known_words_is_taken_over(model, tmp_path, given):
     for mine, old, start in zip(after, before, known, strict=True):
         np.testing.assert_array_equal(mine[..., :given], start[..., :given])
         np.testing.assert_array_equal(mine[..., given:], old[..., given:])
+
+
+def test_a_reader_of_words_is_taken_over_or_begins_anew(model, tmp_path):
+    options = {"num_predicted_words": 7, "color_ids": COLOR_IDS}
+    for name, given in (("with", options), ("without", {"num_predicted_words": 7})):
+        save_damsm(tmp_path / name, model.vocabulary, **given)
+        damsm = make_longer_damsm(model.vocabulary, **options)
+        for weight in damsm.image_encoder.weights:
+            weight.assign(weight + 1.0)
+        before = values_of(damsm.image_encoder.word_reader.weights)
+        start_damsm_from(damsm, tmp_path / name, model.vocabulary)
+        is_same = [
+            np.array_equal(old, new)
+            for old, new in zip(
+                before, values_of(damsm.image_encoder.word_reader.weights), strict=True
+            )
+        ]
+        assert all(is_same) if name == "without" else not any(is_same)
 
 
 def test_a_damsm_of_other_words_or_sizes_is_refused(finished_run, damsm_directory, model):
