@@ -58,7 +58,7 @@ def flags_of(settings):
 _traced = {}
 
 
-def build_dmgan_once(config, encoders):
+def build_dmgan_once(config, encoders, exchanges=None):
     """What `build_dmgan` gives, of which the settings that make a graph share one, traced once.
 
     All that training changes is as at first, but for the learning rates, which are the settings'.
@@ -70,7 +70,7 @@ def build_dmgan_once(config, encoders):
         encoders.text_encoder.vocabulary_size,
     )
     if key not in _traced:
-        dmgan = build_dmgan(config, encoders)
+        dmgan = build_dmgan(config, encoders, exchanges)
         values = values_of(training_state(dmgan).values())
         _traced[key] = dmgan, values, dmgan.make_train_function()
     dmgan, values, dmgan.train_function = _traced[key]
