@@ -57,6 +57,14 @@ def test_more_images_a_batch_than_there_are(prepared_data, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+def test_a_reader_of_colours_needs_captions_with_colours(prepared_data, tmp_path, monkeypatch):
+    monkeypatch.setattr("dmgan_tf.text.colors.COLOR_WORDS", frozenset({"mauve"}))
+    config = dataclasses.replace(PRETRAINING, word_epochs=1, word_reader=True)
+    with pytest.raises(InputError, match="name colours in English, for --word_reader"):
+        pretrain_damsm(config, prepared_data, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_the_command_and_the_flags_that_it_keeps(validated_data, tmp_path, run_command, error_line):
     """Watched on the validation split where there is one; an epoch of two passes."""
     one_epoch = dataclasses.replace(PRETRAINING, epochs=1, passes_per_epoch=2)

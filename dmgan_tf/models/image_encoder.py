@@ -150,5 +150,5 @@ class ImageEncoder(keras.Model):
             "input_size": self.input_size,
             "freeze_backbone": self.freeze_backbone,
             "num_predicted_words": self.num_predicted_words,
-            **({"color_ids": list(self.color_ids)} if self.color_ids else {}),
+            "color_ids": list(self.color_ids),
         }

@@ -64,6 +64,7 @@ def test_settings_out_of_range_name_their_flag(setting, message):
         ({"negatives": "none"}, "--negatives to be one of"),
         ({"image_backbone": "vgg"}, "--image_backbone to be one of inception_v3, small_cnn"),
         ({"word_embedding": "glove"}, "--word_embedding to be one of learned"),
+        ({"word_reader": True}, "--word_epochs of 1 or more with --word_reader"),
         ({"image_weights": "models/i"}, "--image_weights with --image_backbone=inception_v3 only"),
     ],
 )

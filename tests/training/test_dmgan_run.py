@@ -3,7 +3,7 @@ import json
 
 import numpy as np
 import pytest
-from tiny_training import CONFIG, make_dmgan, values_of
+from tiny_training import CONFIG, PRETRAINING, make_dmgan, values_of
 
 from dmgan_tf.convert import efficientnet_weights
 from dmgan_tf.data.preparation import prepare
@@ -14,6 +14,7 @@ from dmgan_tf.models.efficientnet_lite import EfficientNetLite0
 from dmgan_tf.models.model_directory import load_model_directory
 from dmgan_tf.models.text_to_image import DMGANTextToImage
 from dmgan_tf.training import dmgan_run
+from dmgan_tf.training.damsm_run import pretrain_damsm
 from dmgan_tf.training.dmgan_run import train_dmgan
 
 
@@ -138,6 +139,29 @@ def test_discriminators_that_see_through_a_frozen_network(
     expected.copy_folded(pretrained)
     for mine, given in zip(large.lite0.get_weights(), expected.get_weights(), strict=True):
         np.testing.assert_array_equal(mine, given)
+
+
+@pytest.mark.slow
+def test_captions_with_colours_exchanged(prepared_data, tmp_path, monkeypatch):
+    """The whole way, from a DAMSM with a reader of words."""
+    config = dataclasses.replace(PRETRAINING, word_epochs=1, word_reader=True)
+    pretrain_damsm(config, prepared_data, tmp_path / "damsm")
+    made, build = [], dmgan_run.build_dmgan
+
+    def remembered(*arguments):
+        made.append(build(*arguments))
+        return made[-1]
+
+    monkeypatch.setattr(dmgan_run, "build_dmgan", remembered)
+    config = dataclasses.replace(CONFIG, epochs=1, recombination_weight=10.0)
+    train_dmgan(config, prepared_data, tmp_path / "damsm", tmp_path / "run")
+    model, (dmgan,) = load_model_directory(tmp_path / "run"), made
+    colors = [model.vocabulary.words[index] for index in model.image_encoder.color_ids]
+    assert sorted(colors) == ["blue", "green", "red"]
+    # Each stands before the same words as the others, and after them.
+    expected = (1 - np.eye(3)) / 2
+    np.testing.assert_allclose(dmgan.exchanges, expected, atol=0.3)
+    np.testing.assert_array_equal(dmgan.exchanges > 0, expected > 0)
 
 
 def test_a_frozen_network_that_is_not_installed(
