@@ -124,9 +124,10 @@ def save_damsm(directory, vocabulary, with_image_encoder=True, **options):
 def make_dmgan(**settings):
     """A compiled `DMGAN`; the same settings give the same weights."""
     color_ids = COLOR_IDS if settings.get("recombination_weight") else ()
+    other_color = 1 - np.eye(len(COLOR_IDS))
     encoders = make_encoders(VOCABULARY, num_predicted_words=NUM_WORD_IDS, color_ids=color_ids)
     keras.utils.set_random_seed(3)
-    return build_dmgan(dataclasses.replace(CONFIG, **settings), encoders)
+    return build_dmgan(dataclasses.replace(CONFIG, **settings), encoders, other_color)
 
 
 def make_damsm(

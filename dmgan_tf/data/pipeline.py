@@ -21,7 +21,7 @@ from dmgan_tf.data.augmentation import (
     random_words,
 )
 from dmgan_tf.data.epochs import shuffled_epochs
-from dmgan_tf.data.readable import ReadableRecords
+from dmgan_tf.data.readable import ReadableRecords, reading
 from dmgan_tf.data.records import DatasetInfo, load_dataset_info
 from dmgan_tf.errors import InputError
 from dmgan_tf.text.tokenizer import Tokenizer
@@ -287,6 +287,25 @@ def _word_shares(words: tf.RaggedTensor, num_words: int) -> tf.Tensor:
 
 def _normalised(images: Sequence[tf.Tensor]) -> tuple[tf.Tensor, ...]:
     return tuple(image * (1 / 127.5) - 1 for image in images)
+
+
+def training_captions(
+    info: DatasetInfo, readable: ReadableRecords | None, num_images: int
+) -> list[str]:
+    """Returns all captions of random images of the training split, always the same ones.
+
+    Args:
+        info: The data set.
+        readable: See `training_dataset`.
+        num_images: How many images; fewer are used of a smaller split.
+    """
+    dataset = shuffled_epochs(
+        info, "train", batch_size=1, seed=0, start_step=0, cache=False, readable=readable
+    )
+    dataset = dataset.take(min(num_images, info.split("train").num_images))
+    captions = dataset.map(lambda _, record: records.parse_example(record)["captions"])
+    with reading(info, readable):
+        return [text.decode("utf-8") for texts in captions.as_numpy_iterator() for text in texts]
 
 
 def some_captions(directory: str | os.PathLike, split: str, count: int) -> list[str]:

@@ -27,7 +27,9 @@ def word_prediction_loss(logits: Any, word_shares: Any) -> Any:
 
 
 def word_reading_loss(log_probabilities: Any, word_shares: Any, groups: Any) -> Any:
-    """Returns the sum of `word_prediction_loss` over groups of words.
+    """Returns the cross-entropy of words that are read group by group.
+
+    The sum of `word_prediction_loss` over the groups, each a distribution of its own.
 
     Args:
         log_probabilities: Of a `WordReader`, `(batch, words)`.

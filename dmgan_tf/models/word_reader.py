@@ -31,7 +31,7 @@ class WordReader(keras.layers.Layer):
 
     Args:
         num_words: The number of word ids, from 0.
-        color_ids: Those that name colours.
+        color_ids: Those that name colours, one or more, ascending.
 
     Call arguments:
         images: Float tensor `(batch, height, width, 3)` in [-1, 1]; height and width static. They
@@ -42,9 +42,6 @@ class WordReader(keras.layers.Layer):
         Log-probabilities, float32 `(batch, num_words)`: the probabilities of the colours sum to 1,
         and so do those of the other words. That of the padding, id 0, is 0.
 
-    Attributes:
-        groups: Which ids are colours, and which other words, bool `(2, num_words)`.
-
     Raises:
         InputError: If `color_ids` are not ids of words.
     """
@@ -54,14 +51,7 @@ class WordReader(keras.layers.Layer):
         # === Config ===
         self.num_words = num_words
         self.color_ids = tuple(color_ids)
-        if not self.color_ids or not 0 < min(self.color_ids) <= max(self.color_ids) < num_words:
-            raise InputError(
-                f"Expected `color_ids` from 1 to {num_words - 1}, one or more. Received: "
-                f"{self.color_ids[:20]}."
-            )
-        is_color = np.isin(np.arange(num_words), self.color_ids)
-        is_other = ~is_color & (np.arange(num_words) > 0)
-        self.groups = np.stack([is_color, is_other])
+        _check_ids(self.color_ids, num_words)
         # === Layers ===
         c = _CHANNELS
         self.shapes = keras.Sequential(
@@ -87,6 +77,13 @@ class WordReader(keras.layers.Layer):
             name="colors",
         )
         self.seed_generator = keras.random.SeedGenerator()
+
+    @property
+    def groups(self) -> np.ndarray:
+        """Which ids are colours, and which other words: bool `(2, num_words)`."""
+        is_color = np.zeros(self.num_words, bool)
+        is_color[list(self.color_ids)] = True
+        return np.stack([is_color, ~is_color & (np.arange(self.num_words) > 0)])
 
     def _convolution(self, filters, kernel_size, strides, use_bias=False):
         return keras.layers.Conv2D(
@@ -118,12 +115,15 @@ class WordReader(keras.layers.Layer):
         images = resize(images, _SIZE, antialias=True)
         patches = ops.cast(self.colors(images, training=training), "float32")
         shapes = self.shapes(self._grey(images, training), training=training)
-        logits = ops.logsumexp(patches, axis=(1, 2)), ops.cast(shapes, "float32")
+        groups, logits = (
+            self.groups,
+            (ops.logsumexp(patches, axis=(1, 2)), ops.cast(shapes, "float32")),
+        )
         of_colors, of_others = (
             ops.log_softmax(ops.where(group, values, _IMPOSSIBLE), axis=-1)
-            for group, values in zip(self.groups, logits, strict=True)
+            for group, values in zip(groups, logits, strict=True)
         )
-        return ops.where(self.groups[0], of_colors, of_others)
+        return ops.where(groups[0], of_colors, of_others)
 
     def _grey(self, images, training):
         if not training:
@@ -143,3 +143,13 @@ class WordReader(keras.layers.Layer):
             "num_words": self.num_words,
             "color_ids": list(self.color_ids),
         }
+
+
+def _check_ids(color_ids, num_words):
+    are_ids = 0 < len(color_ids) < num_words and all(type(index) is int for index in color_ids)
+    ascending = are_ids and [0, *color_ids, num_words] == sorted({0, *color_ids, num_words})
+    if not ascending:
+        raise InputError(
+            f"Expected `color_ids` between 0 and {num_words}, one or more, ascending. Received: "
+            f"{str(color_ids[:20])[:200]}."
+        )

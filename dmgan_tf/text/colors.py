@@ -10,6 +10,6 @@ COLOR_WORDS = frozenset(
 )
 
 
-def color_ids(vocabulary: Vocabulary) -> tuple[int, ...]:
+def ids_of_colors(vocabulary: Vocabulary) -> tuple[int, ...]:
     """Returns the ids of the words that name colours."""
     return tuple(index for index, word in enumerate(vocabulary.words) if word in COLOR_WORDS)

@@ -35,7 +35,8 @@ class DAMSM(ReplicatedModel):
     too, in both phases.
 
     A step whose loss or gradient is not finite is skipped: weights, optimizer, its iteration count
-    and the statistics of batch norm stay unchanged, bit for bit; dropout and the data advance.
+    and the statistics of batch norm stay unchanged, bit for bit; dropout, the reader's random
+    grey and the data advance.
 
     Reference: AttnGAN (CVPR 2018), section 3.2.
 

@@ -18,7 +18,7 @@ from dmgan_tf.models.building import build_image_encoder, build_text_encoder
 from dmgan_tf.models.model_card import About
 from dmgan_tf.models.model_directory import load_inception_directory, save_model_directory
 from dmgan_tf.registry.lookup import Choice
-from dmgan_tf.text.colors import color_ids
+from dmgan_tf.text.colors import ids_of_colors
 from dmgan_tf.text.tokenizer import Tokenizer
 from dmgan_tf.text.word_vectors import open_vocabulary
 from dmgan_tf.training.config import PretrainingConfig, RunSettings
@@ -93,11 +93,11 @@ def pretrain_damsm(
         image_size = config.image_size or info.image_size
         steps = config.passes_per_epoch * steps_per_epoch(data, "train", config.batch_size)
         num_predicted_words = info.vocabulary_size if config.word_epochs else 0
-        read_colors = color_ids(info.vocabulary()) if config.word_reader else ()
-        if config.word_reader and not read_colors:
+        color_ids = ids_of_colors(info.vocabulary()) if config.word_reader else ()
+        if config.word_reader and len(color_ids) < 2:
             raise InputError(
                 f"Expected captions that name colours in English, for --word_reader, in {data}. "
-                "Received: none. Leave it out."
+                f"Received: {len(color_ids)} colour(s). Leave it out."
             )
         split = _split_to_measure(info)
         readable = session.scan(info)
@@ -109,7 +109,7 @@ def pretrain_damsm(
                 len(vocabulary),
                 image_size,
                 num_predicted_words,
-                read_colors,
+                color_ids,
             )
             if session.is_new:
                 damsm.text_encoder.embedding.start_from(vocabulary.words)
@@ -246,7 +246,7 @@ def _load_image_weights(directory):
 
 
 def training_state(damsm: DAMSM) -> dict:
-    """Returns everything that the next step depends on; dropout's seeds are among the variables."""
+    """Returns everything that the next step depends on, the seeds of dropout and grey included."""
     return {
         **named_variables("text_encoder", damsm.text_encoder.variables),
         **named_variables("image_encoder", damsm.image_encoder.variables),

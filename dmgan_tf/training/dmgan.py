@@ -61,8 +61,8 @@ class DMGAN(ReplicatedModel):
             generator draws these twice, and every replica has an even number of captions.
         recombination_weight: Weight of `misread_words_loss`, for every second caption with one
             colour exchanged; above 0, the image encoder must have a `WordReader`.
-        exchanges: How often each of its colours is exchanged for each other one, the result of
-            `exchange_probabilities`; all equally if None.
+        exchanges: With that, how often each of its colours is exchanged for each other one, the
+            result of `exchange_probabilities`.
         kl_weight: Weight of the conditioning divergence (lambda 1).
         ema_decay: Decay of the generator's moving average, in [0, 1).
         ema_warmup: Whether the decay is smaller in the first steps.
@@ -117,8 +117,7 @@ class DMGAN(ReplicatedModel):
         self.word_weight = word_weight
         self.mode_seeking_weight = mode_seeking_weight
         self.recombination_weight = recombination_weight
-        num_colors = len(image_encoder.color_ids)
-        self.exchanges = np.ones((num_colors, num_colors)) if exchanges is None else exchanges
+        self.exchanges = exchanges
         self.kl_weight = kl_weight
         self.augmentation = augmentation
         self.seed = seed
@@ -350,7 +349,7 @@ class DMGAN(ReplicatedModel):
         return augment(images, replicas.replica_rows(draws))
 
     def _seed_of(self, number):
-        """One of the step's further seeds: of images' augmentation from 1, of captions up to 0."""
+        """One of the step's further seeds, by numbers from 1 for augmentation, else up to 0."""
         return tf.random.fold_in(self._step_seed(), tf.constant(number, tf.int64))
 
     def _step_seed(self):

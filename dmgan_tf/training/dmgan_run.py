@@ -9,7 +9,12 @@ from collections.abc import Sequence
 import keras
 
 from dmgan_tf.convert.efficientnet_weights import load_efficientnet_lite0
-from dmgan_tf.data.pipeline import some_captions, steps_per_epoch, training_dataset
+from dmgan_tf.data.pipeline import (
+    some_captions,
+    steps_per_epoch,
+    training_captions,
+    training_dataset,
+)
 from dmgan_tf.data.records import load_dataset_info
 from dmgan_tf.data.splits import held_out_split
 from dmgan_tf.errors import InputError
@@ -38,7 +43,7 @@ from dmgan_tf.training.session.session import Session
 from dmgan_tf.training.starting_point import start_from
 
 NUM_SAMPLE_CAPTIONS = 8
-_CAPTIONS_FOR_EXCHANGES = 1000
+_IMAGES_FOR_EXCHANGES = 5000
 DEFAULT_MAX_WORDS = 18  # the release's for CUB, for a DAMSM without this entry
 
 
@@ -122,8 +127,9 @@ def train_dmgan(
             scorer = ValidationScorer(evaluation, info, config.image_sizes[-1], config.crop)
         readable = session.scan(info)
 
-        exchanges = _exchanges(data, encoders) if config.recombination_weight else None
-
+        exchanges = None
+        if config.recombination_weight:
+            exchanges = _exchanges(info, readable, encoders)
         with session.building():
             dmgan = build_dmgan(
                 config, load_model_directory(damsm, dtype=config.dtype_policy), exchanges
@@ -184,11 +190,21 @@ def _with_max_words(config, encoders):
     return dataclasses.replace(config, max_words=max_words)
 
 
-def _exchanges(data, encoders):
-    """How often each colour is exchanged for each other one, by some captions of training."""
-    captions = some_captions(data, "train", _CAPTIONS_FOR_EXCHANGES)
+def _exchanges(info, readable, encoders):
+    """How often each colour is exchanged for each other one, by captions of training."""
+    captions = training_captions(info, readable, _IMAGES_FOR_EXCHANGES)
     token_ids = Tokenizer(encoders.vocabulary).in_graph(captions).to_list()
-    return exchange_probabilities(token_ids, encoders.image_encoder.color_ids)
+    exchanges = exchange_probabilities(token_ids, encoders.image_encoder.color_ids)
+    can_be_exchanged = exchanges.diagonal() < 1
+    if not can_be_exchanged.any():
+        raise InputError(
+            "Expected training captions in which different colours stand between the same words, "
+            "for --recombination_weight. Received: none. Leave it out."
+        )
+    logging.info(
+        "%d of %d colours are exchanged for others.", can_be_exchanged.sum(), len(exchanges)
+    )
+    return exchanges
 
 
 def build_dmgan(config, encoders, exchanges=None):

@@ -12,11 +12,11 @@ from dmgan_tf.training.distribution import replicas
 def exchange_probabilities(
     captions: Iterable[Sequence[int]], color_ids: Sequence[int]
 ) -> np.ndarray:
-    """Returns how often each colour is to be exchanged for each other one.
+    """Returns how often each colour is to be exchanged for each other one, wherever it stands.
 
-    For those that stand between the same two words in other captions: colours of hair for colours
-    of hair, rather than for those of clothes. A caption with the colour is chosen at random, then
-    another colour at random among those that captions have in that place.
+    Colours replace each other that stand between the same two words: hardly any colour of skin is
+    exchanged for one of clothes. The row of a colour is the mean over its places in the captions of
+    how often the others stand there, so that a place also gets colours that it never had.
 
     Args:
         captions: Word ids of captions.
@@ -44,7 +44,7 @@ def exchange_probabilities(
 def exchange_colors(
     token_ids: tf.Tensor, color_ids: Sequence[int], probabilities: np.ndarray, seed: tf.Tensor
 ) -> tf.Tensor:
-    """Replaces one colour in each caption by another one, both at random.
+    """Exchanges one colour of each caption, both at random.
 
     Args:
         token_ids: Captions of this replica, integers `(batch, words)`; 0 is padding.
@@ -53,7 +53,8 @@ def exchange_colors(
         seed: Of the random numbers, int64 `(2,)`.
 
     Returns:
-        Captions of the same shape; those without a colour are unchanged.
+        Captions of the same shape. Those without a colour are unchanged, as are colours that are
+        exchanged for themselves.
     """
     batch_size, length = tf.shape(token_ids)[0], tf.shape(token_ids)[1]
     draws = tf.random.stateless_uniform([batch_size * replicas.num_replicas(), length + 1], seed)

@@ -37,7 +37,13 @@ def networks():
             num_stages=2,
         ),
         "discriminator": Discriminator(32, channels=2, sentence_dim=6),
-        "image_encoder": ImageEncoder(6, "small_cnn", channels=4, input_size=32),
+        "image_encoder": ImageEncoder(
+            *(6, "small_cnn"),
+            channels=4,
+            input_size=32,
+            num_predicted_words=5,
+            color_ids=[2, 3],
+        ),
     }
     for model in models.values():
         model.build()
@@ -60,6 +66,8 @@ def run(models, inputs):
     real = models["discriminator"](inputs["images"], sentences)
     fake = models["discriminator"](images, sentences)
     regions = models["image_encoder"](images)
+    reader = models["image_encoder"].word_reader
+    read = reader(images)
     mean, log_variance = (
         outputs["generator"][name] for name in ("condition_mean", "condition_log_variance")
     )
@@ -67,12 +75,14 @@ def run(models, inputs):
         "real": real,
         "fake": fake,
         "regions": regions,
+        "read": read[:, 1:],
         "losses": [
             losses.ReleaseObjective().discriminator_loss(
                 real, fake, {**fake, "weights": keras.ops.ones_like(fake["conditional_logits"])}
             ),
             losses.PaperObjective().generator_loss(fake),
             losses.conditioning_divergence(mean, log_variance),
+            losses.misread_words_loss(read, reader(inputs["images"]), token_ids, token_ids),
             losses.matching_losses(regions, encoded, token_ids != 0, inputs["class_ids"]),
         ],
         "batch_norm": batch_norm_in_training(inputs["images"]),

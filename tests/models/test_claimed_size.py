@@ -52,6 +52,10 @@ def test_a_network_takes_what_it_has_and_no_value_less(model_class, config):
         (TextEncoder, {"vocabulary_size": 5, "embedding_dim": 10**9}),
         (ImageEncoder, {"embedding_dim": 10**9}),
         (ImageEncoder, {"backbone": "small_cnn", "channels": 10**9}),
+        (
+            ImageEncoder,
+            {"backbone": "small_cnn", "num_predicted_words": 10**9, "color_ids": [1]},
+        ),
         (InceptionV3, {"num_classes": 10**9}),
     ],
 )

@@ -68,9 +68,11 @@ def test_every_weight_learns(reader):
         assert np.any(gradient), variable.path
 
 
-@pytest.mark.parametrize("color_ids", [[], [0, 2], [6]])
+@pytest.mark.parametrize(
+    "color_ids", [[], [0, 2], [6], [2, 2], [4, 2], [1.5], [True], [None], ["2"], [1, 2, 3, 4, 5, 6]]
+)
 def test_ids_that_are_no_words_are_refused(color_ids):
-    with pytest.raises(InputError, match=r"`color_ids` from 1 to 5"):
+    with pytest.raises(InputError, match="`color_ids` between 0 and 6, one or more, ascending"):
         WordReader(6, color_ids)
 
 

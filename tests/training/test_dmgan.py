@@ -297,26 +297,32 @@ def make_recombining():
 
 
 def test_words_that_an_image_of_an_exchanged_colour_lacks_are_a_loss(monkeypatch):
-    batch, other_color = make_batch(0), 1 - np.eye(len(COLOR_IDS))
-    dmgan = with_attributes(monkeypatch, shared(make_recombining), exchanges=other_color)
+    batch, dmgan = make_batch(0), shared(make_recombining)
     of_real = batch["token_ids"][::2]
-    token_ids = exchange_colors(of_real, COLOR_IDS, other_color, dmgan._seed_of(-1))
+    token_ids = exchange_colors(of_real, COLOR_IDS, dmgan.exchanges, dmgan._seed_of(-1))
     assert np.any(token_ids != of_real)
     text = dmgan.text_encoder(token_ids, training=False)
     other = zip(("noise", "condition_noise"), dmgan._draw_noise(4, dmgan._seed_of(-2)), strict=True)
     inputs = {**text, **{name: values[::2] for name, values in other}}
     inputs["padding_mask"] = token_ids != 0
     reader = dmgan.image_encoder.word_reader
-    drawn = reader(dmgan.generator(inputs, training=True)["images"][-1])
-    expected = misread_words_loss(drawn, reader(batch["images"][-1][::2]), token_ids, of_real)
-    logs = take_step(dmgan, batch)
-    assert logs["recombination_loss"] == pytest.approx(float(np.mean(expected)), rel=1e-4)
-    assert logs["recombination_loss"] > 0
-    with_it = values_of(dmgan.generator.trainable_variables)
-    dmgan = with_attributes(monkeypatch, shared(make_recombining), recombination_weight=0.0)
-    assert "recombination_loss" not in take_step(dmgan, batch)
-    without = values_of(dmgan.generator.trainable_variables)
-    assert max(np.abs(a - b).max() for a, b in zip(with_it, without, strict=True)) > 1e-6
+    variables = [variable.value for variable in dmgan.generator.trainable_variables]
+    with tf.GradientTape() as tape:
+        drawn = reader(dmgan.generator(inputs, training=True)["images"][-1])
+        of_images = drawn, reader(batch["images"][-1][::2])
+        loss = tf.reduce_mean(misread_words_loss(*of_images, token_ids, of_real))
+    gradients = tape.gradient(loss, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+    moves = []
+    for weight in (0.0, 3000.0):  # untrained, the reader hardly sees a difference
+        dmgan = with_attributes(monkeypatch, shared(make_recombining), recombination_weight=weight)
+        before = values_of(dmgan.generator.trainable_variables)
+        logs = take_step(dmgan, batch)
+        assert ("recombination_loss" in logs) == (weight > 0)
+        after = values_of(dmgan.generator.trainable_variables)
+        moves.append([new - old for new, old in zip(after, before, strict=True)])
+    assert logs["recombination_loss"] == pytest.approx(float(loss), rel=1e-4) and loss > 0
+    for without, with_it, gradient in zip(*moves, gradients, strict=True):
+        np.testing.assert_allclose(with_it - without, -RATE * 3000 * gradient, rtol=1e-3, atol=1e-5)
 
 
 def test_the_singular_values_in_the_logs_are_those_of_the_kernels():

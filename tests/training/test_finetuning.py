@@ -100,11 +100,14 @@ def test_words_are_predicted_again_if_the_model_predicts_them(
     assert base_settings(FOLDER, start, finished_run, 32)[0].word_epochs == 0
     monkeypatch.setattr(start.image_encoder, "num_predicted_words", 7)
     late = {"word_weight": 100.0, "damsm_weight": 0.5, "mode_seeking_weight": 2.0}
+    late["recombination_weight"] = 100.0
+    monkeypatch.setitem(start.extra, "damsm", {"word_reader": True})
     monkeypatch.setitem(start.extra, "training", late)
     settings = base_settings(FOLDER, start, finished_run, 32)
     pretraining, training = with_time(*settings, FOLDER.num_training, TIMES, minutes)
     assert (pretraining.word_epochs, training.word_weight) == (word_epochs, 5.0)
     assert (training.damsm_weight, training.mode_seeking_weight) == (2.5, 0.0)
+    assert (training.recombination_weight, pretraining.word_reader) == (0.0, False)
 
 
 @pytest.mark.parametrize(

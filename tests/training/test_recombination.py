@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from dmgan_tf.text.colors import color_ids
+from dmgan_tf.text.colors import ids_of_colors
 from dmgan_tf.text.vocabulary import Vocabulary
 from dmgan_tf.training.recombination import exchange_colors, exchange_probabilities
 
@@ -19,7 +19,7 @@ def exchanged(captions, seed=1, probabilities=None):
 
 
 def test_the_words_that_name_colours():
-    assert color_ids(VOCABULARY) == COLORS
+    assert ids_of_colors(VOCABULARY) == COLORS
 
 
 def test_one_colour_of_a_caption_becomes_another():

@@ -60,7 +60,7 @@ def test_damsm(prepared_data, finished_pretraining, tmp_path, monkeypatch):
 
 
 def test_damsm_within_the_epochs_of_words(prepared_data, tmp_path, monkeypatch):
-    config = dataclasses.replace(PRETRAINING, word_epochs=1)
+    config = dataclasses.replace(PRETRAINING, word_epochs=1, word_reader=True)
     pretrain_damsm(config, prepared_data, tmp_path / "whole")
     with monkeypatch.context() as patch, pytest.raises(Interrupted, match="after step 2, saved"):
         stop_at(patch, 2)
