@@ -115,10 +115,8 @@ class WordReader(keras.layers.Layer):
         images = resize(images, _SIZE, antialias=True)
         patches = ops.cast(self.colors(images, training=training), "float32")
         shapes = self.shapes(self._grey(images, training), training=training)
-        groups, logits = (
-            self.groups,
-            (ops.logsumexp(patches, axis=(1, 2)), ops.cast(shapes, "float32")),
-        )
+        groups = self.groups
+        logits = ops.logsumexp(patches, axis=(1, 2)), ops.cast(shapes, "float32")
         of_colors, of_others = (
             ops.log_softmax(ops.where(group, values, _IMPOSSIBLE), axis=-1)
             for group, values in zip(groups, logits, strict=True)
