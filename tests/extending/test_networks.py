@@ -153,7 +153,7 @@ def stored_model(tmp_path_factory):
 @pytest.mark.parametrize(
     ("name", "source", "message"),
     [
-        ("small_cn", None, "one of inception_v3, small_cnn, or module:Class.*Did you mean 'small"),
+        ("small_cn", None, "inception_v3, small_cnn, or module:Class.*Did you mean 'small"),
         ("absent_network:Net", None, "Received: no such module"),
         ("raising_network:Net", "1 / 0", "ZeroDivisionError: division by zero"),
         ("lacking_network:Net", "import nothing_of_this_name", "No module named 'nothing_of"),
