@@ -36,10 +36,11 @@ weights and with what you draw."""
 LIMITS = """\
 - It draws one person on a white background, from the front, in one flat style; nothing else, no
   photographs, no text, no left and right.
-- Of clothes in a combination that training never saw, one in six is drawn in another kind: a yellow
-  checkered shirt plain, for example. Pictures of one caption differ in mouth, clothes and skin at
-  most. What a caption leaves open is sometimes drawn half one way and half another: a shirt of two
-  colours, half a pair of glasses. The mouth inside a goatee is often missing, or a smudge.
+- Of the clothes in held-out drawings, most of them in combinations that training never saw, one in
+  six is drawn in another kind: a yellow checkered shirt plain, for example. Pictures of one caption
+  differ in mouth, clothes and skin at most. What a caption leaves open is sometimes drawn half one
+  way and half another: a shirt of two colours, half a pair of glasses. The mouth inside a goatee is
+  often missing, or a smudge.
 - It is a small demonstration of a method. Pictures may resemble its training drawings."""
 LICENCES = """\
 # Attribution

@@ -207,9 +207,11 @@ def convolve_twice_over(block, inputs, half=None, training=False):
     return RESIDUAL_CALL(block, inputs, training=training)
 
 
-def lite0_as_trained(is_normalized, **options):
-    """`EfficientNetLite0` with batch normalisation."""
-    return EfficientNetLite0(**options)
+def lite0_as_trained():
+    """`frozen_lite0` with batch normalisation."""
+    network = EfficientNetLite0(include_top=False, dtype="float32", name="lite0")
+    network.trainable = False
+    return network
 
 
 RESIDUAL_CALL = ResidualBlock.call
@@ -220,7 +222,7 @@ CHANGES = {
         (ResidualBlock, "call", convolve_twice_over),
     ],
     "projected_unfolded": [
-        (projected_discriminator, "EfficientNetLite0", lite0_as_trained),
+        (projected_discriminator, "frozen_lite0", lite0_as_trained),
         (EfficientNetLite0, "copy_folded", lambda network, other: None),  # times need no weights
     ],
 }

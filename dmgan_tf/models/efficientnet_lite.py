@@ -1,6 +1,7 @@
 """EfficientNet-Lite0, whose ImageNet weights are available as a package."""
 
 import collections
+from typing import Any
 
 import keras
 import numpy as np
@@ -209,6 +210,10 @@ class EfficientNetLite0(keras.Model):
             for unit, given_unit in zip(mine.units, given.units, strict=True):
                 unit.copy_folded(given_unit)
 
+    def block_outputs(self, images: Any) -> list:
+        """Returns the outputs of all blocks for images in [-1, 1]; for one without top."""
+        return self((images * 127.5 + 0.5) / 128, training=False)
+
     def call(self, images, training=False):
         x, outputs = self.stem(images, training=training), []
         for block in self.blocks:
@@ -226,3 +231,15 @@ class EfficientNetLite0(keras.Model):
             "include_top": self.include_top,
             "is_normalized": self.is_normalized,
         }
+
+
+def frozen_lite0() -> EfficientNetLite0:
+    """Returns the blocks to look at images through: constants, in float32 under every precision.
+
+    Its weights are to be copied by `copy_folded`; without them its outputs mean nothing.
+    """
+    network = EfficientNetLite0(
+        include_top=False, is_normalized=False, dtype="float32", name="lite0"
+    )
+    network.trainable = False
+    return network

@@ -47,9 +47,8 @@ class ImageEncoder(keras.Model):
     Returns:
         A dict of float32: `"region_features"` `(batch, rows, columns, embedding_dim)`, 17 x 17 for
         `inception_v3`, `input_size / 16` for `efficientnet_lite0`, `input_size / 8` for
-        `small_cnn`; `"image_code"`
-        `(batch, embedding_dim)`; and with `num_predicted_words` also `"word_logits"`
-        `(batch, num_predicted_words)`.
+        `small_cnn`; `"image_code"` `(batch, embedding_dim)`; and with `num_predicted_words` also
+        `"word_logits"` `(batch, num_predicted_words)`.
 
     Raises:
         InputError: If `backbone` is unknown or `input_size` does not suit it.

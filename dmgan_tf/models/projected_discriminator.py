@@ -9,7 +9,7 @@ from keras import ops
 from dmgan_tf.layers.blocks import DownsampleBlock
 from dmgan_tf.layers.resize import resize
 from dmgan_tf.models.discriminator import Discriminator
-from dmgan_tf.models.efficientnet_lite import EfficientNetLite0
+from dmgan_tf.models.efficientnet_lite import frozen_lite0
 
 _SMALLEST_SEEN = 128  # pixels; smaller images are enlarged for Lite0
 # Blocks of Lite0, each of half the size of the one before: their channels and, on drawings, the
@@ -49,7 +49,7 @@ class ProjectedDiscriminator(Discriminator):
         Dict of float32 `(batch,)` tensors: `conditional_logits` and `unconditional_logits`.
 
     Attributes:
-        lite0: The frozen network, for `copy_pretrained`; None below `from_size`.
+        lite0: The frozen network, see `frozen_lite0`; None below `from_size`.
 
     Raises:
         InputError: As `Discriminator`.
@@ -71,11 +71,7 @@ class ProjectedDiscriminator(Discriminator):
             return
         self.seen_size = max(image_size, _SMALLEST_SEEN)
         # === Layers ===
-        # Float32 under every precision, as it was trained.
-        self.lite0 = EfficientNetLite0(
-            include_top=False, is_normalized=False, dtype="float32", name="lite0"
-        )
-        self.lite0.trainable = False
+        self.lite0 = frozen_lite0()
         self.scales = [
             keras.Sequential(self._blocks_to_4x4(size), name=f"scale_{size}")
             for size in self._sizes()
@@ -112,14 +108,6 @@ class ProjectedDiscriminator(Discriminator):
             scale.build((None, size, size, 2 * self.channels))
         return channels + len(self.scales) * 4 * self.channels
 
-    def copy_pretrained(self, network: EfficientNetLite0) -> None:
-        """Copies the weights of a trained network, without which its features mean nothing.
-
-        Args:
-            network: A built `EfficientNetLite0`, such as `convert` reads from a package.
-        """
-        self.lite0.copy_folded(network)
-
     def extract_features(self, images: Any, training: bool = False) -> Any:
         """Returns the input of both heads: `(batch, 4, 4, channels)`, those of pixels first."""
         features = [super().extract_features(images, training=training)]
@@ -131,7 +119,7 @@ class ProjectedDiscriminator(Discriminator):
     def _mixed(self, images):
         """The features of Lite0, mixed at random; the largest map first."""
         seen = resize(images, self.seen_size)
-        outputs = self.lite0((seen * 127.5 + 0.5) / 128, training=False)
+        outputs = self.lite0.block_outputs(seen)
         above, mixed = None, []
         for number, block in reversed([*enumerate(_TAPS)]):
             x = _convolved(outputs[block], self._across_channels[number])

@@ -9,13 +9,12 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 
-from dmgan_tf.convert.efficientnet_weights import load_efficientnet_lite0
+from dmgan_tf.convert.efficientnet_weights import fill_lite0
 from dmgan_tf.data.pipeline import evaluation_dataset, steps_per_epoch, training_dataset
 from dmgan_tf.data.readable import reading, scan_split
 from dmgan_tf.data.records import load_dataset_info
 from dmgan_tf.data.splits import held_out_split
 from dmgan_tf.errors import InputError
-from dmgan_tf.models.backbones import Lite0Backbone
 from dmgan_tf.models.building import build_image_encoder, build_text_encoder
 from dmgan_tf.models.model_card import About
 from dmgan_tf.models.model_directory import load_inception_directory, save_model_directory
@@ -227,8 +226,7 @@ def build_damsm(
     inception = _load_image_weights(config.image_weights) if config.image_weights else None
     text_encoder = build_text_encoder(config, vocabulary_size)
     image_encoder = build_image_encoder(config, inception, num_predicted_words, color_ids)
-    if isinstance(image_encoder.backbone, Lite0Backbone):
-        image_encoder.backbone.copy_pretrained(load_efficientnet_lite0())
+    fill_lite0([image_encoder.backbone])
     gammas = {name: getattr(config, name) for name in GAMMAS}
     return DAMSM(
         text_encoder,

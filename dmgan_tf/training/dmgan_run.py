@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import keras
 
-from dmgan_tf.convert.efficientnet_weights import load_efficientnet_lite0
+from dmgan_tf.convert.efficientnet_weights import fill_lite0
 from dmgan_tf.data.pipeline import (
     some_captions,
     steps_per_epoch,
@@ -226,10 +226,12 @@ def build_dmgan(config, encoders, exchanges=None):
     gammas = {name: damsm[name] for name in GAMMAS if name in damsm}
     if config.damsm_gamma3 is not None:
         gammas["gamma3"] = config.damsm_gamma3
+    discriminators = build_discriminators(config, word_dim)
+    fill_lite0(discriminators)
     dmgan = DMGAN(
         build_generator(config, word_dim),
         build_generator(config, word_dim),
-        _with_pretrained_parts(build_discriminators(config, word_dim)),
+        discriminators,
         encoders.text_encoder,
         encoders.image_encoder,
         objective=OBJECTIVES.create(Choice.parse(config.objective)),
@@ -250,16 +252,6 @@ def build_dmgan(config, encoders, exchanges=None):
         adam(config.discriminator_learning_rate, config.precision),
     )
     return dmgan
-
-
-def _with_pretrained_parts(discriminators):
-    """The discriminators, with the published weights of those that see an image through them."""
-    seeing = [network for network in discriminators if getattr(network, "lite0", None)]
-    if seeing:
-        pretrained = load_efficientnet_lite0()
-        for network in seeing:
-            network.copy_pretrained(pretrained)
-    return discriminators
 
 
 def training_state(dmgan: DMGAN) -> dict:

@@ -26,7 +26,7 @@ def lite0():
 @pytest.fixture(scope="module")
 def model(lite0):
     model = projected()
-    model.copy_pretrained(lite0)
+    model.lite0.copy_folded(lite0)
     return model
 
 
