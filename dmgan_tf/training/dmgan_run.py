@@ -226,12 +226,10 @@ def build_dmgan(config, encoders, exchanges=None):
     gammas = {name: damsm[name] for name in GAMMAS if name in damsm}
     if config.damsm_gamma3 is not None:
         gammas["gamma3"] = config.damsm_gamma3
-    discriminators = build_discriminators(config, word_dim)
-    fill_lite0(discriminators)
     dmgan = DMGAN(
         build_generator(config, word_dim),
         build_generator(config, word_dim),
-        discriminators,
+        build_discriminators(config, word_dim),
         encoders.text_encoder,
         encoders.image_encoder,
         objective=OBJECTIVES.create(Choice.parse(config.objective)),
@@ -247,6 +245,7 @@ def build_dmgan(config, encoders, exchanges=None):
         augmentation=config.discriminator_augmentation,
         seed=config.seed,
     )
+    fill_lite0(dmgan.discriminators)
     dmgan.compile(
         adam(config.generator_learning_rate, config.precision),
         adam(config.discriminator_learning_rate, config.precision),
