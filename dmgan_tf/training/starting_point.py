@@ -134,10 +134,11 @@ def _generator_pairs(mine, theirs):
 
 def _check_same_sizes(mine, theirs, directory):
     ours, given = mine.get_config(), theirs.get_config()
+    names = [name for name in {**ours, **given} if name not in _MAY_DIFFER]
+    # A default may be left out of a configuration.
+    values = {name: [config.get(name, "default") for config in (given, ours)] for name in names}
     differing = [
-        f"{name}={given[name]} (here {ours[name]})"
-        for name in ours
-        if name not in _MAY_DIFFER and ours[name] != given[name]
+        f"{name}={theirs} (here {own})" for name, (theirs, own) in values.items() if theirs != own
     ]
     if differing:
         raise InputError(

@@ -11,7 +11,7 @@ from tiny_training import COLOR_IDS, CONFIG, make_encoders, save_damsm, values_o
 from dmgan_tf.errors import InputError
 from dmgan_tf.models.building import build_discriminators, build_generator
 from dmgan_tf.models.discriminator import Discriminator
-from dmgan_tf.models.model_directory import load_model_directory
+from dmgan_tf.models.model_directory import load_model_directory, save_model_directory
 from dmgan_tf.models.text_encoder import TextEncoder
 from dmgan_tf.text.vocabulary import Vocabulary
 from dmgan_tf.training.dmgan_run import train_dmgan
@@ -199,6 +199,22 @@ def test_a_damsm_of_other_words_or_sizes_is_refused(finished_run, damsm_director
     damsm.text_encoder.build()
     with pytest.raises(InputError, match=r"embedding_dim=6 \(here 4\)"):
         start_damsm_from(damsm, finished_run, model.vocabulary)
+
+
+def test_word_vectors_are_not_mixed_with_learned_embeddings(finished_run, model, tmp_path):
+    size = len(model.vocabulary)
+    vectors = {"class": "word_vectors", "vector_dim": 3, "num_trained": size - 1}
+    damsm = make_longer_damsm(model.vocabulary)
+    learned = damsm.text_encoder
+    damsm.text_encoder = TextEncoder(size, word_dim=8, embedding_dim=6, word_embedding=vectors)
+    damsm.text_encoder.build()
+    with pytest.raises(InputError, match=r"word_embedding=default \(here {'class': 'word_vectors'"):
+        start_damsm_from(damsm, finished_run, model.vocabulary)
+    start = {"text_encoder": damsm.text_encoder, "image_encoder": damsm.image_encoder}
+    save_model_directory(tmp_path, vocabulary=model.vocabulary, **start)
+    damsm.text_encoder = learned
+    with pytest.raises(InputError, match=r"word_embedding={'class'.* \(here default\)"):
+        start_damsm_from(damsm, tmp_path, model.vocabulary)
 
 
 def test_a_model_without_an_encoder_is_refused(model, tmp_path):
