@@ -1,13 +1,19 @@
-r"""Fine-tunes a model on your own pictures, in the time that you allow.
+r"""Trains a model on your own pictures, in the time that you allow.
 
-Example:
+Examples:
 
     python -m dmgan_tf.finetune --source=my_stamps --run=runs/stamps --minutes=60
     python -m dmgan_tf.sample --model=runs/stamps --caption="a red apple" --output=samples
 
+    # Drawings of people, from a model that draws people:
+    python -m dmgan_tf.finetune --source=my_people --run=runs/people --model=avatars_128
+
 The folder has pictures with captions, in one of the layouts of prepare_data: a NAME.txt beside each
 NAME.png, or a metadata.jsonl. A tenth of the pictures (at least 8 and at most a quarter) is held
 out, to measure at the end how well the model draws captions that it has not seen.
+
+With --model, training starts from its weights, for pictures of the same kind; without, from new
+ones.
 
 It runs prepare_data, pretrain_damsm, train and evaluate in order, with settings that fit the number
 and the size of the pictures, the model, and the speed of this machine, for which ten steps are
@@ -45,6 +51,7 @@ _COMMANDS = {
 _ASKED = ("source", "caption_field", "model", "image_size", "minutes", "precision")
 _FLAGS = (*_ASKED, "run", "dry_run")
 _STATE = "finetune.json"
+_NEW_LIKE = "avatars_128"  # of whose sizes new networks are
 
 
 def define_flags() -> None:
@@ -55,8 +62,9 @@ def define_flags() -> None:
     )
     command.define_model(
         "model",
-        "avatars_128",
-        "The model to start from: a shipped name, a model directory, ...",
+        None,
+        "A model of such pictures to start from: a shipped name, a model directory, ...; default: "
+        f"none, new networks of the sizes of {_NEW_LIKE}.",
     )
     command.define_path(
         "run", None, "Run directory for data, DAMSM, samples, evaluation.json and model/."
@@ -65,8 +73,8 @@ def define_flags() -> None:
     flags.DEFINE_integer(
         "image_size",
         None,
-        "Image size in pixels; default: the model's, or less if the pictures are smaller. Twice "
-        "the model's adds a stage.",
+        "Image size in pixels; default: the model's (128 of new networks), or less if the pictures "
+        "are smaller. Twice that adds a stage.",
     )
     flags.DEFINE_enum(
         "precision",
@@ -145,14 +153,15 @@ def _as_flag(name, value):
 def _plan(run, *, source, caption_field, model, image_size, minutes, precision):
     """Chooses the flags of the three commands by pictures, model and machine."""
     began = time.monotonic()
-    directory = find_model_directory(model)
+    like = model or _NEW_LIKE
+    directory = find_model_directory(like)
     folder = examine_folder(source, caption_field)
 
     from dmgan_tf.training import finetuning, step_times  # slow to import
 
-    start = finetuning.load_start(model)
+    start = finetuning.load_start(like)
     size = finetuning.choose_image_size(folder, start, image_size)
-    settings = finetuning.base_settings(folder, start, directory, size)
+    settings = finetuning.base_settings(folder, start, directory, size, is_new=model is None)
     print(
         f"{folder.num_training} pictures to train on; timing a few steps of {size} pixels",
         flush=True,
@@ -164,12 +173,7 @@ def _plan(run, *, source, caption_field, model, image_size, minutes, precision):
     )
     minutes -= (time.monotonic() - began) / 60
     settings = finetuning.with_time(*settings, folder.num_training, times, minutes)
-    stages = finetuning.stages_of(
-        *(folder, *settings, times),
-        model=model,
-        vocabulary_file=directory / "vocabulary.txt",
-        run=run,
-    )
+    stages = finetuning.stages_of(folder, *settings, times, run=run, model=model)
     return [vars(stage) for stage in stages]
 
 

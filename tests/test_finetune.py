@@ -130,11 +130,13 @@ def test_bad_input_leaves_nothing(flags, finished_run, image_folder, tmp_path, q
     assert "something else" in line(taken)
 
 
-def test_the_default_is_a_shipped_model(run_command, tmp_path, quick, called, pictures):
+@pytest.mark.parametrize("given", [[], ["--model=avatars_128"]])
+def test_without_a_model_the_weights_are_new(run_command, tmp_path, quick, pictures, given):
     status, stdout, _ = run_command(
-        "finetune", f"--source={pictures}", f"--run={tmp_path / 'run'}", "--dry_run"
+        "finetune", f"--source={pictures}", f"--run={tmp_path / 'run'}", "--dry_run", *given
     )
-    assert status == 0 and "--init=avatars_128" in stdout
+    assert status == 0 and "--base_size=16 " in stdout
+    assert stdout.count("--init=avatars_128") == 2 * len(given)
 
 
 @pytest.mark.slow

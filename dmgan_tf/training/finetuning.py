@@ -15,6 +15,7 @@ from dmgan_tf.data.sources.metadata_file import CAPTION_FIELD
 from dmgan_tf.errors import InputError
 from dmgan_tf.evaluate.networks import choose_networks
 from dmgan_tf.models.model_directory import ModelComponents, load_model_directory
+from dmgan_tf.models.presets import find_model_directory
 from dmgan_tf.registry.lookup import Choice
 from dmgan_tf.training.config import DMGANConfig, PretrainingConfig
 from dmgan_tf.training.dmgan_run import DEFAULT_MAX_WORDS
@@ -30,6 +31,8 @@ _DAMSM_SHARE = 0.2  # of the time, at most
 _MOST_SKIPPED = 0.1  # of the pictures, beside those held out, whose words may all be unknown
 _FEW_PICTURES = 500  # below, discriminators' images are augmented against overfitting
 _EPOCHS = 12  # of each training: checkpoints, sample sheets and lines of progress
+# Learning rates of generator and discriminators, from a model's weights and from new ones.
+_RATES, _RATES_OF_NEW = (2e-4, 4e-4), (1e-3, 1e-3)
 _DURING_TRAINING, _AROUND = 0.85, 60.0  # the fraction of the time that is steps; seconds to start
 _FEWEST_FOR_KID = 50  # pictures held out
 
@@ -65,7 +68,7 @@ class Stage:
 
 
 def load_start(model: str | os.PathLike) -> ModelComponents:
-    """Loads the model to start from.
+    """Loads the model to start from, or of whose sizes and settings the new networks are.
 
     Raises:
         InputError: If there is none, or it lacks what fine-tuning needs.
@@ -118,7 +121,12 @@ def choose_image_size(folder: Folder, start: ModelComponents, wanted: int | None
 
 
 def base_settings(
-    folder: Folder, start: ModelComponents, model_path: str | os.PathLike, image_size: int
+    folder: Folder,
+    start: ModelComponents,
+    model_path: str | os.PathLike,
+    image_size: int,
+    *,
+    is_new: bool = False,
 ) -> tuple[PretrainingConfig, DMGANConfig]:
     """Returns the settings that do not depend on time: sizes of the model, batches, augmentation.
 
@@ -127,6 +135,7 @@ def base_settings(
         start: The model to start from.
         model_path: Its path.
         image_size: Pixels of the last stage.
+        is_new: Whether the networks only have the model's sizes, and their weights begin anew.
     """
     damsm, training = start.extra.get("damsm", {}), start.extra.get("training", {})
     generator = start.generator.get_config()
@@ -150,7 +159,6 @@ def base_settings(
         **common,
         batch_size=min(_DAMSM_BATCH, folder.num_training // 2),
         image_weights=os.fspath(model_path) if backbone == "inception_v3" else None,
-        learning_rate=0.001,  # half of the rate from scratch
         word_epochs=1 if start.image_encoder.num_predicted_words else 0,  # see `with_time`
     )
     first, count = generator["base_size"], 1
@@ -159,6 +167,7 @@ def base_settings(
     kept = {"objective": "release", "damsm_weight": 0.5, **_kept(training, DMGANConfig)}
     if kept.get("word_weight"):
         kept |= _TEXT_WEIGHTS
+    rates = _RATES_OF_NEW if is_new else _RATES
     kept["discriminator"] = _without_a_package(kept.get("discriminator", "dm_gan"))
     kept |= {name: generator[name] for name in _OF_THE_GENERATOR}
     return pretraining, DMGANConfig(
@@ -166,8 +175,8 @@ def base_settings(
         **common,
         num_stages=count,
         batch_size=min(_BATCH, folder.num_training // 2),
-        generator_learning_rate=2e-4,
-        discriminator_learning_rate=4e-4,
+        generator_learning_rate=rates[0],
+        discriminator_learning_rate=rates[1],
         ema_decay=0.997,
         ema_warmup=True,
         discriminator_augmentation=folder.num_training < _FEW_PICTURES,
@@ -239,9 +248,8 @@ def stages_of(
     training: DMGANConfig,
     times: StepTimes,
     *,
-    model: str | os.PathLike,
-    vocabulary_file: str | os.PathLike,
     run: str | os.PathLike,
+    model: str | os.PathLike | None = None,
 ) -> list[Stage]:
     """Returns the three commands of a fine-tuning.
 
@@ -250,9 +258,8 @@ def stages_of(
         pretraining: The DAMSM's settings.
         training: The training's.
         times: Seconds of a step of each.
-        model: The model to start from.
-        vocabulary_file: Its vocabulary.
         run: The run directory, which contains the data set and the DAMSM's run.
+        model: The model to start from; None for new networks.
     """
     data, damsm = os.path.join(run, "data"), os.path.join(run, "damsm")
     preparing = [
@@ -261,9 +268,10 @@ def stages_of(
         f"--output={data}",
         f"--image_size={training.image_sizes[-1]}",
         "--small_images=upscale",
-        f"--vocabulary={vocabulary_file}",
-        "--extend_vocabulary",
     ]
+    if model is not None:
+        own = find_model_directory(model) / "vocabulary.txt"
+        preparing += [f"--vocabulary={own}", "--extend_vocabulary"]
     if folder.caption_field != CAPTION_FIELD:
         preparing.append(f"--caption_field={folder.caption_field}")
     if folder.test_fraction is not None:
@@ -274,7 +282,9 @@ def stages_of(
         steps = folder.num_training // settings.batch_size * settings.passes_per_epoch
         return settings.epochs * steps * seconds / 60
 
-    where = [f"--data={data}", f"--init={model}", "--resume"]
+    where = [f"--data={data}", "--resume"]
+    if model is not None:
+        where.append(f"--init={model}")
     return [
         Stage("prepare_data", preparing, folder.num_training / 6000),
         Stage(

@@ -11,6 +11,7 @@ from dmgan_tf import command
 from dmgan_tf.data.folder_survey import Folder
 from dmgan_tf.errors import InputError
 from dmgan_tf.models.model_directory import load_model_directory
+from dmgan_tf.models.presets import find_model_directory
 from dmgan_tf.text.vocabulary import Vocabulary
 from dmgan_tf.training import finetuning
 from dmgan_tf.training.config import DMGANConfig, PretrainingConfig
@@ -64,31 +65,30 @@ def test_the_steps_take_the_time_that_is_given(num_training, minutes):
     assert end == pytest.approx(0.0002, rel=0.05)
 
 
-def test_the_commands_take_the_settings(finished_run, tmp_path):
+@pytest.mark.parametrize("model", ["avatars_128", None])
+def test_the_commands_take_the_settings(finished_run, tmp_path, model):
     start = load_model_directory(finished_run)
     folder = dataclasses.replace(FOLDER, says_sides=True, longest_caption=30)
-    settings = base_settings(folder, start, finished_run, image_size=64)
+    settings = base_settings(folder, start, finished_run, image_size=64, is_new=model is None)
     assert settings[1].image_sizes == (16, 32, 64) and settings[1].channels == CONFIG.channels
     assert settings[0].word_dim == 8 and settings[0].backbone_channels == 4
     assert settings[0].max_words == settings[1].max_words == 30 and not settings[1].flip
+    assert settings[1].generator_learning_rate == (2e-4 if model else 1e-3)
     settings = with_time(*settings, folder.num_training, TIMES, 30)
-    preparing, *trainings = stages_of(
-        *(folder, *settings, TIMES),
-        model="avatars_128",
-        vocabulary_file="vocabulary.txt",
-        run=tmp_path / "run",
-    )
+    run = tmp_path / "run"
+    preparing, *trainings = stages_of(folder, *settings, TIMES, run=run, model=model)
     for stage, wanted in zip(trainings, settings, strict=True):
         with defined_flags(command_module(stage.command)) as options:
             options([stage.command, *stage.flags])
             assert command.read_settings(type(wanted)) == wanted
-            assert options.init == "avatars_128" and options.resume
+            assert options.init == model and options.resume
     with defined_flags(command_module("prepare_data")) as options:
         options(["prepare_data", *preparing.flags])
         assert options.image_size == 64 and options.test_fraction == 0.1
         assert options.max_skipped_fraction == 0.2  # held-out pictures may have no known word
-        assert options.output == str(tmp_path / "run" / "data")
-        assert options.extend_vocabulary and options.vocabulary == "vocabulary.txt"
+        assert options.output == str(run / "data")
+        words = str(find_model_directory(model) / "vocabulary.txt") if model else None
+        assert (options.vocabulary, options.extend_vocabulary) == (words, model is not None)
     assert sum(stage.minutes for stage in trainings) == pytest.approx(30, rel=0.25)
 
 
