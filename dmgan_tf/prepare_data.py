@@ -178,8 +178,6 @@ def main() -> None:
 
     from dmgan_tf.data import preparation  # slow to import: flags are checked first
 
-    if options.overwrite:
-        preparation.remove_dataset(options.output)
     given = options.max_skipped_fraction
     info = preparation.prepare(
         divided,
@@ -195,6 +193,7 @@ def main() -> None:
         account=account,
         show_progress=True,
         attribution=source.attribution,
+        overwrite=options.overwrite,
     )
     print(_describe(info))
     comparison = source.compare(splits, info)

@@ -62,6 +62,10 @@ def examine_folder(source: str | os.PathLike, caption_field: str = CAPTION_FIELD
             f"{len(held_out)}. Add pictures, or put all of them in one folder, without test/."
         )
     captions = [caption for image in training for caption in image.captions]
+    if not captions:
+        raise InputError(
+            f"Expected captions of the pictures to train on in {source}. Received: none. Add them."
+        )
     words = [split_words(caption) for caption in captions]
     return Folder(
         source=str(source),

@@ -74,6 +74,7 @@ def prepare(
     account: FolderAccount | None = None,
     show_progress: bool = False,
     attribution: Sequence[str] = (),
+    overwrite: bool = False,
 ) -> records.DatasetInfo:
     """Writes a prepared data set.
 
@@ -99,6 +100,7 @@ def prepare(
         account: The files of the source's folder, to be counted and named with the skipped ones.
         show_progress: Whether to draw a progress bar on the terminal.
         attribution: Sentences that credit the makers of the images.
+        overwrite: Whether to remove first what an earlier preparation wrote there.
 
     Returns:
         The description of what was written.
@@ -118,6 +120,8 @@ def prepare(
     fingerprint = _fingerprint(plans, versions, vocabulary, settings)
     in_no_file = {image: version for image, version in versions.items() if image.path is None}
     identity = _fingerprint(plans, in_no_file, vocabulary, settings)
+    if overwrite:
+        remove_dataset(output)
     finished = open_output(output, fingerprint, identity, versions)
     if finished is not None:
         _logger.info("%s already contains this data set: nothing to do.", output)

@@ -31,7 +31,11 @@ class AttributeJudge(Judge):
     name = "attributes"
 
     def __init__(self, plan: CaptionPlan, real: StoredImages | None = None):
-        unknown = [plan.captions[row] for row in plan.rows if not plan.named or not plan.named[row]]
+        unknown = [
+            plan.captions[row]
+            for row in plan.rows
+            if not plan.named or _STYLE not in plan.named[row]
+        ]
         if unknown:
             raise InputError(
                 "Expected captions with a record of the attributes that they name, which data of "

@@ -93,7 +93,7 @@ def choose_networks(
     on_any = {metric for metric in metrics if METRICS[metric].on_features} - wanted
     if not wanted | on_any:
         return []
-    if protocols is None:
+    if not protocols:
         protocols = [] if features else ["ttur"]
     _check_protocols(protocols, wanted, features)
     used = [

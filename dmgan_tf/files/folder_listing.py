@@ -80,10 +80,6 @@ class FolderListing:
     def _by_composed_name(self) -> dict[str, pathlib.Path]:
         return {composed(str(path)): path for path in self.files}
 
-    def counts_not_looked_at(self) -> dict[str, int]:
-        """Returns how many entries were ignored, by kind."""
-        return dict(sorted(collections.Counter(self.not_looked_at.values()).items()))
-
 
 def list_folder(root: str | os.PathLike) -> FolderListing:
     """Lists a folder and all in it; links are followed.

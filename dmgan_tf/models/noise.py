@@ -1,9 +1,21 @@
 """Noise by seed and conversion to pixels, in NumPy only, for readers of exports."""
 
+import numbers
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
+
+from dmgan_tf.errors import InputError
+
+
+def check_whole_number(name: str, value: object, lowest: int = 0) -> None:
+    """Raises an `InputError` for a value that is no whole number from `lowest` to 2**32 - 1."""
+    if not isinstance(value, numbers.Integral) or not lowest <= value < 2**32:
+        raise InputError(
+            f"Expected {name}, a whole number from {lowest} to {2**32 - 1}. Received: "
+            f"{name}={value!r}."
+        )
 
 
 def seeded_noise(

@@ -1,6 +1,5 @@
 """`DMGANTextToImage`: the model class for users."""
 
-import numbers
 import os
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -13,7 +12,7 @@ from dmgan_tf.models.generator import Generator, generator_inputs
 from dmgan_tf.models.image_encoder import ImageEncoder
 from dmgan_tf.models.model_card import About
 from dmgan_tf.models.model_directory import load_model_directory, save_model_directory
-from dmgan_tf.models.noise import seeded_noise, to_uint8
+from dmgan_tf.models.noise import check_whole_number, seeded_noise, to_uint8
 from dmgan_tf.models.text_encoder import TextEncoder
 from dmgan_tf.text.tokenizer import Tokenizer
 from dmgan_tf.text.vocabulary import Vocabulary
@@ -200,11 +199,7 @@ class DMGANTextToImage:
             ("first_row", first_row, 0),
             ("batch_size", batch_size, 1),
         ):
-            if not isinstance(value, numbers.Integral) or not lowest <= value < 2**32:
-                raise InputError(
-                    f"Expected {name}, a whole number from {lowest} to {2**32 - 1}. "
-                    f"Received: {name}={value!r}."
-                )
+            check_whole_number(name, value, lowest)
         token_ids = padded_token_ids(self.tokenizer, captions)
         batches = []
         for start in range(0, len(captions), batch_size):

@@ -212,18 +212,6 @@ class Registry:
         name = description.pop("class")
         return name if description.items() <= offered.items() else {"class": name, **description}
 
-    def restore(self, description: Mapping, **arguments) -> Any:
-        """Returns an object from a result of `describe`.
-
-        Args:
-            description: A dict with the `class` and the arguments of its constructor.
-            **arguments: Further arguments of the constructor.
-
-        Raises:
-            InputError: As `create`.
-        """
-        return self.create(Choice.of(description), **arguments)
-
 
 def own_config(thing: Any) -> dict:
     """Returns the arguments in `thing.get_config()` that `options_of` names."""

@@ -20,9 +20,7 @@ from dmgan_tf.process.keras_backend import check_tensorflow
 from dmgan_tf.serving.fast_layers import FoldedResidual, FoldedToImage, FoldedUpsampling
 
 
-def fast_model(
-    model: DMGANTextToImage, dtype: str | None = None, compiled: bool = False
-) -> DMGANTextToImage:
+def fast_model(model: DMGANTextToImage, dtype: str | None = None) -> DMGANTextToImage:
     """Returns the same model with a `FastGenerator`, for inference only.
 
     Args:
@@ -30,7 +28,6 @@ def fast_model(
             generator is referenced.
         dtype: Keras dtype policy of the new generator, such as `"mixed_bfloat16"`; that of the old
             one if `None`. The text encoder keeps its own.
-        compiled: See `FastGenerator`.
 
     Returns:
         A model that draws the same images, to 1e-4 on [-1, 1] in float32.
@@ -45,7 +42,7 @@ def fast_model(
     return DMGANTextToImage(
         model.vocabulary,
         model.text_encoder,
-        FastGenerator(model.generator, dtype=dtype, compiled=compiled),
+        FastGenerator(model.generator, dtype=dtype),
         discriminators=model.discriminators,
         image_encoder=model.image_encoder,
         extra=model.extra,

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from dmgan_tf.errors import InputError, first_line
-from dmgan_tf.models.noise import seeded_noise, to_uint8
+from dmgan_tf.models.noise import check_whole_number, seeded_noise, to_uint8
 from dmgan_tf.serving.folder import RECORD_NAME, sha256_of
 from dmgan_tf.serving.text_files import TOKENIZER, VOCABULARY
 from dmgan_tf.text.tokenizer import Tokenizer, shortened
@@ -70,14 +70,16 @@ class LiteRTTextToImage:
             long as the export's captions.
 
         Raises:
-            InputError: If a caption has no known word or more than the export accepts, or if stages
-                or attention are requested and the export was made without `--stages`.
+            InputError: If the seed is out of range, if a caption has no known word or more than the
+                export accepts, or if stages or attention are requested and the export was made
+                without `--stages`.
         """
         if (return_stages or return_attention) and not self.record["stages"]:
             raise InputError(
                 "Expected an export with all stages, to return stages or attention. Received: one "
                 "with the last image only. Export again with --stages."
             )
+        check_whole_number("seed", seed)
         captions = [captions] if isinstance(captions, str) else list(captions)
         token_ids = padded_token_ids(self.tokenizer, captions, self.record["caption_length"])
         rows = [self._draw(ids[None], seed, row) for row, ids in enumerate(token_ids)]

@@ -159,7 +159,7 @@ class PretrainingConfig(Settings):
         if self.image_weights and Choice.parse(self.image_backbone).name != "inception_v3":
             raise InputError(
                 "Expected --image_weights with --image_backbone=inception_v3 only. Received: "
-                f"--image_backbone={self.image_backbone}, which trains from scratch."
+                f"--image_backbone={self.image_backbone}."
             )
         if self.word_epochs >= self.epochs:
             raise InputError(

@@ -16,6 +16,7 @@ from dmgan_tf.errors import InputError
 from dmgan_tf.evaluate.networks import choose_networks
 from dmgan_tf.models.model_directory import ModelComponents, load_model_directory
 from dmgan_tf.models.presets import find_model_directory
+from dmgan_tf.registry.catalogue import DISCRIMINATORS
 from dmgan_tf.registry.lookup import Choice
 from dmgan_tf.training.config import DMGANConfig, PretrainingConfig
 from dmgan_tf.training.dmgan_run import DEFAULT_MAX_WORDS
@@ -40,6 +41,7 @@ _OF_THE_GENERATOR = (
     *("channels", "noise_dim", "condition_dim", "memory_dim", "num_residual_blocks", "base_size"),
     *("refinement", "writing_gate", "response_gate"),
 )
+_SIZES_OF_DISCRIMINATORS = ("image_size", "channels", "sentence_dim")
 _DECIDED = {  # here; other settings of the model's DAMSM and training are kept
     *("epochs", "word_epochs", "passes_per_epoch", "batch_size", "precision", "strategy", "seed"),
     *("image_size", "num_stages", "flip", "crop", "max_words", "image_weights"),
@@ -86,6 +88,11 @@ def load_start(model: str | os.PathLike) -> ModelComponents:
             "one with --word_vectors, which finetune cannot continue. Run prepare_data, "
             "pretrain_damsm and train one by one."
         )
+    for kind, settings in ((PretrainingConfig, "damsm"), (DMGANConfig, "training")):
+        for field in dataclasses.fields(kind):
+            registry, named = field.metadata["setting"].registry, start.extra.get(settings, {})
+            if registry is not None and field.name in named:
+                registry.find(Choice.of(named[field.name]).name)  # which the user may not allow
     return start
 
 
@@ -164,7 +171,8 @@ def base_settings(
     first, count = generator["base_size"], 1
     while first * 2 ** (count - 1) < image_size:
         count += 1
-    kept = {"objective": "release", "damsm_weight": 0.5, **_kept(training, DMGANConfig)}
+    kept = {"objective": "release", "damsm_weight": 0.5, **_of_discriminators(start)}
+    kept |= _kept(training, DMGANConfig)
     if kept.get("word_weight"):
         kept |= _TEXT_WEIGHTS
     rates = _RATES_OF_NEW if is_new else _RATES
@@ -181,6 +189,15 @@ def base_settings(
         ema_warmup=True,
         discriminator_augmentation=folder.num_training < _FEW_PICTURES,
     )
+
+
+def _of_discriminators(start: ModelComponents) -> dict:
+    """The settings that a model's discriminators were made with; those saved with it go before."""
+    if not start.discriminators:
+        return {}
+    described = DISCRIMINATORS.describe(start.discriminators[-1])
+    choice = Choice.of({k: v for k, v in described.items() if k not in _SIZES_OF_DISCRIMINATORS})
+    return {"discriminator_channels": described["channels"], "discriminator": str(choice)}
 
 
 def _without_a_package(discriminator: str) -> str:

@@ -16,18 +16,12 @@ class RetrievalValidation(keras.callbacks.Callback):
     Args:
         damsm: The `DAMSM`.
         dataset: An `evaluation_dataset` of the held-out split.
-        num_candidates: See `retrieval_accuracy`.
-        seed: See `retrieval_accuracy`.
     """
 
-    def __init__(
-        self, damsm: DAMSM, dataset: tf.data.Dataset, num_candidates: int = 100, seed: int = 0
-    ):
+    def __init__(self, damsm: DAMSM, dataset: tf.data.Dataset):
         super().__init__()
         self.damsm = damsm
         self.dataset = dataset
-        self.num_candidates = num_candidates
-        self.seed = seed
         self._encode = tf.function(self._codes, reduce_retracing=True, autograph=False)
 
     def evaluate(self) -> tuple[float, float]:
@@ -41,7 +35,7 @@ class RetrievalValidation(keras.callbacks.Callback):
             ):
                 column.append(value.numpy())
         images, sentences, classes = (np.concatenate(column) for column in columns)
-        return retrieval_accuracy(images, sentences, classes, self.num_candidates, self.seed)
+        return retrieval_accuracy(images, sentences, classes)
 
     def on_epoch_end(self, epoch, logs=None):
         accuracy, chance = self.evaluate()

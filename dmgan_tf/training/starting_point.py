@@ -132,11 +132,22 @@ def _generator_pairs(mine, theirs):
     return pairs
 
 
+def _that_must_agree(config):
+    """The entries of a configuration, and of layers described in it, that may not differ."""
+    return {
+        name: _that_must_agree(value) if isinstance(value, dict) else value
+        for name, value in config.items()
+        if name not in _MAY_DIFFER
+    }
+
+
 def _check_same_sizes(mine, theirs, directory):
-    ours, given = mine.get_config(), theirs.get_config()
-    names = [name for name in {**ours, **given} if name not in _MAY_DIFFER]
+    ours, given = (_that_must_agree(network.get_config()) for network in (mine, theirs))
     # A default may be left out of a configuration.
-    values = {name: [config.get(name, "default") for config in (given, ours)] for name in names}
+    values = {
+        name: [config.get(name, "default") for config in (given, ours)]
+        for name in {**ours, **given}
+    }
     differing = [
         f"{name}={theirs} (here {own})" for name, (theirs, own) in values.items() if theirs != own
     ]

@@ -50,6 +50,14 @@ def test_folders_that_nothing_can_be_learned_from(tmp_path):
         examine_folder(broken)
 
 
+def test_captions_of_test_pictures_alone_are_not_enough(tmp_path):
+    entries = [{"file_name": f"train/{n}.png"} for n in range(20)]
+    entries += [{"file_name": f"test/{n}.png", "text": "a"} for n in range(4)]
+    (tmp_path / "metadata.jsonl").write_text("\n".join(map(json.dumps, entries)))
+    with pytest.raises(InputError, match="captions of the pictures to train on"):
+        examine_folder(tmp_path)
+
+
 def test_few_classes_are_told_of(tmp_path):
     folder = tmp_path / "classes"
     folder.mkdir()

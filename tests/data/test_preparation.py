@@ -366,6 +366,18 @@ def test_another_data_set_is_not_overwritten(splits, tmp_path):
     assert prepare(other, tmp_path / "out").splits["test"].num_images == 3
 
 
+def test_what_is_to_be_overwritten_stays_if_the_new_data_cannot_be_prepared(splits, tmp_path):
+    prepare(splits, tmp_path / "out")
+    before = digests(tmp_path / "out")
+    with pytest.raises(InputError, match="in \\[0, 1\\]. Received: 10"):
+        prepare(splits, tmp_path / "out", overwrite=True, max_skipped_fraction=10)
+    with pytest.raises(InputError):
+        prepare(splits, tmp_path / "out", overwrite=True, min_word_count=1000)
+    assert digests(tmp_path / "out") == before
+    info = prepare(splits, tmp_path / "out", overwrite=True, image_size=18)
+    assert info.image_size == 18
+
+
 def test_a_validation_split(splits, tmp_path):
     held_out = [make_image(tmp_path / "source", n, ["a purple square"]) for n in range(20, 24)]
     held_out[3] = make_image(tmp_path / "source", 23, ["pink"])

@@ -74,6 +74,14 @@ def test_captions_are_listed_without_reading_an_image(tmp_path):
     assert stored.list_captions(tmp_path / "out", "train").captions == [["a red disc"]]
 
 
+@pytest.mark.parametrize(
+    ("attribute", "named"), [("hair color", "hair color"), ("a=b", "a=b"), ("hair", "eyes")]
+)
+def test_attributes_that_a_record_cannot_hold_are_refused(attribute, named):
+    with pytest.raises(InputError, match=f"1.png. Received: '{named}'"):
+        CaptionedImage(None, "1.png", ("a",), 0, attributes=((attribute, "x"),), named=((named,),))
+
+
 @pytest.mark.parametrize("split", COUNTS)
 @pytest.mark.parametrize("crop", [False, True])
 @pytest.mark.parametrize("size", [9, 24])

@@ -78,8 +78,10 @@ def test_the_worst_attribute_is_on_top_where_others_are_not_named(pictures, monk
     assert len(values) > 5 and values == sorted(values)
 
 
-def test_captions_of_which_nothing_is_known_are_refused():
-    plan = CaptionPlan(["a red disc"], np.zeros(1, int), np.zeros(1, int), {})
+@pytest.mark.parametrize("named", [[], [{"eyes": "closed"}]])
+def test_captions_of_which_nothing_is_known_are_refused(named):
+    """Or something else than the attributes of avatars, each of which names its style."""
+    plan = CaptionPlan(["a red disc"], np.zeros(1, int), np.zeros(1, int), {}, named)
     with pytest.raises(InputError, match="--dataset=avatars.*'a red disc'"):
         AttributeJudge(plan)
 

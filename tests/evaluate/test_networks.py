@@ -226,6 +226,11 @@ def test_metrics_that_need_no_features_need_no_network():
     assert choose_networks(["r_precision", "clip"]) == []
 
 
+def test_an_empty_list_of_protocols_is_none():
+    with pytest.raises(InputError, match="--inception=SOURCE .* --protocol=ttur"):
+        choose_networks(["memorisation"], [])
+
+
 @pytest.mark.parametrize(
     ("protocol", "make", "dim"),
     [

@@ -143,7 +143,7 @@ def test_each_is_an_addition_of_at_most_forty_lines(name):
 def test_what_config_json_keeps_makes_it_again(objective_of, text):
     description = OBJECTIVES.describe(objective_of(text))
     assert description["class"] == text.partition("(")[0] and len(description) == 2
-    assert OBJECTIVES.describe(OBJECTIVES.restore(description)) == description
+    assert OBJECTIVES.describe(OBJECTIVES.create(Choice.of(description))) == description
 
 
 def test_a_run_keeps_its_objective_in_the_model_and_in_checkpoints(finished_run):

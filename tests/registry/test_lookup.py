@@ -111,5 +111,5 @@ def test_an_object_comes_back_from_its_description(registry):
         thing = registry.create(Choice(name, {"size": 7}))
         description = registry.describe(thing)
         assert description == {"class": name, "size": 7}
-        again = registry.restore(description)
+        again = registry.create(Choice.of(description))
         assert type(again) is type(thing) and again.size == 7

@@ -153,6 +153,8 @@ def test_a_caption_that_cannot_be_drawn(reader):
         reader.generate([CAPTIONS[1], CAPTIONS[0] + " disc"])
     with pytest.raises(InputError, match="a caption with a word of the vocabulary"):
         reader.generate("nothing known")
+    with pytest.raises(InputError, match=r"seed, a whole number from 0 .*seed=-1"):
+        reader.generate(CAPTIONS[0], seed=-1)
 
 
 @pytest.mark.parametrize("name", ["model.tflite", "vocabulary.txt", "tokenizer.json"])

@@ -1,6 +1,8 @@
 """What a fine-tuning decides on, by pictures, model, time and machine."""
 
 import dataclasses
+import json
+import shutil
 import types
 
 import pytest
@@ -10,6 +12,7 @@ from tiny_training import CONFIG
 from dmgan_tf import command
 from dmgan_tf.data.folder_survey import Folder
 from dmgan_tf.errors import InputError
+from dmgan_tf.models.building import build_discriminators
 from dmgan_tf.models.model_directory import load_model_directory
 from dmgan_tf.models.presets import find_model_directory
 from dmgan_tf.text.vocabulary import Vocabulary
@@ -22,6 +25,7 @@ from dmgan_tf.training.finetuning import (
     stages_of,
     with_time,
 )
+from dmgan_tf.training.starting_point import _that_must_agree
 from dmgan_tf.training.step_times import StepTimes
 
 TIMES = StepTimes(damsm=0.1, training=0.5, precision="bfloat16")
@@ -124,6 +128,24 @@ def test_no_package_is_needed_for_the_discriminators(finished_run, monkeypatch, 
     start = load_model_directory(finished_run)
     monkeypatch.setitem(start.extra, "training", {"discriminator": models})
     assert base_settings(FOLDER, start, finished_run, 32)[1].discriminator == own
+
+
+def test_a_model_runs_no_code_that_the_user_did_not_allow(finished_run, tmp_path):
+    copy = shutil.copytree(finished_run / "model", tmp_path / "model")
+    config = json.loads((copy / "config.json").read_text())
+    config["training"]["objective"] = "a_module_of_somebody:Objective"
+    (copy / "config.json").write_text(json.dumps(config))
+    with pytest.raises(InputError, match="give --allow_module=a_module_of_somebody"):
+        finetuning.load_start(copy)
+
+
+def test_discriminators_of_a_model_without_its_settings(finished_run):
+    start = load_model_directory(finished_run)
+    del start.extra["training"]  # of a converted one
+    settings = base_settings(FOLDER, start, finished_run, 32)[1]
+    assert settings.discriminator_channels == CONFIG.discriminator_channels
+    for own, new in zip(start.discriminators, build_discriminators(settings, 8), strict=True):
+        assert _that_must_agree(own.get_config()) == _that_must_agree(new.get_config())
 
 
 def test_a_model_that_cannot_be_continued_is_refused(damsm_directory, finished_run, monkeypatch):

@@ -201,6 +201,23 @@ def test_a_damsm_of_other_words_or_sizes_is_refused(finished_run, damsm_director
         start_damsm_from(damsm, finished_run, model.vocabulary)
 
 
+def test_new_words_of_a_table_of_vectors_are_accepted(model, tmp_path):
+    def text_encoder(size):
+        vectors = {"class": "word_vectors", "vector_dim": 3, "num_trained": 2}
+        encoder = TextEncoder(size, word_dim=8, embedding_dim=6, word_embedding=vectors)
+        encoder.build()
+        return encoder
+
+    damsm = make_longer_damsm(model.vocabulary)
+    start = {"text_encoder": text_encoder(len(model.vocabulary))}
+    start["image_encoder"] = damsm.image_encoder
+    save_model_directory(tmp_path, vocabulary=model.vocabulary, **start)
+    longer = Vocabulary([*model.vocabulary.words[1:], "zebra", "yak"])
+    damsm.text_encoder = text_encoder(len(longer))
+    start_damsm_from(damsm, tmp_path, longer)
+    assert_equal_weights(damsm.text_encoder.recurrence, start["text_encoder"].recurrence)
+
+
 def test_word_vectors_are_not_mixed_with_learned_embeddings(finished_run, model, tmp_path):
     size = len(model.vocabulary)
     vectors = {"class": "word_vectors", "vector_dim": 3, "num_trained": size - 1}

@@ -74,6 +74,16 @@ class CaptionedImage:
     attributes: tuple[tuple[str, str], ...] = ()
     named: tuple[tuple[str, ...], ...] = ()
 
+    def __post_init__(self):
+        known = {name for name, _ in self.attributes}
+        wrong = sorted({name for names in self.named for name in names} - known)
+        wrong += [name for name in sorted(known) if "=" in name or name.split() != [name]]
+        if wrong:  # records would hold it in another form
+            raise InputError(
+                f"Expected attributes without spaces and = in their names, and captions that name "
+                f"no others, of {self}. Received: {wrong[0]!r}. Correct the source."
+            )
+
     def __str__(self):
         return str(self.path or self.file_name)
 
