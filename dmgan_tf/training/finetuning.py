@@ -92,7 +92,8 @@ def load_start(model: str | os.PathLike) -> ModelComponents:
         for field in dataclasses.fields(kind):
             registry, named = field.metadata["setting"].registry, start.extra.get(settings, {})
             if registry is not None and field.name in named:
-                registry.find(Choice.of(named[field.name]).name)  # which the user may not allow
+                # Raises an error for code that the user did not allow.
+                registry.find(Choice.of(named[field.name]).name)
     return start
 
 
@@ -192,7 +193,7 @@ def base_settings(
 
 
 def _of_discriminators(start: ModelComponents) -> dict:
-    """The settings that a model's discriminators were made with; those saved with it go before."""
+    """The settings of a model's discriminators, which a converted one has not saved."""
     if not start.discriminators:
         return {}
     described = DISCRIMINATORS.describe(start.discriminators[-1])
