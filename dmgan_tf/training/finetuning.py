@@ -88,12 +88,13 @@ def load_start(model: str | os.PathLike) -> ModelComponents:
             "one with --word_vectors, which finetune cannot continue. Run prepare_data, "
             "pretrain_damsm and train one by one."
         )
-    for kind, settings in ((PretrainingConfig, "damsm"), (DMGANConfig, "training")):
+    for kind, entry in ((PretrainingConfig, "damsm"), (DMGANConfig, "training")):
+        saved = start.extra.get(entry, {})
         for field in dataclasses.fields(kind):
-            registry, named = field.metadata["setting"].registry, start.extra.get(settings, {})
-            if registry is not None and field.name in named:
+            registry = field.metadata["setting"].registry
+            if registry is not None and field.name in saved:
                 # Raises an error for code that the user did not allow.
-                registry.find(Choice.of(named[field.name]).name)
+                registry.find(Choice.of(saved[field.name]).name)
     return start
 
 
